@@ -1,0 +1,120 @@
+"""The table of datasets: torch-free rows, so that `-h` can name them at once."""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from utils.geometry.skeleton import SKELETONS, Skeleton
+from utils.run.errors import UsageError
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """What a dataset is and how it is seen.
+
+    `camera_distance` is in units of the 3D motion, `elevation` in radians; a projected point in data units is
+    perspective * camera_distance / visualization_scale. `pinned_root` is the joint that the data centre on (or -1),
+    `trajectory` the joints whose mean is the trajectory of plots. `loader` is "module:function" of our own.
+    """
+
+    name: str
+    skeleton: Skeleton
+    fps: float
+    loader: str
+    camera_distance: float = 7.0
+    elevation: float = 3.141592653589793 / 16
+    visualization_scale: float = 1.0
+    confidence_threshold: float = 0.0
+    source_fps: float | None = None
+    minimum_length: int = 1
+    crop: tuple[int, int] | None = None
+    pinned_root: int = -1
+    trajectory: tuple[int, ...] = ()
+    ball: int = -1
+    ball_distance: float = 0.0
+    actions: tuple[str, ...] = ()
+    source: str = ""
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+
+_POINTS_2D = "data_loaders.base:load"
+_AUGMENTED = {"data_augmentations": ("length_aug",)}
+
+DATASETS: dict[str, DatasetSpec] = {
+    row.name: row
+    for row in (
+        DatasetSpec(
+            "nba",
+            SKELETONS["nba"],
+            fps=30,
+            source_fps=60,
+            loader=_POINTS_2D,
+            visualization_scale=0.75,
+            confidence_threshold=0.3,
+            pinned_root=0,
+            trajectory=(0,),
+            defaults={"datapath": "./dataset/nba"},
+        ),
+        DatasetSpec(
+            "horse",
+            SKELETONS["horse"],
+            fps=30,
+            loader=_POINTS_2D,
+            visualization_scale=0.5,
+            confidence_threshold=0.5,
+            minimum_length=90,
+            crop=(90, 600),
+            trajectory=tuple(range(17)),
+            defaults={"datapath": "./dataset/horse"} | _AUGMENTED,
+        ),
+        DatasetSpec(
+            "gymnastics",
+            SKELETONS["gymnastics"],
+            fps=20,
+            loader=_POINTS_2D,
+            visualization_scale=0.66,
+            confidence_threshold=0.01,
+            crop=(81, 240),
+            trajectory=tuple(range(17)),
+            ball=17,
+            ball_distance=3.0,
+            defaults={"datapath": "./dataset/gymnastics"} | _AUGMENTED,
+        ),
+        DatasetSpec(
+            "mocap2d",
+            SKELETONS["nba"],
+            fps=20,
+            loader="data_loaders.projections:load",
+            visualization_scale=0.75,
+            pinned_root=0,
+            trajectory=(0,),
+            actions=(
+                "walk", "wave", "raise arms", "idle", "run", "dance", "salsa", "climb", "swing", "punch", "kick",
+                "jump", "sit", "laugh", "basketball", "bow", "direct traffic", "drink", "stairs", "soccer", "other",
+            ),
+            defaults={
+                "datapath": "./dataset/mocap2d",
+                "data_augmentations": ("facing_aug", "mirror_aug", "tempo_aug", "size_aug", "length_aug"),
+            },
+        ),
+    )
+}  # fmt: skip
+
+
+def dataset_spec(name: str) -> DatasetSpec:
+    """The row of a dataset. Raises UsageError for a name that is not in the table."""
+    if name not in DATASETS:
+        raise UsageError(f"unknown dataset {name!r}; choose from {', '.join(DATASETS)}")
+    return DATASETS[name]
+
+
+def dataset_defaults(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The flags whose defaults the dataset among the option `values` sets."""
+    return dataset_spec(values["dataset"]).defaults
+
+
+def load_dataset(spec: DatasetSpec, options: Any, compat: str = "none", seed: int = 0) -> Any:
+    """The motions of a dataset, read by the loader that its row names."""
+    module, function = spec.loader.split(":")
+    return getattr(importlib.import_module(module), function)(spec, options, compat, seed)

@@ -1,0 +1,17 @@
+"""The flags of the diffusion process and of its losses."""
+
+from dataclasses import dataclass
+
+from utils.run.options import option
+
+LOSS_WEIGHTS = ("uniform", "inv_sqrt_noise", "inv_noise")
+
+
+@dataclass(frozen=True)
+class DiffusionOptions:
+    """The noise process and what the network predicts of it."""
+
+    model_mean_type: str = option("x_start", "what the network predicts", ("x_start", "epsilon"))
+    noise_schedule: str = option("cosine_tau_2", "linear, cosine or cosine_tau_<number>")
+    diffusion_steps: int = option(100, "steps of the process that the network is trained on")
+    sigma_small: bool = option(True, "sample with the posterior variance; False: with beta, its upper bound")

@@ -1,0 +1,87 @@
+"""What must hold of an estimate of x_0: known frames and joints, or one 3D motion behind all views (MAS)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from utils.geometry.cameras import Camera, fit_points, project, reprojection_error
+
+
+def keyframes(known: Tensor, mask: Tensor) -> Callable[[Tensor, int], Tensor]:
+    """Put the `known` motion back where `mask` is true: editing and in-betweening (MDM, section 4.2)."""
+    return lambda x0, _: torch.where(mask, known, x0)
+
+
+class AdamFit:
+    """The published 3D fit: one Adam optimiser for the whole run, at most 1000 steps each time (MAS, section 4.1).
+
+    It stops when the loss no longer falls; the test uses the loss before the step and comes after it, as published.
+    """
+
+    STEPS, RATE, TOLERANCE = 1000, 0.01, 5e-11
+
+    def __init__(self, shape: tuple[int, ...], device: torch.device | None = None, steps: int = STEPS):
+        self.points = torch.zeros(shape, device=device, requires_grad=True)
+        self.optimizer = torch.optim.Adam([self.points], lr=self.RATE)
+        self.steps = steps
+
+    def __call__(self, seen: Tensor, views: Tensor, camera: Camera, start: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Points [B, T, J, 3] near `seen` [V, B, T, J, 2]; `start` must be what the last call returned."""
+        previous = 1e11
+        for _ in range(self.steps):
+            with torch.enable_grad():
+                error = reprojection_error(self.points, seen, views, camera, weights)
+            self.optimizer.zero_grad()
+            error.backward()
+            self.optimizer.step()
+            if error.item() >= previous - self.TOLERANCE * previous:
+                break
+            previous = error.item()
+        return self.points.detach().clone()
+
+
+@dataclass
+class MultiView:
+    """One 3D motion behind all views: fit it to their estimates of x_0, show it in each view (MAS, section 4.1).
+
+    `points` [B, T, J, 3] is the 3D motion after the latest call. Estimates are [V * B, T, J, 2], views leading, and
+    normalised; `to_data` and `to_model` go between normalised and data units. Frames outside `valid` [B, T] count as
+    lying at the origin. A root that the data centre on is
+    pinned to the origin: taking it off afterwards would spread its jitter over the whole figure.
+    """
+
+    views: Tensor
+    camera: Camera
+    points: Tensor
+    to_data: Callable[[Tensor], Tensor]
+    to_model: Callable[[Tensor], Tensor]
+    weights: Tensor | None = None
+    fit: Callable[..., Tensor] = fit_points
+    pinned_root: int = -1
+    valid: Tensor | None = None
+    history: list[Tensor] = field(default_factory=list)
+    keep_history: bool = False
+
+    def __call__(self, x0: Tensor, t: int) -> Tensor:
+        seen = self.to_data(x0).unflatten(0, (len(self.views), -1))
+        if self.valid is not None:
+            seen = seen * self.valid[:, :, None, None]
+        self.points = self.fit(seen, self.views, self.camera, self.points, self.weights)
+        if self.pinned_root >= 0:
+            self.points[:, :, self.pinned_root] = 0
+        if self.keep_history:
+            self.history.append(self.points)
+        return self.shown(self.points)
+
+    def shown(self, points: Tensor) -> Tensor:
+        """A 3D motion as the network sees it from every view, [V * B, T, J, 2], normalised."""
+        return self.to_model(project(points, self.views, self.camera).flatten(0, 1))
+
+
+def prominent_weights(views: int, chosen: int) -> Tensor:
+    """Weights [V] of which one view has a thousand times the others' (ablation `prominent_angle`)."""
+    weights = torch.ones(views)
+    weights[chosen] = 1000
+    return weights / weights.sum()

@@ -1,0 +1,288 @@
+"""Entry: say what a downloaded folder is, what is missing in it and where it belongs.
+
+`python -m prepare.check PATH` with a dataset folder, a folder of pose predictions, a checkpoint or its folder. Ends
+with 0 if it can be used as it lies, with 3 if something is missing, with 4 if something in it is wrong.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data_loaders.registry import DATASETS, DatasetSpec
+from utils.run.errors import DataError, MissingFileError, UsageError, run_command
+from utils.run.files import read_json
+from utils.run.options import option, parse
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ROOT = Path(__file__).resolve().parent.parent
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".rar", ".7z")
+WEIGHTS = (".pth", ".pt")
+POINTS_2D = "data_loaders.base:load"
+PREDICTION_JOINTS = 17
+LAYER_NAMES = {
+    "seqTransEncoder.layers.": "trans_enc",
+    "seqTransDecoder.layers.": "trans_dec",
+    "gru.weight_ih_l": "gru",
+    "encoder.seqTransEncoder.layers.": "vae",
+    "layers.": "dit",
+}
+ENTRANCES = {"vae": "encoder.input_process.poseEmbedding.weight", "dit": "embed.weight"}
+SHOWN = 5  # bad files that are named one by one
+
+
+@dataclass(frozen=True)
+class CheckOptions:
+    """What to look at."""
+
+    path: str = option("", "the folder or checkpoint (also without the flag: python -m prepare.check PATH)")
+    debug: bool = option(False, "show the traceback of an error")
+
+
+def main(argv: list[str]) -> None:
+    """Run the command."""
+    if argv and not argv[0].startswith("-"):
+        argv = ["--path", *argv]
+    (options,) = parse("prepare.check", __doc__ or "", [CheckOptions], argv)
+    if not options.path:
+        raise UsageError("name what to check: python -m prepare.check PATH")
+    for line in check(Path(options.path)):
+        print(line)
+
+
+def check(path: Path) -> list[str]:
+    """What to tell of a usable folder or checkpoint. Raises MissingFileError or DataError for anything else."""
+    if not path.exists():
+        raise MissingFileError(f"{path} does not exist; dataset/README.md says where datasets and models are found")
+    if path.is_file() and path.suffix.lower() in ARCHIVES:
+        raise DataError(f"{path} is an archive: unpack it, then check the folder")
+    if path.is_file() and path.suffix not in WEIGHTS:
+        raise DataError(f"{path} is neither a folder nor a checkpoint (.pth)")
+    kind = kind_of(path)
+    if kind == "motions":
+        return check(path.parent)
+    if kind:
+        return {
+            "dataset": check_dataset,
+            "loose": check_loose,
+            "packed": check_packed,
+            "model": check_model,
+        }[kind](path)
+    inside = [child for child in sorted(path.iterdir()) if child.is_dir() and kind_of(child)]
+    if inside:
+        what = {"model": "is a model"}.get(kind_of(inside[0]), "holds motions")
+        raise MissingFileError(
+            f"{path} is one folder too high: {inside[0]} {what}; check (and use) that, or move it up"
+        )
+    loose = [child.name for child in sorted(path.iterdir())][:SHOWN]
+    raise MissingFileError(
+        f"{path} is neither a dataset (no motions/*.npy) nor a model (no checkpoint_<step>.pth); it holds "
+        f"{', '.join(loose) or 'nothing'}"
+    )
+
+
+def kind_of(path: Path) -> str:
+    """`dataset`, `motions` (its inner folder), `loose` (arrays), `packed`, `model`, or nothing."""
+    if path.is_file():
+        return "model" if path.suffix in WEIGHTS else ""
+    if any((path / "motions").glob("*.npy")):
+        return "dataset"
+    if (path / "index.json").is_file() or (path / "positions.npy").is_file():
+        return "packed"
+    if weight_files(path):
+        return "model"
+    if any(child.name not in ("Mean.npy", "Std.npy", "results.npy") for child in path.glob("*.npy")):
+        return "motions" if path.name == "motions" else "loose"
+    return "model" if (path / "args.json").is_file() else ""
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The checkpoints of a folder, the one with the highest step last (optimiser states of the MDM family left out)."""
+    found = [child for child in folder.iterdir() if child.suffix in WEIGHTS and not child.name.startswith("opt")]
+    return sorted(found, key=lambda child: (len(child.name), child.name))
+
+
+def placed(path: Path, belongs: str, otherwise: str) -> str:
+    """Where it lies, and where it would be found without a flag."""
+    if path.resolve() == (ROOT / belongs).resolve():
+        return f"it lies where it belongs: {ROOT / belongs}"
+    return f"it belongs in {ROOT / belongs}; where it lies now, it is used with {otherwise} {path}"
+
+
+def listed(problems: list[str]) -> str:
+    """The first few problems in one line."""
+    more = f" (and {len(problems) - SHOWN} more)" if len(problems) > SHOWN else ""
+    return "; ".join(problems[:SHOWN]) + more
+
+
+def joint_count(path: Path) -> int:
+    """Joints of a stored motion. Raises DataError unless it is [frames, joints, 3]."""
+    from utils.run.files import load_array
+
+    points = load_array(path)
+    if points.ndim != 3 or points.shape[2] != 3:
+        raise DataError(f"{path} has shape {points.shape}; a motion is [frames, joints, 3] (x, y, confidence)")
+    return points.shape[1]
+
+
+def check_dataset(path: Path) -> list[str]:
+    """A folder with motions/*.npy: which dataset by its joints, every file read, the parts, the figures."""
+    first = min((path / "motions").glob("[!.]*.npy"))
+    joints = joint_count(first)
+    rows = [row for row in DATASETS.values() if row.loader == POINTS_2D]
+    spec = next((row for row in rows if len(row.skeleton.joints) == joints), None)
+    if spec is None:
+        known = ", ".join(f"{row.name} {len(row.skeleton.joints)}" for row in rows)
+        raise DataError(f"{first} has {joints} joints, which fits no dataset ({known})")
+
+    from data_loaders.base import load_stats, motion_files, read_points
+    from data_loaders.splits import names_of_part
+
+    files, frames, problems = motion_files(spec, path), 0, []
+    for file in files.values():
+        try:
+            points = read_points(file, spec)
+        except DataError as error:
+            problems.append(str(error))
+            continue
+        frames += len(points)
+        if points[..., 2].min() < 0:
+            problems.append(f"{file} has negative confidences: is it 3D?")
+    if problems:
+        raise DataError(f"{path} ({spec.name}): {len(problems)} of {len(files)} motions are wrong: {listed(problems)}")
+    load_stats(spec, path)
+    parts = {part: len(names_of_part(list(files), path, part)) for part in ("train", "test")}
+    own = (path / "Mean.npy").is_file()
+    fps = spec.source_fps or spec.fps
+    return [
+        f"{path} is the dataset {spec.name}: {len(files)} motions, {frames / fps / 3600:.2f} hours at {fps:g} fps",
+        f"parts: {parts['train']} train, {parts['test']} test"
+        + (" (split.json)" if (path / "split.json").is_file() else " (by a hash of the name)"),
+        "figures: " + ("its own Mean.npy and Std.npy" if own else f"the published ones (data_loaders/{spec.name})"),
+        placed(path, spec.defaults["datapath"], "--datapath"),
+        f"next: python -m train.train_mdm --dataset {spec.name} --datapath {path} --save_dir save/my_{spec.name}",
+    ]
+
+
+def check_loose(path: Path) -> list[str]:
+    """A folder of arrays: 3D pose predictions [frames, 17, 3], or motions that lie one folder too high."""
+    from utils.run.files import load_array
+
+    files, frames, problems, flat = sorted(path.glob("[!.]*.npy")), 0, [], True
+    joints = joint_count(files[0])
+    for file in files:
+        points = load_array(file)
+        if points.dtype.kind not in "fiu" or points.shape[1:] != (joints, 3):
+            problems.append(f"{file.name} is {points.dtype} {points.shape}")
+            continue
+        frames += len(points)
+        flat = flat and bool((points[..., 2] >= 0).all())
+    if flat and not problems and any(len(row.skeleton.joints) == joints for row in DATASETS.values()):
+        raise MissingFileError(f"{path / 'motions'} is missing: the {len(files)} files in {path} belong in there")
+    if joints != PREDICTION_JOINTS or problems:
+        what = listed(problems) or f"{joints} joints"
+        raise DataError(f"{path} holds arrays that are neither motions nor pose predictions: {what}")
+    name = "elepose_predictions" if "elepose" in path.resolve().name.lower() else "motionBert_predictions"
+    return [
+        f"{path} holds 3D pose predictions for nba: {len(files)} motions, {frames} frames",
+        f"they belong in {ROOT / 'dataset' / 'nba' / name}",
+    ]
+
+
+def check_packed(path: Path) -> list[str]:
+    """A folder of packed 3D motion, made by prepare.mocap."""
+    from data_loaders import packed
+
+    motions = packed.read(path)
+    spec = DATASETS["mocap2d"]
+    frames = sum(clip["stop"] - clip["start"] for clip in motions.clips)
+    return [
+        f"{path} is 3D motion for {spec.name}: {len(motions.clips)} clips, {frames / motions.fps / 3600:.2f} hours",
+        placed(path, spec.defaults["datapath"], "--datapath"),
+    ]
+
+
+def check_model(path: Path) -> list[str]:
+    """A checkpoint, or a folder of them: args.json, every file opened, the weights held against what args.json says."""
+    folder = path if path.is_dir() else path.parent
+    files = weight_files(folder) if path.is_dir() else [path]
+    if not files:
+        raise MissingFileError(
+            f"{folder} holds args.json but no checkpoint_<step>.pth: fetch it and put it beside args.json"
+        )
+
+    from utils.run import checkpoint
+
+    facts = [weight_facts(checkpoint.weights(checkpoint.load(file))) for file in files]
+    for file, fact in zip(files, facts, strict=True):
+        if not fact:
+            raise DataError(f"{file} holds weights of another kind: neither a 2D motion model nor its evaluator")
+    fact, newest = facts[-1], files[-1]
+    if not (folder / "args.json").is_file():
+        likely = [row.name for row in DATASETS.values() if 2 * len(row.skeleton.joints) == fact["features"]]
+        what = f"a {fact['kind']}" + (f" for {' or '.join(likely)}" if likely else "")
+        raise MissingFileError(f"{folder}/args.json is missing: it comes in the same archive as {newest.name} ({what})")
+    args = read_json(folder / "args.json")
+    spec = expected(args, fact, folder)
+    target = f"save/evaluator/{spec.name}" if fact["kind"] == "evaluator" else f"save/{spec.name}"
+    size = f"width {fact['latent_dim']}, {fact['layers']} layers, {fact['parameters'] / 1e6:.2f} M parameters"
+    lines = [
+        f"{folder} is a {fact['kind']} for {spec.name}: {', '.join(file.name for file in files)}",
+        f"{fact['arch']}, {size}",
+        f"any folder will do; the customary one is {ROOT / target}/<name>",
+    ]
+    return lines + ([f"next: python -m sample.mas --model_path {newest}"] if fact["kind"] == "diffusion model" else [])
+
+
+def weight_facts(weights: "dict[str, Tensor]") -> dict[str, Any]:
+    """Architecture and sizes that the names and shapes of a model's weights give away; empty for a foreign model."""
+    prefix = next((prefix for prefix in LAYER_NAMES if any(key.startswith(prefix) for key in weights)), None)
+    if prefix is None:
+        return {}
+    arch = LAYER_NAMES[prefix]
+    layers = {re.split(r"\D", key[len(prefix) :], maxsplit=1)[0] for key in weights if key.startswith(prefix)}
+    entrance = weights.get(ENTRANCES.get(arch, "input_process.poseEmbedding.weight"))
+    if entrance is None or entrance.dim() != 2:
+        return {}
+    width, features = entrance.shape
+    size = sum(value.numel() for key, value in weights.items() if not key.endswith(".pe"))
+    # The recurrent net is fed its step embedding beside the pose.
+    return {
+        "kind": "evaluator" if arch == "vae" else "diffusion model",
+        "arch": arch,
+        "features": features - width if arch == "gru" else features,
+        "latent_dim": width,
+        "layers": len(layers),
+        "parameters": size,
+    }
+
+
+def expected(args: dict[str, Any], fact: dict[str, Any], folder: Path) -> DatasetSpec:
+    """The dataset that args.json names. Raises DataError where args.json and the weights contradict each other."""
+    name = args.get("dataset", "nba")
+    if name not in DATASETS:
+        raise DataError(f"{folder}/args.json names the dataset {name!r}; known are {', '.join(DATASETS)}")
+    spec = DATASETS[name]
+    prefix = "e_" if fact["kind"] == "evaluator" else ""
+    said = {f"{prefix}latent_dim": "latent_dim", f"{prefix}num_layers" if prefix else "layers": "layers"}
+    if not prefix:
+        said["arch"] = "arch"
+    for key, what in said.items():
+        if key in args and args[key] != fact[what]:
+            raise DataError(
+                f"{folder}/args.json says {key} {args[key]}, the weights say {fact[what]}: they do not belong together"
+            )
+    joints = fact["features"] // 2
+    if fact["arch"] == "dit":
+        joints //= args.get("frames_per_token", 1)
+    if joints != len(spec.skeleton.joints):
+        raise DataError(
+            f"{folder}/args.json says dataset {name} of {len(spec.skeleton.joints)} joints, the weights say {joints}"
+        )
+    return spec
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,131 @@
+"""Entry: turn motion capture (BVH, ASF/AMC, packed shards) into a dataset folder of 3D clips.
+
+`python -m prepare.mocap --output_dir dataset/mocap2d FILE_OR_FOLDER ...`
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from utils.run.errors import DataError, MissingFileError, UsageError, run_command
+from utils.run.files import refuse_existing
+from utils.run.options import option, parse
+
+if TYPE_CHECKING:
+    from utils.geometry.motion import Motion
+
+
+@dataclass(frozen=True)
+class MocapOptions:
+    """What to read and where to put it."""
+
+    sources: tuple[str, ...] = option((), "files or folders: .bvh, .amc (its .asf beside it), packed .npz", many=True)
+    output_dir: str = option("dataset/mocap2d", "the dataset folder to make")
+    overwrite: bool = option(False, "replace the folder if it exists")
+    fps: float = option(30.0, "frame rate of the folder")
+    scale: float = option(0.0, "metres per unit of BVH files (0: guessed from the figure's height, and said)")
+    test_share: float = option(0.1, "share of clips held out, by a hash of the name, where the source does not say")
+
+
+def find_files(sources: tuple[str, ...]) -> list[Path]:
+    """All motion files under `sources`, sorted. Raises MissingFileError or UsageError."""
+    if not sources:
+        raise UsageError("name at least one file or folder: python -m prepare.mocap --sources FILE_OR_FOLDER ...")
+    found: list[Path] = []
+    for source in map(Path, sources):
+        if not source.exists():
+            raise MissingFileError(f"{source} does not exist")
+        inside = sorted(source.rglob("*")) if source.is_dir() else [source]
+        found += [path for path in inside if path.suffix.lower() in (".bvh", ".amc", ".npz")]
+    if not found:
+        raise MissingFileError(f"no .bvh, .amc or packed .npz file under {', '.join(sources)}")
+    return found
+
+
+def read_clips(path: Path, scale: float) -> Iterator["Motion"]:
+    """The clips of one file, in metres. Raises DataError."""
+    match path.suffix.lower():
+        case ".npz":
+            from utils.formats import shards
+
+            yield from shards.read(path)
+        case ".bvh":
+            from utils.formats import bvh
+
+            yield bvh.read(path, scale=scale or guess_scale(path))
+        case ".amc":
+            from utils.formats import asf_amc
+
+            yield asf_amc.read(find_skeleton(path), path)
+
+
+def find_skeleton(amc: Path) -> Path:
+    """The ASF file of an AMC file: same stem up to the last `_`, or the only one in the folder."""
+    named = amc.with_name(amc.stem.rsplit("_", 1)[0] + ".asf")
+    others = sorted(amc.parent.glob("*.asf"))
+    if named.is_file():
+        return named
+    if len(others) != 1:
+        raise MissingFileError(f"{amc} needs its skeleton: put {named.name} beside it")
+    return others[0]
+
+
+def guess_scale(path: Path) -> float:
+    """Metres per unit of a BVH file: whichever of 1, 0.1, 0.01, 0.0254 makes the figure nearest to 1.7 m tall."""
+    import numpy as np
+
+    from utils.formats import bvh
+
+    heights = np.ptp(bvh.read(path).positions[..., 1], axis=1)
+    return min((1.0, 0.1, 0.01, 0.0254), key=lambda unit: abs(float(np.log(np.median(heights) * unit / 1.7))))
+
+
+def held_out(name: str, share: float) -> bool:
+    """Whether a clip belongs to the test part: decided by its name alone."""
+    return int(hashlib.sha1(name.encode()).hexdigest()[:8], 16) < share * 16**8
+
+
+def convert(motion: "Motion", source: str, options: MocapOptions) -> tuple[Any, dict[str, Any]]:
+    """A clip as positions [T, 16, 3] of the `nba` skeleton at the folder's rate, with its record."""
+    from utils.geometry import human
+    from utils.geometry.resample import resample
+
+    body = motion if len(motion.joints) == 22 else human.to_smpl22(motion)
+    positions = resample(human.to_nba16(body.positions, body.rotations), motion.fps, options.fps)
+    split = motion.meta.get("split") or ("test" if held_out(motion.name, options.test_share) else "train")
+    record = {name: motion.meta.get(name, "") for name in ("style", "licence")}
+    return positions, record | {
+        "name": f"{source}/{motion.name}", "source": source, "split": split, "actions": list(motion.meta.get("actions", [])),
+    }  # fmt: skip
+
+
+def main(argv: list[str]) -> None:
+    """Run the command."""
+    (options,) = parse("prepare.mocap", __doc__ or "", [MocapOptions], argv)
+    refuse_existing(options.output_dir, options.overwrite)
+    files = find_files(options.sources)
+
+    import numpy as np
+
+    from data_loaders import packed
+    from utils.geometry.skeleton import SKELETONS
+
+    def clips() -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
+        for path in files:
+            count = 0
+            for motion in read_clips(path, options.scale):
+                positions, record = convert(motion, path.stem if path.suffix == ".npz" else path.suffix[1:], options)
+                if positions.shape[1:] != (len(SKELETONS["nba"].joints), 3):
+                    raise DataError(f"{path}: {motion.name} could not be mapped to the 16 joints of the nba skeleton")
+                count += 1
+                yield positions, record
+            print(f"{path}: {count} clip{'s' * (count != 1)}")
+
+    count = packed.write(options.output_dir, clips(), options.fps, "nba", options.overwrite)
+    print(f"{count} clips in {options.output_dir}; next: python -m train.train_mdm --dataset mocap2d --save_dir save/my_model")
+
+
+if __name__ == "__main__":
+    run_command(main)

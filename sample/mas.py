@@ -1,0 +1,21 @@
+"""Entry: 3D motion from a 2D diffusion model, by multi-view ancestral sampling (MAS).
+
+`python -m sample.mas --model_path save/mocap2d --num_samples 3`
+"""
+
+from sample.options import MasOptions, parse_sampling
+from utils.run.errors import run_command
+
+
+def main(argv: list[str]) -> None:
+    """Run the command."""
+    options = parse_sampling("sample.mas", __doc__ or "", (MasOptions,), argv)
+
+    from sample.multiview import sample_3d
+    from sample.results import run_sampling
+
+    run_sampling(options, "mas", lambda session, request: sample_3d(session, request, options[5], "mas"))
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,186 @@
+"""3D motion from the 2D model: multi-view ancestral sampling (MAS, Kapon et al. 2023), its ablations and its rival.
+
+All views of a figure are denoised together; at each step one 3D motion is fitted to them and shown in each again.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from data_loaders.projections import camera_of
+from diffusion.distillation import STEPS, distill
+from diffusion.noise import Noise, per_sample, published_normal, seen_from
+from diffusion.process import Process
+from diffusion.projectors import AdamFit, MultiView, prominent_weights
+from diffusion.sampling import sample
+from sample.options import MasOptions
+from sample.session import Request, Session
+from utils.geometry.cameras import even_views, fit_points, orthographic, view_rotations
+from utils.geometry.kinematics import rigid_bones
+from utils.run.errors import UsageError
+from utils.run.randomness import numpy_rng
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Every random draw of a multi-view run, so that a test can hand in recorded ones.
+
+    `noise_3d()` [B, T, J, 3] and `noise_2d()` [V * B, T, J, 2] are one draw of noise each; `offset()` is an azimuth,
+    `azimuths()` [V] are those of independent views, `prominent()` a view, `timesteps()` the steps of a distillation.
+    """
+
+    noise_3d: Noise
+    noise_2d: Noise
+    offset: Callable[[], float]
+    azimuths: Callable[[], np.ndarray]
+    prominent: Callable[[], int]
+    timesteps: Callable[[bool], list[int]]
+
+
+def timesteps(rng: np.random.RandomState, steps: int, annealed: bool, lowest: int = 1) -> list[int]:
+    """The diffusion steps of a distillation: uniform over 1..N-1, or from ever lower bounds on up (annealed)."""
+    uniform = [int(rng.randint(1, steps)) for _ in range(STEPS)]
+    if not annealed:
+        return uniform
+    return [int(rng.randint(max(lowest, int(steps - 1 - i * steps / STEPS)), steps)) for i in range(STEPS)]
+
+
+def own_draws(session: Session, request: Request, views: int) -> Draws:
+    """Draws by (seed, sample) for noise and by (seed, name) for what belongs to the run."""
+    seed, lengths, joints = session.run.seed, request.lengths.tolist(), len(session.spec.skeleton.joints)
+    stream = functools.partial(numpy_rng, seed)
+    offsets, azimuths = stream("offset"), stream("azimuths")
+    flat = per_sample(seed, lengths, (views, joints, 2), stream="views")
+    return Draws(
+        noise_3d=per_sample(seed, lengths, (joints, 3)),
+        noise_2d=lambda: flat().permute(2, 0, 1, 3, 4).flatten(0, 1),
+        offset=lambda: offsets.uniform(0, 2 * math.pi),
+        azimuths=lambda: azimuths.uniform(0, 2 * math.pi, views),
+        prominent=lambda: int(stream("prominent").randint(views)),
+        timesteps=lambda annealed: timesteps(stream("timesteps"), session.process.steps, annealed),
+    )
+
+
+def published_draws(session: Session, request: Request, views: int, distilling: bool) -> Draws:
+    """Draws in the published order from the global generators, which the session has seeded.
+
+    Independent view noise comes after a 3D draw that is thrown away; a distillation draws a first x_T and a second
+    noise each time that it never uses; its views span one radian.
+    """
+    samples, frames, joints = len(request.lengths), request.frames, len(session.spec.skeleton.joints)
+    noise_3d = published_normal((samples, frames, joints, 3))
+    like_views = published_normal((views, samples, joints, 2, frames), memory=(0, 1, 4, 2, 3))
+
+    def noise_2d() -> Tensor:
+        if not distilling:
+            noise_3d()
+        noise = like_views()
+        if distilling:
+            like_views()
+        return noise.permute(0, 1, 4, 2, 3).flatten(0, 1)
+
+    def drawn_timesteps(annealed: bool) -> list[int]:
+        drawn = timesteps(np.random.mtrand._rand, session.process.steps, annealed, lowest=0)  # type: ignore[attr-defined]
+        torch.randn(views * samples, joints, 2, frames)
+        return drawn
+
+    return Draws(
+        noise_3d=noise_3d,
+        noise_2d=noise_2d,
+        offset=lambda: np.random.rand() * 2 * math.pi,  # noqa: NPY002
+        azimuths=lambda: np.array([np.random.uniform() for _ in range(views)]),  # noqa: NPY002
+        prominent=lambda: int(torch.randint(0, views, [1])),
+        timesteps=drawn_timesteps,
+    )
+
+
+def sample_3d(session: Session, request: Request, options: MasOptions, variant: str = "mas", draws: Draws | None = None) -> Tensor:
+    """3D motions [B, T, J, 3] by MAS or one of its ablations, camera frame; frames beyond a length are 0 by default."""
+    if options.num_views < 1:
+        raise UsageError(f"--num_views {options.num_views}: at least 1")
+    distilling = variant.startswith("dreamfusion")
+    if draws is None:
+        views = options.num_views
+        draws = published_draws(session, request, views, distilling) if session.published else own_draws(session, request, views)
+    make = _distilled if distilling else _ancestral
+    points = make(session, request, options, variant, draws)
+    if options.bones == "rigid":
+        points = rigid_bones(points, session.spec.skeleton, request.lengths)
+    return points if session.published else points * request.valid[:, :, None, None]
+
+
+def _ancestral(session: Session, request: Request, options: MasOptions, variant: str, draws: Draws) -> Tensor:
+    """MAS and its ablations."""
+    spec, process, count = session.spec, session.process, options.num_views
+    wandering = variant == "random_angles"
+    if wandering and session.sampling.sampler != "ddpm":
+        raise UsageError("--ablation_name random_angles replays ancestral steps: it needs --sampler ddpm")
+
+    def fresh_views() -> Tensor:
+        return even_views(count, spec.elevation, draws.offset() if wandering else 0.0)
+
+    views = fresh_views()
+    weights = prominent_weights(count, draws.prominent()) if variant.startswith("prominent") else None
+    start = torch.zeros(len(request.lengths), request.frames, len(spec.skeleton.joints), 3)
+    together = MultiView(
+        views, camera_of(spec), start, session.to_data, session.to_model, weights,
+        fit=AdamFit(start.shape) if options.fit == "adam" else fit_points,
+        pinned_root=-1 if session.published else spec.pinned_root,
+        valid=None if session.published else request.valid,
+        keep_history=wandering,
+    )  # fmt: skip
+    noise = draws.noise_2d if variant.endswith("no_3d_noise") else seen_from(draws.noise_3d, lambda: together.views)
+    if wandering:
+        first = draws.noise_3d()
+        x, step = orthographic(first, views).flatten(0, 1), replayed(together, process, first, draws.noise_3d, fresh_views)
+    else:
+        x, step = noise(), session.stepper(noise)
+    sample(session.denoiser(request, count), step, x, process.steps, process.last, together)
+    return together.points
+
+
+def replayed(
+    together: MultiView, process: Process, first: Tensor, noise_3d: Noise, fresh_views: Callable[[], Tensor]
+) -> Callable[[Tensor, Tensor, int], Tensor]:
+    """A step that rebuilds x_{t-1} from the start as seen from new views: the ablation `random_angles`.
+
+    The noise of all steps adds up to one 3D noise, seen orthographically; the 3D motions of all steps are projected
+    anew, for perspective does not add up.
+    """
+    noise, passed = first, []
+
+    def step(_: Tensor, x: Tensor, t: int) -> Tensor:
+        nonlocal noise
+        noise = process.posterior_xt[t] * noise + math.sqrt(process.posterior_variance[t]) * noise_3d()
+        together.views = fresh_views()
+        passed.append(t)
+        signal = torch.zeros_like(x)
+        for earlier, points in zip(passed, together.history, strict=True):
+            signal = process.posterior_x0[earlier] * together.shown(points) + process.posterior_xt[earlier] * signal
+        return signal + orthographic(noise.float(), together.views).flatten(0, 1)
+
+    return step
+
+
+def _distilled(session: Session, request: Request, options: MasOptions, variant: str, draws: Draws) -> Tensor:
+    """DreamFusion-style optimisation from fresh views."""
+    spec = session.spec
+    start = torch.zeros(len(request.lengths), request.frames, len(spec.skeleton.joints), 3)
+
+    def fresh_views() -> Tensor:
+        azimuth = torch.from_numpy(draws.azimuths()).float()
+        return view_rotations(azimuth, torch.full_like(azimuth, spec.elevation))
+
+    schedule = draws.timesteps(variant == "dreamfusion_annealed")
+    points = distill(
+        session.denoiser(request, options.num_views), session.process, schedule, fresh_views, draws.noise_2d,
+        camera_of(spec), start, session.to_data, session.to_model,
+    )  # fmt: skip
+    if spec.pinned_root >= 0 and not session.published:
+        points = points - points[:, :, spec.pinned_root, None]
+    return points

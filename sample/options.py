@@ -1,0 +1,78 @@
+"""The flags of sampling."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from data_loaders.options import DataOptions
+from data_loaders.registry import dataset_defaults
+from diffusion.options import DiffusionOptions
+from model.options import ModelOptions
+from train.options import TrainingOptions
+from utils.run.options import RunOptions, option, parse
+
+ABLATIONS = (
+    "mas", "dreamfusion", "dreamfusion_annealed", "no_3d_noise", "prominent_angle", "prominent_angle_no_3d_noise",
+    "random_angles",
+)  # fmt: skip
+SHIPPED_MODEL = "save/mocap2d"
+
+
+@dataclass(frozen=True)
+class SamplingOptions:
+    """What to sample from, how much of it, and where it goes."""
+
+    model_path: str = option(SHIPPED_MODEL, "checkpoint file, or a folder: its newest", aliases=("model",))
+    output_dir: str = option("", "the folder to write (default: <task>_seed_<seed> beside the checkpoint)")
+    num_samples: int = option(10, "how many motions")
+    max_batch: int = option(0, "most rows that the network sees at once; bounds memory (0: no bound)", aliases=("batch_size",))
+    guidance_param: float = option(2.5, "how much more than by itself the model follows the condition (1: not more)")
+    overwrite: bool = option(False, "replace the output folder if it exists")
+    use_data: bool = option(False, "take the lengths of motions of the dataset")
+    show_input_motions: bool = option(False, "also draw those motions (with --use_data)")
+    motion_length: float | None = option(None, "seconds (default: 6; with --use_data the data's own lengths)")
+    text_prompt: str | None = option(None, "title of the videos and end of the folder's name; no 2D model reads text")
+    action_name: str = option("", "the kind of motion, for a model trained with --cond action (default: any)")
+    sampler: str = option("ddpm", "how one step goes", ("ddpm", "ddim"))
+    sampling_steps: int = option(0, "use only so many of the diffusion steps (0: all)")
+
+
+@dataclass(frozen=True)
+class MasOptions:
+    """How several 2D views become one 3D motion."""
+
+    num_views: int = option(7, "cameras around the figure")
+    fit: str = option("closed_form", "how the 3D motion is fitted; adam: the published optimiser", ("closed_form", "adam"))
+    bones: str = option("rigid", "rigid: each clip gets its median, left-right averaged bone lengths", ("rigid", "raw"))
+
+
+@dataclass(frozen=True)
+class AblationOptions:
+    """Which variant of MAS, or which rival."""
+
+    ablation_name: str = option("dreamfusion", "which", ABLATIONS)
+
+
+@dataclass(frozen=True)
+class PublishedOptions:
+    """Names that published checkpoints carry and that mean nothing here."""
+
+    batch_size: int = option(0, "-")
+    eval_during_training: bool = option(False, "-")
+
+
+_PUBLISHED_PRESET = {"fit": "adam", "bones": "raw"}
+
+
+def defaults_of(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Defaults that depend on other options: the dataset's, and those of `--compat published`."""
+    return {**dataset_defaults(values), **(_PUBLISHED_PRESET if values["compat"] == "published" else {})}
+
+
+def parse_sampling(command: str, purpose: str, extra: tuple[type, ...], argv: list[str]) -> list[Any]:
+    """Run, sampling, data, model and diffusion options, then the `extra` groups, of a command line."""
+    return parse(
+        command, purpose, (RunOptions, SamplingOptions, DataOptions, ModelOptions, DiffusionOptions, *extra), argv,
+        defaults_of=defaults_of, saved_from=("model_path",), saved_groups=(ModelOptions, DiffusionOptions),
+        saved_names=("dataset", "cond", "data_split"), known=(TrainingOptions, PublishedOptions, MasOptions, AblationOptions),
+    )  # fmt: skip

@@ -1,0 +1,113 @@
+"""The output folder of a sampling command: it appears whole, with everything asked for, or not at all."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from data_loaders.registry import DatasetSpec
+from sample.options import SamplingOptions
+from sample.session import Request, Session, make_request, open_session
+from utils.formats import results
+from utils.run.errors import NumericError
+from utils.run.files import atomic_folder, refuse_existing
+from utils.run.provenance import provenance
+from visualize import contact_sheet, figures, video
+
+
+def output_folder(sampling: SamplingOptions, seed: int, task: str) -> Path:
+    """Where results go; refuses an existing folder before any work. Raises UsageError."""
+    checkpoint = Path(sampling.model_path)
+    beside = checkpoint if checkpoint.is_dir() else checkpoint.parent
+    prompt = sampling.text_prompt or sampling.action_name
+    name = f"{task}_seed_{seed}" + (f"_{prompt.replace(' ', '_')}" if prompt else "")
+    folder = Path(sampling.output_dir) if sampling.output_dir else beside / name
+    refuse_existing(folder, sampling.overwrite)
+    return folder
+
+
+def write_results(folder: Path, session: Session, request: Request, motions: Tensor) -> None:
+    """Write results.npy, results.npz, a video of each sample, a contact sheet, and the input motions if asked for.
+
+    motions: 2D [B, T, J, 2] in data units or 3D [B, T, J, 3]. Raises NumericError if they are not finite.
+    """
+    if not torch.isfinite(motions).all():
+        raise NumericError("the sampled motions hold NaN or infinity: nothing was written")
+    shown = motions.cpu().numpy().astype(np.float32)
+    cut = [motion[:length] for motion, length in zip(shown, request.lengths.tolist(), strict=True)]
+    with atomic_folder(folder, session.sampling.overwrite) as made:
+        content = result_content(session, request, shown)
+        results.write(made / "results.npy", content)
+        plain = {name: np.asarray(content[name]) for name in ("motions", "fps", "joint_names", "parents")}
+        np.savez_compressed(made / "results.npz", **plain, lengths=request.lengths.numpy())
+        for i, motion in enumerate(cut):
+            write_video(made / f"result_{i}.mp4", motion, session.spec, request.title)
+        contact_sheet.write_contact_sheet(made / "contact_sheet.png", [scaled(motion, session.spec) for motion in cut], session.spec.skeleton)
+        if session.sampling.show_input_motions and request.inputs:
+            write_inputs(made, session, request.inputs)
+        results.load(made / "results.npy")
+
+
+def result_content(session: Session, request: Request, motions: np.ndarray) -> dict[str, Any]:
+    """The dict of results.npy; 2D motions turn to the published order [B, J, 2, T]."""
+    conditions: dict[str, Any] = {"lengths": request.lengths.numpy()}
+    if request.inputs:
+        mask = request.inputs["mask"].expand(-1, -1, -1, 2)
+        conditions |= {"mask": mask.permute(0, 2, 3, 1).contiguous().numpy(), "uncond": True}
+    if request.title:
+        conditions["text"] = [request.title] * len(motions)
+    if session.data.cond != "no_cond":
+        conditions["action"] = request.action[:, None].numpy()
+        conditions["scale"] = np.full(len(motions), session.sampling.guidance_param, np.float32)
+    skeleton = session.spec.skeleton
+    return {
+        "motions": motions if motions.shape[-1] == 3 else np.ascontiguousarray(motions.transpose(0, 2, 3, 1)),
+        "model_kwargs": {"y": conditions},
+        "fps": float(session.spec.fps),
+        "joint_names": list(skeleton.joints),
+        "parents": list(skeleton.parents),
+        "dataset": session.spec.name,
+        "provenance": provenance(session.run.seed, session.path),
+    }
+
+
+def scaled(motion: np.ndarray, spec: DatasetSpec) -> np.ndarray:
+    """2D motion in the units of the drawing; 3D motion is drawn as it is."""
+    return motion * spec.visualization_scale if motion.shape[-1] == 2 else motion
+
+
+def write_video(path: Path, motion: np.ndarray, spec: DatasetSpec, title: str, confidence: np.ndarray | None = None) -> None:
+    """One clip: 2D as it is, 3D twice under a camera that goes around."""
+    if motion.shape[-1] == 2:
+        frames = figures.draw_2d(scaled(motion, spec), spec.skeleton, title, confidence=confidence)
+    else:
+        frames = figures.draw_3d(motion, spec.skeleton, title, trajectory_joints=spec.trajectory)
+    video.write_video(path, frames, spec.fps)
+
+
+def write_inputs(folder: Path, session: Session, inputs: dict[str, Tensor]) -> None:
+    """The data's own motions, unseen joints marked."""
+    motions = session.to_data(inputs["motion"]).numpy()
+    for i, (motion, mask, length) in enumerate(zip(motions, inputs["mask"].numpy(), inputs["lengths"].tolist(), strict=True)):
+        write_video(folder / f"input_motions_{i}.mp4", motion[:length], session.spec, "", mask[:length, :, 0])
+
+
+def run_sampling(options: list[Any], task: str, make: Callable[[Session, Request], Tensor]) -> None:
+    """What every sampling command does once its line is parsed: refuse, load, make the motions, write, say where."""
+    run, sampling, data, model, diffusion = options[:5]
+    folder = output_folder(sampling, run.seed, task)
+    session = open_session(run, sampling, data, model, diffusion)
+    request = make_request(session)
+    if sampling.text_prompt:
+        print("note: no 2D model reads text; --text_prompt names the folder and the videos only")
+    print(f"sampling {len(request.lengths)} motions of {request.frames} frames ({session.spec.name}, {session.path})")
+    started = time.monotonic()
+    motions = make(session, request)
+    print(f"sampled in {time.monotonic() - started:.1f} s; writing")
+    write_results(folder, session, request, motions)
+    print(f"results.npy, {len(motions)} videos and contact_sheet.png are in {folder}")

@@ -1,0 +1,84 @@
+"""Where a loss curve can be followed: TensorBoard, ClearML, W&B, or nowhere. Each is imported only when asked for."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from utils.run.errors import MissingFileError
+
+
+class Platform(Protocol):
+    """What the training loop tells a platform."""
+
+    def report_scalar(self, name: str, value: float, step: int, group: str) -> None:
+        """One point of the curve `group/name`."""
+        ...
+
+    def close(self) -> None:
+        """Send what is left."""
+        ...
+
+
+class TensorboardPlatform:
+    """Event files in the run's folder (`tensorboard --logdir save_dir`)."""
+
+    def __init__(self, save_dir: Path, args: Mapping[str, Any]):
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.writer = SummaryWriter(log_dir=str(save_dir))
+        self.writer.add_text("args", str(dict(args)))
+
+    def report_scalar(self, name: str, value: float, step: int, group: str) -> None:
+        self.writer.add_scalar(f"{group}/{name}", value, step)
+
+    def close(self) -> None:
+        self.writer.close()
+
+
+class ClearmlPlatform:
+    """A ClearML task named after the run's folder, in the published project `motion_diffusion`."""
+
+    def __init__(self, save_dir: Path, args: Mapping[str, Any]):
+        from clearml import Task
+
+        self.task = Task.init(project_name="motion_diffusion", task_name=save_dir.name)
+        self.task.connect(dict(args), name="Args")
+
+    def report_scalar(self, name: str, value: float, step: int, group: str) -> None:
+        self.task.get_logger().report_scalar(title=group, series=name, iteration=step, value=value)
+
+    def close(self) -> None:
+        self.task.close()
+
+
+class WandBPlatform:
+    """A Weights & Biases run named after the run's folder."""
+
+    def __init__(self, save_dir: Path, args: Mapping[str, Any]):
+        import wandb
+
+        self.run = wandb.init(project="motion_diffusion", name=save_dir.name, config=dict(args), dir=str(save_dir))
+
+    def report_scalar(self, name: str, value: float, step: int, group: str) -> None:
+        self.run.log({f"{group}/{name}": value}, step=step)
+
+    def close(self) -> None:
+        self.run.finish()
+
+
+_PLATFORMS: dict[str, tuple[Callable[[Path, Mapping[str, Any]], Platform], str]] = {
+    "TensorboardPlatform": (TensorboardPlatform, "tensorboard"),
+    "ClearmlPlatform": (ClearmlPlatform, "clearml"),
+    "WandBPlatform": (WandBPlatform, "wandb"),
+}
+
+
+def open_platform(name: str, save_dir: str | Path, args: Mapping[str, Any]) -> Platform | None:
+    """The platform of `--train_platform_type`, or None. Raises MissingFileError if its package is not installed."""
+    if name == "NoPlatform":
+        return None
+    build, package = _PLATFORMS[name]
+    try:
+        return build(Path(save_dir), args)
+    except ImportError as error:
+        raise MissingFileError(f"--train_platform_type {name} needs the package {package}: pip install {package}") from error

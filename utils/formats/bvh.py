@@ -1,0 +1,206 @@
+"""Biovision BVH: a tree of joints with Euler channels in degrees, one line of numbers a frame.
+
+Every node becomes a joint; the end site of `foot` is called `foot_end`. A joint's rotations apply in the order of its
+channels (intrinsic); its position channels, on any joint, replace its OFFSET axis by axis. A file that does not hold
+what it announces is refused with the number of the line.
+"""
+
+import re
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from utils.formats.lines import Refused, numbers
+from utils.geometry.kinematics import forward
+from utils.geometry.motion import Motion
+from utils.geometry.rotations import EULER_ORDERS, euler_to_matrix
+from utils.run.errors import DataError, MissingFileError
+
+_COMMON_RATES = (30, 60, 120, 24, 25, 50, 100, 240)
+_BLOCK = 2_000_000  # numbers turned into matrices at a time
+
+
+@dataclass
+class _Node:
+    name: str
+    parent: int
+    offset: list[float] | None = None
+    positions: dict[int, int] = field(default_factory=dict)  # axis -> column
+    turns: str = ""
+    columns: list[int] = field(default_factory=list)
+
+
+def read(path: str | Path, scale: float = 1.0) -> Motion:
+    """The clip in a BVH file, positions in the file's unit times `scale` (0.01 for centimetres), rotations local.
+
+    A frame time that is a rounded 1/n is read as n frames a second. Raises MissingFileError or DataError.
+    """
+    path = Path(path)
+    try:
+        lines = path.read_text(encoding="utf-8-sig", errors="replace").split("\n")
+    except FileNotFoundError as error:
+        raise MissingFileError(f"{path} does not exist") from error
+    try:
+        nodes, start = _read_tree(lines)
+        fps, values = _read_frames(lines, start, sum(len(node.columns) + len(node.positions) for node in nodes))
+    except Refused as refused:
+        raise DataError(f"{path}, {refused}") from refused
+    parents = tuple(node.parent for node in nodes)
+    block = max(1, _BLOCK // (9 * len(nodes)))
+    parts = [_pose(nodes, parents, values[first : first + block], scale) for first in range(0, len(values), block)]
+    positions = np.concatenate([part[0] for part in parts])
+    if not np.isfinite(positions).all():
+        raise DataError(f"{path} holds numbers too large for a position")
+    rotations = np.concatenate([part[1] for part in parts])
+    return Motion(positions, fps, tuple(node.name for node in nodes), parents, rotations, path.stem)
+
+
+def _read_tree(lines: list[str]) -> tuple[list[_Node], int]:
+    """Nodes in file order and the index of the line after MOTION."""
+    nodes: list[_Node] = []
+    names: set[str] = set()
+    open_nodes: list[int] = []
+    pending = None  # a node whose brace has not come yet
+    column = 0
+    for number, line in enumerate(lines, 1):
+        words = line.replace("{", " { ").replace("}", " } ").split()
+        if not words or (words[0].upper() == "HIERARCHY" and not nodes):
+            continue
+        keyword = words[0].upper()
+        if keyword == "MOTION":
+            if open_nodes or pending is not None or not nodes:
+                raise Refused(number, "MOTION comes before the tree of joints is complete")
+            missing = [node.name for node in nodes if node.offset is None]
+            if missing:
+                raise Refused(number, f"{missing[0]} has no OFFSET")
+            return nodes, number
+        if keyword in ("ROOT", "JOINT", "END"):
+            if pending is not None or (keyword == "ROOT") != (not open_nodes):
+                raise Refused(number, f"{keyword} is out of place")
+            if keyword == "ROOT" and nodes:
+                raise Refused(number, "a second figure begins; a file with one ROOT is read")
+            pending, parent = len(nodes), open_nodes[-1] if open_nodes else -1
+            nodes.append(_Node(_node_name(words, nodes[parent].name if nodes else "", names, number), parent))
+            names.add(nodes[-1].name)
+            words = words[-1:] if words[-1] == "{" else []
+        elif keyword == "OFFSET" and open_nodes:
+            nodes[open_nodes[-1]].offset = numbers(words[1:], 3, number)
+            continue
+        elif keyword == "CHANNELS" and open_nodes:
+            column = _add_channels(nodes[open_nodes[-1]], words[1:], column, number)
+            continue
+        for word in words:
+            if word == "{" and pending is not None:
+                open_nodes.append(pending)
+                pending = None
+            elif word == "}" and open_nodes and pending is None:
+                open_nodes.pop()
+            else:
+                raise Refused(number, f"{word[:40]!r} was not expected here")
+    raise Refused(len(lines), "the file ends before MOTION")
+
+
+def _node_name(words: list[str], parent: str, taken: set[str], number: int) -> str:
+    """Name of a ROOT, JOINT or End Site, unlike all names before."""
+    if words[0].upper() == "END":
+        endings = ("_end", *(f"_end{k}" for k in range(2, len(taken) + 3)))
+        return next(parent + ending for ending in endings if parent + ending not in taken)
+    name = " ".join(word for word in words[1:] if word != "{")
+    if not name or name in taken:
+        raise Refused(number, f"a second joint is called {name}" if name else "the joint has no name")
+    return name
+
+
+def _add_channels(node: _Node, words: list[str], column: int, number: int) -> int:
+    """Enter the channels of one joint; returns the next free column."""
+    if node.turns or node.positions:
+        raise Refused(number, f"{node.name} has its channels twice")
+    if not words or words[0] != str(len(words) - 1):
+        raise Refused(number, f"CHANNELS {words[0] if words else ''} is followed by {max(len(words) - 1, 0)} names")
+    for word in words[1:]:
+        axis, kind = word[:1].upper(), word[1:].lower()
+        if axis not in ("X", "Y", "Z") or kind not in ("position", "rotation"):
+            raise Refused(number, f"there is no channel {word[:40]!r} (allowed: X, Y, Z with position or rotation)")
+        if kind == "rotation":
+            node.turns += axis
+            node.columns.append(column)
+        elif "XYZ".index(axis) in node.positions:
+            raise Refused(number, f"{node.name} has {word} twice")
+        else:
+            node.positions["XYZ".index(axis)] = column
+        column += 1
+    if not any(order.startswith(node.turns) for order in EULER_ORDERS):
+        raise Refused(number, f"{node.name} turns about {node.turns}, which is no order of Euler angles")
+    return column
+
+
+def _read_frames(lines: list[str], start: int, width: int) -> tuple[float, np.ndarray]:
+    """Frames a second and the numbers [T, width] of the lines after MOTION."""
+    rows = [(number, line) for number, line in enumerate(lines[start:], start + 1) if line.strip()]
+    if len(rows) < 2:
+        raise Refused(len(lines), "the file ends before 'Frames:' and 'Frame Time:'")
+    announced = _after("Frames", rows[0])
+    if not announced.isdecimal() or len(announced) > 12:
+        raise Refused(rows[0][0], f"{announced[:40]!r} is no number of frames")
+    fps = _frame_rate(_after("Frame Time", rows[1]), rows[1][0])
+    rows = rows[2:]
+    if int(announced) != len(rows) or not rows:
+        raise Refused(start + 1, f"{int(announced)} frames are announced and {len(rows)} are there")
+    if not width:
+        raise Refused(start, "no joint has a channel")
+    try:
+        values = np.loadtxt([line for _, line in rows], dtype=np.float64, comments=None, ndmin=2)
+    except ValueError:
+        values = np.empty((0, 0))
+    if values.shape != (len(rows), width) or not np.isfinite(values).all():
+        for number, line in rows:
+            numbers(line.split(), width, number)
+        raise Refused(rows[0][0], "the frames cannot be read as numbers")
+    return fps, values
+
+
+def _after(title: str, row: tuple[int, str]) -> str:
+    """What stands behind `title:` in a row."""
+    match = re.fullmatch(rf"\s*{title}\s*:\s*(\S+)\s*".replace(" ", r"\s+"), row[1], re.IGNORECASE)
+    if not match:
+        raise Refused(row[0], f"{title + ':'!r} and its value were expected")
+    return match[1]
+
+
+def _frame_rate(text: str, number: int) -> float:
+    """Frames a second of a frame time: n where the text is 1/n written with its number of digits."""
+    try:
+        exact = Decimal(text)
+        seconds, digit = float(exact), 10.0 ** int(exact.as_tuple().exponent)
+    except (InvalidOperation, ValueError, OverflowError):
+        seconds, digit = 0.0, 0.0
+    if not 1e-6 <= seconds <= 1e6:
+        raise Refused(number, f"{text[:40]!r} is no frame time")
+    for rate in (*_COMMON_RATES, round(1 / seconds)):
+        if abs(seconds * rate - 1) <= min(max(1e-6, digit * rate), 0.02):
+            return float(rate)
+    return 1 / seconds
+
+
+def _pose(
+    nodes: list[_Node], parents: tuple[int, ...], values: np.ndarray, scale: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """World positions [T, J, 3] and local rotations [T, J, 3, 3], float32, of the numbers of T frames."""
+    offsets = np.tile(np.array([node.offset for node in nodes]), (len(values), 1, 1))
+    rotations = torch.eye(3).repeat(len(values), len(nodes), 1, 1)
+    orders: dict[str, list[int]] = {}
+    for joint, node in enumerate(nodes):
+        for axis, column in node.positions.items():
+            offsets[:, joint, axis] = values[:, column]
+        if node.turns:
+            orders.setdefault(node.turns, []).append(joint)
+    for turns, joints in orders.items():
+        order = next(order for order in EULER_ORDERS if order.startswith(turns))
+        angles = np.zeros((len(values), len(joints), 3))
+        angles[..., : len(turns)] = np.radians(values[:, [nodes[joint].columns for joint in joints]])
+        rotations[:, joints] = euler_to_matrix(torch.from_numpy(angles), order).float()
+    positions, _ = forward(rotations.double(), torch.from_numpy(offsets), parents, torch.from_numpy(offsets[:, 0]))
+    return (positions * scale).float().numpy(), rotations.numpy()

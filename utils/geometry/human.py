@@ -1,0 +1,240 @@
+"""Human skeletons by joint name: sources to the 22 joints `smpl22`, and from there to the 16 joints `nba`.
+
+y up; in the rest pose (all rotations identity) the figure stands in a T facing +z with its left side on +x.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from utils.geometry.kinematics import forward, global_rotations
+from utils.geometry.motion import Motion
+from utils.geometry.rotations import between_vectors
+from utils.geometry.skeleton import SKELETONS
+from utils.run.errors import DataError
+
+_SMPL22 = SKELETONS["smpl22"]
+_TRUNK = ("pelvis", "spine1", "spine2", "spine3", "neck", "head")
+_LIMBS = ("hip", "knee", "ankle", "foot", "collar", "shoulder", "elbow", "wrist")
+_NBA16 = (
+    "pelvis right_hip right_knee right_ankle left_hip left_knee left_ankle neck nose head_top "
+    "left_shoulder left_elbow left_wrist right_shoulder right_elbow right_wrist"
+)
+
+# Naming: words for left and right, names of the trunk (as in _TRUNK), names of a limb (as in _LIMBS). `*` stands for
+# the side, `|` parts alternatives, `+` is the point midway between two. Namespaces, separators and case do not count.
+_NAMINGS: dict[str, tuple[str, str, str]] = {
+    "SMPL": (
+        "left right",
+        "pelvis spine1 spine2 spine3 neck head",
+        "*hip *knee *ankle *foot *collar *shoulder *elbow *wrist",
+    ),
+    "Mixamo, HIK, LAFAN1": (
+        "Left Right",
+        "Hips Spine Spine1 Spine2 Neck Head",
+        "*UpLeg *Leg *Foot *ToeBase|*Toe|*Foot_end *Shoulder *Arm *ForeArm *Hand",
+    ),
+    "CMU by cgspeed, for MotionBuilder": (
+        "Left Right",
+        "Hips LowerBack Spine Spine1 Neck Head",
+        "*UpLeg *Leg *Foot *ToeBase *Shoulder *Arm *ForeArm *Hand",
+    ),
+    "CMU by cgspeed, for Daz": (
+        "l r",
+        "hip abdomen abdomen+chest chest neck head",
+        "*Thigh *Shin *Foot *Foot_end *Collar *Shldr *ForeArm *Hand",
+    ),
+    "CMU by iClone": (
+        "L R",
+        "CC_Base_Hip CC_Base_Waist CC_Base_Spine01 CC_Base_Spine02 CC_Base_NeckTwist01 CC_Base_Head",
+        "CC_Base_*_Thigh CC_Base_*_Calf CC_Base_*_Foot CC_Base_*_ToeBase "
+        "CC_Base_*_Clavicle CC_Base_*_Upperarm CC_Base_*_Forearm CC_Base_*_Hand",
+    ),
+    # The bones `wrist` and `head` start well below the joints that anatomists mean: against the markers of an HDM05
+    # trial the start of `hand` is 4 cm from the wrist (that of `wrist` 9 cm), the start of `head` 9 cm under the band.
+    "Acclaim (CMU, HDM05)": (
+        "l r",
+        "root lowerback upperback thorax lowerneck head",
+        "*femur *tibia *foot *toes *clavicle *humerus *radius *hand",
+    ),
+    "Bandai Namco": (
+        "L R",
+        "Hips Spine Spine+Chest Chest Neck Head",
+        "UpperLeg_* LowerLeg_* Foot_* Toes_* Shoulder_* UpperArm_* LowerArm_* Hand_*",
+    ),
+    "Rigify (ReActIdle)": (
+        "L R",
+        "pelvis spine spine+spine.001 spine.001 neck face|head",
+        "thigh.* shin.* foot.* toe.*|foot.*_end shoulder.* upper_arm.* forearm.* hand.*|forearm.*_end",
+    ),
+    "Biovision, Xsens": (
+        "Left Right",
+        "Hips Hips+Chest|Chest Chest2|Chest Chest4|Chest3|Chest Neck Head",
+        "*Hip *Knee *Ankle *Toe|*Ankle_end *Collar *Shoulder *Elbow *Wrist",
+    ),
+    "Unreal": (
+        "l r",
+        "pelvis spine_01 spine_02 spine_03 neck_01 head",
+        "thigh_* calf_* foot_* ball_* clavicle_* upperarm_* lowerarm_* hand_*",
+    ),
+}
+
+# From the head joint, in the axes of the head, for an adult whose trunk, neck and leg bones measure 1.4 m in all.
+_NOSE = np.array([0.0, 0.06, 0.10], np.float32)
+_HEAD_TOP = np.array([0.0, 0.18, 0.02], np.float32)
+_ADULT = 1.4
+
+
+def to_smpl22(motion: Motion) -> Motion:
+    """The clip on the 22 joints of SKELETONS["smpl22"], found by their names in one of the known namings.
+
+    Local rotations come along where the source's rest pose is a person standing with the arms off the body: they are
+    turned so that all zero is a T facing +z. For other rest poses (Bandai Namco) they are None. Raises DataError.
+    """
+    if motion.joints == _SMPL22.joints:
+        return motion
+    sources = _find_joints(motion)
+    positions = np.stack([motion.positions[:, source].mean(1) for source in sources], 1)
+    rotations = None if motion.rotations is None else _retarget(motion, sources)
+    return replace(motion, positions=positions, joints=_SMPL22.joints, parents=_SMPL22.parents, rotations=rotations)
+
+
+def head_points(positions: np.ndarray, rotations: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Nose and top of the head, each [T, 3], of `smpl22` positions [T, 22, 3], in metres.
+
+    The head looks where its world rotation points when local `rotations` [T, 22, 3, 3] are given; else up is from
+    neck to head and forward at right angles to that and to the line between the shoulders. Sizes follow the body's.
+    """
+    head = positions[:, _SMPL22.index("head")]
+    axes = _head_axes(positions) if rotations is None else _chain_rotation(rotations)
+    scale = _body_scale(positions)
+    return head + axes @ (scale * _NOSE), head + axes @ (scale * _HEAD_TOP)
+
+
+def to_nba16(positions: np.ndarray, rotations: np.ndarray | None = None) -> np.ndarray:
+    """Positions [T, 16, 3] in the order of SKELETONS["nba"] of `smpl22` positions [T, 22, 3] in metres.
+
+    `rotations` [T, 22, 3, 3] (local) say where the head looks; see `head_points`.
+    """
+    nose, head_top = head_points(positions, rotations)
+    known = {name: positions[:, joint] for joint, name in enumerate(_SMPL22.joints)}
+    known |= {"nose": nose, "head_top": head_top}
+    return np.stack([known[name] for name in _NBA16.split()], 1).astype(positions.dtype)
+
+
+def _find_joints(motion: Motion) -> list[list[int]]:
+    """For each of the 22 joints the source joints whose mean it is."""
+    present = {_plain(name): joint for joint, name in reversed(list(enumerate(motion.joints)))}
+    tried = {naming: _match(row, present) for naming, row in _NAMINGS.items()}
+    naming, best = max(tried.items(), key=lambda item: len(item[1]))
+    missing = [name for name in _SMPL22.joints if name not in best]
+    if missing:
+        raise DataError(
+            f"{motion.name}: the joints are not those of a known person (nearest naming: {naming}; "
+            f"not found: {', '.join(missing)}; in the file: {', '.join(motion.joints)[:600]})"
+        )
+    return [best[name] for name in _SMPL22.joints]
+
+
+def _match(naming: tuple[str, str, str], present: dict[str, int]) -> dict[str, list[int]]:
+    """Those of the 22 joints that a naming finds among plain names."""
+    sides, trunk, limbs = (row.split() for row in naming)
+    wanted = dict(zip(_TRUNK, trunk, strict=True))
+    for side, word in zip(("left_", "right_"), sides, strict=True):
+        wanted |= {side + limb: name.replace("*", word) for limb, name in zip(_LIMBS, limbs, strict=True)}
+    found = {}
+    for joint, names in wanted.items():
+        for name in names.split("|"):
+            parts = [_plain(part) for part in name.split("+")]
+            if all(part in present for part in parts):
+                found[joint] = [present[part] for part in parts]
+                break
+    return found
+
+
+def _plain(name: str) -> str:
+    name = name.rpartition(":")[2].lower().removeprefix("mixamorig")
+    return name.replace("_", "").replace(".", "").replace(" ", "").replace("-", "")
+
+
+def _retarget(motion: Motion, sources: list[list[int]]) -> np.ndarray | None:
+    """Local rotations [T, 22, 3, 3] against a T facing +z, or None where the rest pose is no upright person.
+
+    World rotation of a joint = that of its source, times the axes of the rest pose, times the shortest turn that takes
+    its bone from the T to the rest pose.
+    """
+    turned = global_rotations(torch.as_tensor(motion.rotations, dtype=torch.float64), motion.parents)
+    rest = _rest_pose(motion, turned)
+    at = {name: rest[source].mean(0) for name, source in zip(_SMPL22.joints, sources, strict=True)}
+    up = at["neck"] - (at["left_hip"] + at["right_hip"]) / 2
+    across = at["left_shoulder"] - at["right_shoulder"] + at["left_hip"] - at["right_hip"]
+    axes = torch.from_numpy(_axes(across.numpy(), up.numpy()))
+    at = {name: point @ axes for name, point in at.items()}
+    swings = torch.eye(3, dtype=torch.float64).repeat(len(_SMPL22.joints), 1, 1)
+    for side, out in (("left_", 1.0), ("right_", -1.0)):
+        hip, knee, ankle, foot, _, shoulder, elbow, wrist = (side + limb for limb in _LIMBS)
+        thigh, shin = at[knee] - at[hip], at[ankle] - at[knee]
+        if any(bone[1] >= -0.7 * bone.norm() for bone in (thigh, shin)) or at[foot][2] <= at[ankle][2]:
+            return None
+        for start, end, bone in (
+            (hip, knee, (0.0, -1.0, 0.0)),
+            (knee, ankle, (0.0, -1.0, 0.0)),
+            (shoulder, elbow, (out, 0.0, 0.0)),
+            (elbow, wrist, (out, 0.0, 0.0)),
+        ):
+            swings[_SMPL22.index(start)] = between_vectors(torch.tensor(bone, dtype=torch.float64), at[end] - at[start])
+        swings[_SMPL22.index(wrist)] = swings[_SMPL22.index(elbow)]
+    if at["head"][1] <= at["neck"][1]:
+        return None
+    world = turned[:, [source[0] for source in sources]] @ axes @ swings
+    local = world.clone()
+    for joint, parent in enumerate(_SMPL22.parents):
+        if parent >= 0:
+            local[:, joint] = world[:, parent].mT @ world[:, joint]
+    return local.float().numpy()
+
+
+def _rest_pose(motion: Motion, turned: Tensor) -> Tensor:
+    """Positions [J, 3] of the source with all rotations zero; `turned` are its world rotations [T, J, 3, 3]."""
+    positions = torch.as_tensor(motion.positions, dtype=torch.float64)
+    parents = [joint if parent < 0 else parent for joint, parent in enumerate(motion.parents)]
+    bones = positions - positions[:, parents]
+    offsets = (turned[:, parents].mT @ bones[..., None]).squeeze(-1).mean(0)
+    identity = torch.eye(3, dtype=torch.float64).repeat(len(parents), 1, 1)
+    return forward(identity, offsets, motion.parents, torch.zeros(3, dtype=torch.float64))[0]
+
+
+def _chain_rotation(rotations: np.ndarray) -> np.ndarray:
+    """World rotation of the head [T, 3, 3]."""
+    turned = rotations[:, 0]
+    for name in _TRUNK[1:]:
+        turned = turned @ rotations[:, _SMPL22.index(name)]
+    return turned
+
+
+def _head_axes(positions: np.ndarray) -> np.ndarray:
+    """Axes of the head [T, 3, 3], from positions alone."""
+    at = {name: positions[:, joint] for joint, name in enumerate(_SMPL22.joints)}
+    return _axes(at["left_shoulder"] - at["right_shoulder"], at["head"] - at["neck"])
+
+
+def _axes(across: np.ndarray, up: np.ndarray) -> np.ndarray:
+    """Left, up and forward as the columns of [..., 3, 3]: exactly `up` [..., 3], as near as can be to `across`."""
+    up = _unit(up)
+    left = _unit(across - (across * up).sum(-1, keepdims=True) * up)
+    return np.stack([left, up, np.cross(left, up)], -1)
+
+
+def _body_scale(positions: np.ndarray) -> np.ndarray:
+    """Size of the body against an adult's: median over the clip of the bones from ankle to hip and pelvis to head."""
+    length = 0.0
+    for chain in (_TRUNK, ("left_hip", "left_knee", "left_ankle")):
+        points = positions[:, [_SMPL22.index(name) for name in chain]]
+        length = length + np.linalg.norm(np.diff(points, axis=1), axis=-1).sum(-1)
+    return (np.median(length) / _ADULT).astype(positions.dtype)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-8)

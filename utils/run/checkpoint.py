@@ -1,0 +1,124 @@
+"""The only reader and writer of weights and training state.
+
+A checkpoint is one file in the published name and layout, `checkpoint_<step>.pth` with `model`, `optimizer`, `step`
+(and `model_avg`, `run` of our own); `manifest.json` beside it is written last and holds each file's size and SHA-256.
+Every save is whole or absent, and opening one never runs code (`weights_only`).
+"""
+
+import hashlib
+import pickle
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from utils.run.errors import DataError, MissingFileError, NumericError
+from utils.run.files import atomic_write, read_json, write_json
+
+MANIFEST = "manifest.json"
+_NAME = re.compile(r"(?:checkpoint_|model)(\d+)\.(?:pth|pt)$")
+
+
+def step_of(path: str | Path) -> int:
+    """The step in a checkpoint's name. Raises DataError for a name without one."""
+    match = _NAME.search(str(path))
+    if not match:
+        raise DataError(f"{path} is not named like a checkpoint (checkpoint_<step>.pth)")
+    return int(match[1])
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a folder of checkpoints, empty where there is none."""
+    path = folder / MANIFEST
+    return read_json(path) if path.is_file() else {}
+
+
+def save(folder: str | Path, step: int, content: dict[str, Any]) -> Path:
+    """Write `checkpoint_<step>.pth`, read its digest into the manifest, and return its path.
+
+    Raises NumericError if a weight is not finite (nothing is written then).
+    """
+    folder = Path(folder)
+    for name, value in content["model"].items():
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise NumericError(f"the weights {name} hold NaN or infinity at step {step}: nothing was saved")
+    path = folder / f"checkpoint_{step}.pth"
+    with atomic_write(path) as handle:
+        torch.save(content, handle)
+    manifest = {name: entry for name, entry in read_manifest(folder).items() if (folder / name).is_file()}
+    manifest[path.name] = {"sha256": digest(path), "bytes": path.stat().st_size}
+    write_json(folder / MANIFEST, manifest)
+    return path
+
+
+def verify(path: Path) -> bool:
+    """Whether the manifest knows this file and its bytes are those that were saved."""
+    entry = read_manifest(path.parent).get(path.name)
+    return entry is not None and path.stat().st_size == entry["bytes"] and digest(path) == entry["sha256"]
+
+
+def load(path: str | Path) -> dict[str, Any]:
+    """The content of a checkpoint, on the CPU. A foreign file without a manifest entry is read as it is.
+
+    Raises MissingFileError, or DataError for a damaged, foreign or hostile file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MissingFileError(f"checkpoint {path} does not exist")
+    if path.name in read_manifest(path.parent) and not verify(path):
+        raise DataError(f"{path} is damaged: its bytes are not those that {MANIFEST} records; fetch or train it again")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError) as error:
+        reason = str(error).strip().splitlines()[0][:120]
+        raise DataError(f"{path} is not a checkpoint that can be opened safely: {reason}") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path} holds a {type(content).__name__}, not a checkpoint")
+    return content
+
+
+def weights(content: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """The weights to sample with, in float32: the averaged ones where there are any, else the plain ones.
+
+    Raises DataError if there are none.
+    """
+    state = content.get("model_avg", content.get("model", content))
+    if not state or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise DataError("the checkpoint holds no weights under `model`")
+    return {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
+
+
+def newest(folder: str | Path) -> Path | None:
+    """The newest checkpoint of a folder that verifies, or None."""
+    found = [path for path in Path(folder).glob("checkpoint_*.pth") if _NAME.search(path.name)]
+    return next((path for path in sorted(found, key=step_of, reverse=True) if verify(path)), None)
+
+
+def resolve(path: str | Path) -> Path:
+    """The checkpoint that a path means: a file is itself; of a folder the newest that verifies.
+
+    A folder without a manifest (a published one) gives the highest step. Raises MissingFileError.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return path
+    found = sorted((file for file in path.iterdir() if _NAME.search(file.name)), key=step_of)
+    chosen = newest(path) if (path / MANIFEST).is_file() else next(reversed(found), None)
+    if chosen is None:
+        raise MissingFileError(f"{path} holds no usable checkpoint (checkpoint_<step>.pth)")
+    return chosen
+
+
+def prune(folder: str | Path, keep: int, milestone: int) -> None:
+    """Remove resume saves older than the newest `keep`; multiples of `milestone` steps are never removed."""
+    saves = sorted(Path(folder).glob("checkpoint_*.pth"), key=step_of)
+    for path in saves[:-keep]:
+        if step_of(path) % milestone:
+            path.unlink(missing_ok=True)

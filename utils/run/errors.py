@@ -1,0 +1,52 @@
+"""The few ways in which a command ends badly, and the one place that turns them into a sentence."""
+
+import sys
+from collections.abc import Callable
+
+
+class PolykineError(Exception):
+    """What is wrong, the value, and what is allowed or which command mends it: one sentence for the user."""
+
+    exit_code = 1
+
+
+class UsageError(PolykineError):
+    """A flag, or a combination of flags, that cannot be obeyed."""
+
+    exit_code = 2
+
+
+class MissingFileError(PolykineError):
+    """A file, folder or optional part that is not there."""
+
+    exit_code = 3
+
+
+class DataError(PolykineError):
+    """A file that is there but does not hold what it should."""
+
+    exit_code = 4
+
+
+class NumericError(PolykineError):
+    """NaN or infinity where a number must be."""
+
+    exit_code = 5
+
+
+def run_command(main: Callable[[list[str]], None]) -> None:
+    """Run an entry module's `main(argv)` and leave the process with the exit code of what happened.
+
+    A `PolykineError` becomes one line on stderr; `--debug` anywhere on the line shows the traceback instead.
+    A full disk or a missing permission is reported the same way (exit code 4).
+    """
+    argv = sys.argv[1:]
+    try:
+        main(argv)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (PolykineError, OSError) as error:
+        if "--debug" in argv:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(getattr(error, "exit_code", DataError.exit_code))

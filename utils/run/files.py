@@ -1,0 +1,139 @@
+"""Files that appear whole or not at all, and readers that never run what they read."""
+
+import contextlib
+import json
+import os
+import pickle
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from utils.run.errors import DataError, MissingFileError, UsageError
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` durable (a no-op on file systems that do not support it, and on Windows)."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def temporary_name(path: Path) -> Path:
+    """A sibling name of `path` for a file in the making: same folder, hence the same file system."""
+    return path.with_name(f".tmp-{os.getpid()}-{path.name}")
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary sibling of `path`; on success it is synced and renamed over `path`, else removed."""
+    path = Path(path)
+    temporary = temporary_name(path)
+    try:
+        yield temporary
+        with open(temporary, "rb") as written:
+            os.fsync(written.fileno())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
+    """Open a binary file that replaces `path` when the block ends well, and leaves no trace when it does not."""
+    with atomic_path(path) as temporary, open(temporary, "wb") as handle:
+        yield handle
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write strict JSON (no NaN) with sorted keys and an indent of 4, atomically."""
+    text = json.dumps(content, indent=4, sort_keys=True, allow_nan=False)
+    with atomic_write(path) as handle:
+        handle.write(text.encode())
+
+
+def read_json(path: str | Path) -> Any:
+    """The content of a JSON file. Raises MissingFileError or DataError."""
+    try:
+        return json.loads(Path(path).read_text())
+    except FileNotFoundError as error:
+        raise MissingFileError(f"{path} does not exist") from error
+    except (ValueError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is not valid JSON: {error}") from error
+
+
+def refuse_existing(folder: str | Path, overwrite: bool, flag: str = "--overwrite") -> None:
+    """Raise UsageError if `folder` exists and may not be replaced: called before any work is done."""
+    if Path(folder).exists() and not overwrite:
+        raise UsageError(f"{folder} exists already; choose another folder or add {flag} to replace it")
+
+
+@contextlib.contextmanager
+def atomic_folder(folder: str | Path, overwrite: bool = False) -> Iterator[Path]:
+    """Yield a temporary folder that becomes `folder` when the block ends well.
+
+    Raises UsageError if `folder` exists and `overwrite` is not set; the old one is removed only at the very end.
+    """
+    folder = Path(folder)
+    refuse_existing(folder, overwrite)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_name(folder)
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        yield temporary
+        if folder.exists():
+            retired = folder.with_name(f".old-{os.getpid()}-{folder.name}")
+            os.replace(folder, retired)
+            os.replace(temporary, folder)
+            shutil.rmtree(retired)
+        else:
+            os.replace(temporary, folder)
+        _sync_folder(folder.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """Unpickles numpy arrays and plain containers; anything else is refused before it can run."""
+
+    _ALLOWED = {
+        (module, name)
+        for module in ("numpy.core.multiarray", "numpy._core.multiarray")
+        for name in ("_reconstruct", "scalar")
+    } | {("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")}
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in self._ALLOWED:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no motion file needs")
+        return super().find_class(module, name)
+
+
+def load_array(path: str | Path) -> np.ndarray:
+    """A `.npy` array, object arrays (dicts of arrays, as in `results.npy`) through the restricted unpickler.
+
+    Raises MissingFileError or DataError; opening a file never runs code.
+    """
+    try:
+        with open(path, "rb") as handle:
+            try:
+                return np.load(handle, allow_pickle=False)
+            except ValueError:
+                handle.seek(0)
+                version = np.lib.format.read_magic(handle)
+                shape, _, dtype = np.lib.format._read_array_header(handle, version)  # type: ignore[attr-defined]
+                if not dtype.hasobject:
+                    raise
+                content = _ArrayUnpickler(handle).load()
+                return content if isinstance(content, np.ndarray) else np.array(content, dtype=object).reshape(shape)
+    except FileNotFoundError as error:
+        raise MissingFileError(f"{path} does not exist") from error
+    except (ValueError, EOFError, pickle.UnpicklingError, AttributeError, ImportError, IndexError, TypeError, KeyError) as error:
+        raise DataError(f"{path} is not a readable array file: {error}") from error

@@ -1,0 +1,198 @@
+"""Options: frozen dataclasses, one a concern; each field is a flag, its default, its help and its choices.
+
+Order, lowest to highest: field default < defaults of the dataset < `args.json` of the checkpoint (only the groups
+that describe it) < `--config file.json` < command line. Entry modules parse before they import torch.
+"""
+
+import argparse
+import dataclasses
+import difflib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from utils.run.errors import DataError, MissingFileError, UsageError
+from utils.run.files import read_json
+
+
+def option(
+    default: Any,
+    help: str,
+    choices: Sequence[Any] | None = None,
+    aliases: Sequence[str] = (),
+    many: bool = False,
+    saved_default: Any = None,
+) -> Any:
+    """A dataclass field that is also a flag.
+
+    `many` takes several values after the flag. `saved_default` is the value of a checkpoint whose `args.json` does
+    not name the field: what the published programs, which lack the flag, always do.
+    """
+    meta = {"help": help, "choices": choices, "aliases": tuple(aliases), "many": many, "saved_default": saved_default}
+    return field(default=default, metadata=meta)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What every command takes."""
+
+    device: str = option("0", "cpu, cuda, mps or a GPU index; the CPU is used where there is no GPU")
+    seed: int = option(0, "sample i depends on (seed, i) only; training on (seed, step)")
+    compat: str = option("none", "published: the published programs' draws, order and solvers", ("none", "published"))
+    precision: str = option("fp32", "arithmetic of the network", ("fp32", "bf16"))
+    threads: int = option(0, "CPU threads; 0 leaves torch's choice")
+    config: str = option("", "a JSON file of flags; the command line wins over it")
+    debug: bool = option(False, "show the traceback of an error")
+
+
+def _parse_bool(text: str) -> bool:
+    if text.lower() in ("true", "1", "yes"):
+        return True
+    if text.lower() in ("false", "0", "no"):
+        return False
+    raise argparse.ArgumentTypeError(f"{text!r} is neither True nor False")
+
+
+def _scalar_type(annotation: Any) -> Any:
+    kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
+    return kinds[0] if kinds else annotation
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> Any:
+        raise UsageError(f"{message} (see {self.prog} -h)")
+
+
+def build_parser(command: str, purpose: str, groups: Sequence[type]) -> argparse.ArgumentParser:
+    """An argument parser for the fields of `groups`; absent flags are absent from what it returns."""
+    parser = _Parser(prog=f"python -m {command}", description=purpose, allow_abbrev=False)
+    for group in groups:
+        section = parser.add_argument_group(group.__name__, (group.__doc__ or "").strip().splitlines()[0])
+        hints = get_type_hints(group)
+        for item in dataclasses.fields(group):
+            kind = _scalar_type(hints[item.name])
+            arguments: dict[str, Any] = {"dest": item.name, "default": argparse.SUPPRESS}
+            arguments["help"] = f"{item.metadata['help']} (default: {item.default})".replace("%", "%%")
+            if item.metadata["choices"] is not None and not item.metadata["many"]:
+                arguments["choices"] = tuple(item.metadata["choices"])
+            if kind is bool:
+                arguments.update(nargs="?", const=True, type=_parse_bool, metavar="True|False")
+            elif item.metadata["many"]:
+                arguments.update(nargs="*", type=str)
+            else:
+                arguments["type"] = kind
+            section.add_argument(f"--{item.name}", *(f"--{name}" for name in item.metadata["aliases"]), **arguments)
+    return parser
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """`; did you mean x?` for the known name closest to `name`, or nothing."""
+    close = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _checked(name: str, value: Any, groups: Sequence[type], source: str) -> Any:
+    """A value from a file, held against the field's type and choices."""
+    for group in groups:
+        for item in dataclasses.fields(group):
+            if item.name != name:
+                continue
+            choices = item.metadata["choices"]
+            kind = _scalar_type(get_type_hints(group)[name])
+            if value is None or item.metadata["many"]:
+                return tuple(value) if isinstance(value, list) else value
+            if kind is float and isinstance(value, int) and not isinstance(value, bool):
+                value = float(value)
+            if kind is str and isinstance(value, int):
+                value = str(value)
+            if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+                raise UsageError(f"{source}: {name} is {value!r}, not {kind.__name__}")
+            if choices is not None and value not in choices:
+                raise UsageError(f"{source}: {name} is {value!r}; choose from {', '.join(map(str, choices))}")
+            return value
+    raise AssertionError(name)
+
+
+def read_saved(path: str | Path, groups: Sequence[type], known: Sequence[type]) -> dict[str, Any]:
+    """The fields of `groups` in the `args.json` beside the checkpoint `path` (or in that folder).
+
+    Absent fields that the published programs lack get what those always do. Names that none of `known` has are
+    listed once on stderr and left alone. Raises MissingFileError if there is no checkpoint or no `args.json`.
+    """
+    path = Path(path)
+    saved_file = (path if path.is_dir() else path.parent) / "args.json"
+    if not path.exists():
+        raise MissingFileError(f"checkpoint {path} does not exist")
+    if not saved_file.is_file():
+        raise MissingFileError(f"{saved_file} is missing; it belongs beside the checkpoint")
+    saved = read_json(saved_file)
+    if not isinstance(saved, dict):
+        raise DataError(f"{saved_file} holds no options")
+    names = {item.name for group in (*groups, *known) for item in dataclasses.fields(group)}
+    if known and (foreign := sorted(set(saved) - names)):
+        print(f"note: {saved_file} names options that are not ours: {', '.join(foreign)}", file=sys.stderr)
+    values = {}
+    for group in groups:
+        for item in dataclasses.fields(group):
+            if item.name in saved:
+                values[item.name] = _checked(item.name, saved[item.name], groups, str(saved_file))
+            elif item.metadata["saved_default"] is not None:
+                values[item.name] = item.metadata["saved_default"]
+    return values
+
+
+def parse(
+    command: str,
+    purpose: str,
+    groups: Sequence[type],
+    argv: Sequence[str],
+    *,
+    defaults_of: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda _: {},
+    saved_from: Sequence[str] = (),
+    saved_groups: Sequence[type] = (),
+    saved_names: Sequence[str] = (),
+    never_saved: Sequence[str] = (),
+    known: Sequence[type] = (),
+) -> list[Any]:
+    """One instance of each of `groups`, filled in the order that this module's docstring gives.
+
+    `saved_from` names the flags whose checkpoint's `args.json` counts (the first that has a value); from it come all
+    fields of `saved_groups` but `never_saved`, and the single fields `saved_names`; `known` are the groups whose
+    names may appear there unremarked. `defaults_of` gives the defaults that depend on other values (the dataset's).
+    Raises UsageError for unknown flags, values and names in `--config`.
+    """
+    parser = build_parser(command, purpose, groups)
+    fields = {item.name: item for group in groups for item in dataclasses.fields(group)}
+    namespace, unknown = parser.parse_known_args(list(argv))
+    if unknown:
+        flags = [flag.lstrip("-") for action in parser._actions for flag in action.option_strings]
+        raise UsageError(f"unknown argument {unknown[0]}{nearest(unknown[0].lstrip('-'), flags)} (see {parser.prog} -h)")
+    given = {key: tuple(value) if isinstance(value, list) else value for key, value in vars(namespace).items()}
+    if source := given.get("config"):
+        for name, value in read_json(source).items():
+            if name not in fields:
+                raise UsageError(f"{source}: unknown option {name}{nearest(name, sorted(fields))}")
+            given.setdefault(name, _checked(name, value, groups, source))
+    for name, value in given.items():
+        _check_many(fields[name], value)
+    saved: dict[str, Any] = {}
+    paths = (given.get(flag, fields[flag].default) for flag in saved_from)
+    if path := next(filter(None, paths), None):
+        whole = {item.name for group in saved_groups for item in dataclasses.fields(group)} - set(never_saved)
+        everything = read_saved(path, groups, known)
+        saved = {name: value for name, value in everything.items() if name in whole | set(saved_names)}
+    values = saved | given
+    defaults = {name: item.default for name, item in fields.items()}
+    values = defaults | {name: value for name, value in defaults_of(defaults | values).items() if name in fields} | values
+    return [group(**{item.name: values[item.name] for item in dataclasses.fields(group)}) for group in groups]
+
+
+def _check_many(item: Any, value: Any) -> None:
+    """Hold each word of a flag that takes several against its choices."""
+    if item.metadata["many"] and item.metadata["choices"]:
+        for word in value:
+            if word not in item.metadata["choices"]:
+                raise UsageError(f"--{item.name} {word}{nearest(word, item.metadata['choices'])}; choose from "
+                                 f"{', '.join(filter(None, item.metadata['choices']))}")

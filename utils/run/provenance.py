@@ -1,0 +1,38 @@
+"""What it takes to make a result again."""
+
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from utils.run.checkpoint import digest
+
+VERSION = "0.1.0"
+
+
+def revision() -> str:
+    """The commit of the checkout, or nothing outside of one."""
+    root = Path(__file__).parents[2]
+    try:
+        found = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return found.stdout.strip()
+
+
+def provenance(seed: int, checkpoint: Path) -> dict[str, Any]:
+    """Command, seed, versions, threads and the digest of the weights."""
+    return {
+        "command": " ".join(sys.argv),
+        "seed": seed,
+        "version": VERSION,
+        "revision": revision(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "threads": torch.get_num_threads(),
+        "checkpoint": str(checkpoint),
+        "checkpoint_sha256": digest(checkpoint),
+    }
