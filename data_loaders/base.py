@@ -37,7 +37,7 @@ def denormalise(x: Points, mean: Any, std: Any) -> Points:
     return x * _like(x, std) + _like(x, mean)
 
 
-def trajectory(motion: Points, spec: DatasetSpec) -> Points:
+def trajectory(motion: Any, spec: DatasetSpec) -> Any:
     """The (x, z) path [..., T, 2] of a 3D motion [..., T, J, 3]: the mean over the joints in `spec.trajectory`."""
     return motion[..., list(spec.trajectory), :][..., [0, 2]].mean(-2)
 
@@ -73,7 +73,7 @@ def motion_files(spec: DatasetSpec, datapath: str | Path) -> dict[str, Path]:
         state = "holds no .npy files" if folder.is_dir() else "does not exist"
         raise MissingFileError(
             f"{folder} {state}; dataset/README.md says where the {spec.name} motions are found, `python -m "
-            f"prepare.check` what is wrong with a folder, and `python -m prepare.toy_motion` makes a small dataset to try things with"
+            "prepare.check` what is wrong with a folder, `python -m prepare.toy_motion` makes a small dataset to try"
         )
     files: dict[str, Path] = {}
     for path in paths:
@@ -106,7 +106,7 @@ def read_points(path: Path, spec: DatasetSpec) -> np.ndarray:
 def seen_points(points: np.ndarray, spec: DatasetSpec) -> tuple[np.ndarray, np.ndarray]:
     """Positions [T, J, 2] at the dataset's frame rate and mask [T, J] (1: seen) of a stored motion [frames, J, 3]."""
     stride = round(spec.source_fps / spec.fps) if spec.source_fps else 1
-    points = points[::stride]
+    points = points[1::stride]
     xy = points[..., :2]
     mask = (points[..., 2] >= spec.confidence_threshold).astype(np.float32)
     if spec.ball >= 0:

@@ -25,17 +25,17 @@ def _listed(folder: Path, names: Sequence[str], split: str) -> list[str]:
     """The names that `split.json` lists for a part. Raises DataError if it does not fit the motions."""
     path = folder / "split.json"
     content = read_json(path)
-    parts = [content.get(part) for part in ("train", "test")] if isinstance(content, dict) else []
-    if len(parts) != 2 or any(not isinstance(part, list) for part in parts):
+    parts: dict[str, list[str]] = content if isinstance(content, dict) else {}
+    if not all(isinstance(parts.get(part), list) for part in ("train", "test")):
         raise DataError(f'{path} must hold {{"train": [names], "test": [names]}}')
     known = set(names)
-    for name in (*parts[0], *parts[1]):
+    for name in parts["train"] + parts["test"]:
         if name not in known:
             raise DataError(f"{path} lists {name!r}, but there is no motions/{name}.npy")
-    twice = sorted(set(parts[0]) & set(parts[1]))
+    twice = sorted(set(parts["train"]) & set(parts["test"]))
     if twice:
         raise DataError(f"{path} lists {twice[0]!r} as train and as test")
-    return parts[("train", "test").index(split)]
+    return parts[split]
 
 
 def names_of_part(names: Sequence[str], folder: Path, split: str, published_seed: int | None = None) -> list[str]:

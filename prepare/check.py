@@ -72,10 +72,8 @@ def check(path: Path) -> list[str]:
         }[kind](path)
     inside = [child for child in sorted(path.iterdir()) if child.is_dir() and kind_of(child)]
     if inside:
-        what = {"model": "is a model"}.get(kind_of(inside[0]), "holds motions")
-        raise MissingFileError(
-            f"{path} is one folder too high: {inside[0]} {what}; check (and use) that, or move it up"
-        )
+        found = ", ".join(f"{child} ({'a model' if kind_of(child) == 'model' else 'motions'})" for child in inside)
+        raise MissingFileError(f"{path} itself is neither a dataset nor a model, but look one folder deeper: {found}")
     loose = [child.name for child in sorted(path.iterdir())][:SHOWN]
     raise MissingFileError(
         f"{path} is neither a dataset (no motions/*.npy) nor a model (no checkpoint_<step>.pth); it holds "

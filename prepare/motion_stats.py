@@ -93,7 +93,7 @@ def main(argv: list[str]) -> None:
         cells = "".join(f"{value:>9.3f}" for value in (*mean[joint], *std[joint]))
         print(f"{name:<16}{cells}{seen[joint]:>10.0f}")
     print(f"{len(dataset)} {stats.data_split} motions -> {folder}/Mean.npy, {folder}/Std.npy")
-    print("a model trained before this knows other figures: train anew, or remove the two files to go back")
+    print("training takes these from now on; models keep the figures that they were trained with in their own folder")
 
 
 if __name__ == "__main__":

@@ -103,7 +103,7 @@ def save(
 ) -> Path:
     """Write a checkpoint that holds exactly `step` updates."""
     content = {"model": to_file(model.state_dict()), "optimizer": optimizer.state_dict(), "step": step}
-    content["run"] = {"torch": torch.__version__, "threads": torch.get_num_threads()}
+    content["run"] = {"torch": str(torch.__version__), "threads": torch.get_num_threads()}
     if average:
         content["model_avg"] = to_file(average)
     return checkpoint.save(folder, step, content)
@@ -125,7 +125,7 @@ def restore(
         raise DataError(f"the checkpoint does not fit the model: {str(error).splitlines()[0]}") from error
     average.update({name: value.clone() for name, value in from_file(content.get("model_avg", {})).items()})
     run = content.get("run", {})
-    if run and run != {"torch": torch.__version__, "threads": torch.get_num_threads()}:
+    if run and run != {"torch": str(torch.__version__), "threads": torch.get_num_threads()}:
         print(f"note: the checkpoint was made with {run}: the continued run may differ in the last bits", file=sys.stderr)
     # The published trainer counts its updates from 0: its file of step k holds k + 1.
     return content["step"] if run else content["step"] + 1

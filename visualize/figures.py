@@ -338,16 +338,15 @@ def _axes(size: int, zoom: float) -> np.ndarray:
 
 def _stage(camera: Camera, size: int) -> tuple[np.ndarray, np.ndarray]:
     """The empty floor [size, size, 3] and how clearly it is seen [size, size] (uint8): it fades into the paper."""
-    across, down = np.meshgrid(
-        (np.arange(size) - camera.centre[0]) / camera.focal, (np.arange(size) - camera.centre[1]) / camera.focal
-    )
+    across, down = ((np.arange(size) - centre) / camera.focal for centre in camera.centre)
     sine, cosine = np.sin(camera.elevation), np.cos(camera.elevation)
     falling = sine + down * cosine
-    range_ = (camera.height + camera.distance * sine) / np.maximum(falling, 1e-6)  # along the ray until y = 0
-    away = (range_ - camera.distance) * cosine - range_ * down * sine
-    clear = np.clip(1 - np.hypot(range_ * across, away) / camera.reach, 0, 1) * (falling > 0)
+    ray = (camera.height + camera.distance * sine) / np.maximum(falling, 1e-6)  # its depth where it meets the floor
+    away = (ray - camera.distance) * cosine - ray * down * sine
+    clear = 1 - np.hypot(ray[:, None] * across, away[:, None]) / camera.reach
+    clear = np.clip(np.where(falling[:, None] > 0, clear, 0), 0, 1)
     clear = (clear * clear * (3 - 2 * clear)).astype(np.float32)
-    stage = np.array(PAPER) + clear[..., None] * (np.array(FLOOR) - np.array(PAPER))
+    stage = np.array(PAPER, np.float32) - clear[..., None] * np.subtract(PAPER, FLOOR).astype(np.float32)
     return np.rint(stage).astype(np.uint8), np.rint(clear * 255).astype(np.uint8)
 
 
@@ -376,10 +375,8 @@ def _floor_painter(
         half.fill(0)
         cv2.polylines(dark, grid[f], False, _GRID, 1, cv2.LINE_AA, _SUBPIXEL)
         if moves:
-            for part, level in _path_pieces(trajectory, clip[f], azimuth[f : f + 1], camera):
-                cv2.polylines(
-                    dark, [_fixed_point(part - offset)], False, level, max(1, size // 200), cv2.LINE_AA, _SUBPIXEL
-                )
+            for part, level in _path_pieces(trajectory, clip[f], azimuth[f : f + 1], camera, offset):
+                cv2.polylines(dark, [part], False, level, max(1, size // 200), cv2.LINE_AA, _SUBPIXEL)
         for start, end, level, width in shadow_of(f):
             cv2.line(half, start, end, level, width, cv2.LINE_8, _SUBPIXEL)
         for _ in range(2):
@@ -414,23 +411,24 @@ def _grid_lines(trajectory: np.ndarray, camera: Camera) -> np.ndarray:
 
 
 def _path_pieces(
-    trajectory: np.ndarray, frame: int, azimuth: np.ndarray, camera: Camera
+    trajectory: np.ndarray, frame: int, azimuth: np.ndarray, camera: Camera, offset: np.ndarray
 ) -> Iterator[tuple[np.ndarray, int]]:
-    """Pixels [P, 2] and darkness of pieces of the trajectory's path, from the far end of what lies ahead to the figure.
+    """Pieces [P, 2] in fixed point and darkness of the path: what lies ahead, then what lies behind, oldest first.
 
-    What lies behind fades out, so that a dance does not blacken the floor.
+    What lies behind fades out, so that a long dance does not blacken the floor.
     """
-    near = slice(max(0, frame - _PATH_FRAMES), frame + _PATH_FRAMES + 1)
-    floor = trajectory[near] - trajectory[frame]
-    floor /= np.maximum(1, np.hypot(floor[:, :1], floor[:, 1:]) / camera.reach)
-    pixels = camera.project(np.insert(floor, 1, 0.0, axis=1)[None], azimuth)[0][0]
-    here = frame - near.start
-    yield pixels[here:], _PATH_AHEAD
-    piece = _PATH_FRAMES // 8
-    for age in range(7, -1, -1):
-        behind = pixels[max(0, here - (age + 1) * piece) : max(0, here - age * piece) + 1]
-        if len(behind) > 1:
-            yield behind, _PATH_BEHIND - (_PATH_BEHIND - _PATH_AHEAD // 2) * age // 8
+    start = max(0, frame - _PATH_FRAMES)
+    steps = trajectory[start : frame + _PATH_FRAMES + 1] - trajectory[frame]
+    steps /= np.maximum(1, np.hypot(steps[:, :1], steps[:, 1:]) / camera.reach)
+    floor = np.zeros((1, len(steps), 3))
+    floor[0, :, [0, 2]] = steps.T
+    points = _fixed_point(camera.project(floor, azimuth)[0][0] - offset)
+    here, pieces = frame - start, 6
+    yield points[here:], _PATH_AHEAD
+    for age in range(pieces, 0, -1):
+        first, last = (here - steps_back * _PATH_FRAMES // pieces for steps_back in (age, age - 1))
+        if last > 0:
+            yield points[max(0, first) : last + 1], _PATH_BEHIND * (pieces + 1 - age) // pieces
 
 
 def _shadows(

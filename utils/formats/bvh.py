@@ -8,6 +8,7 @@ what it announces is refused with the number of the line.
 import re
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ _BLOCK = 2_000_000  # numbers turned into matrices at a time
 @dataclass
 class _Node:
     name: str
+    index: int
     parent: int
     offset: list[float] | None = None
     positions: dict[int, int] = field(default_factory=dict)  # axis -> column
@@ -60,58 +62,55 @@ def read(path: str | Path, scale: float = 1.0) -> Motion:
 
 def _read_tree(lines: list[str]) -> tuple[list[_Node], int]:
     """Nodes in file order and the index of the line after MOTION."""
-    nodes: list[_Node] = []
-    names: set[str] = set()
-    open_nodes: list[int] = []
+    nodes: dict[str, _Node] = {}
+    open_nodes: list[_Node] = []
     pending = None  # a node whose brace has not come yet
     column = 0
     for number, line in enumerate(lines, 1):
         words = line.replace("{", " { ").replace("}", " } ").split()
-        if not words or (words[0].upper() == "HIERARCHY" and not nodes):
-            continue
-        keyword = words[0].upper()
+        keyword = words[0].upper() if words else ""
         if keyword == "MOTION":
-            if open_nodes or pending is not None or not nodes:
-                raise Refused(number, "MOTION comes before the tree of joints is complete")
-            missing = [node.name for node in nodes if node.offset is None]
-            if missing:
-                raise Refused(number, f"{missing[0]} has no OFFSET")
-            return nodes, number
+            missing = [name for name, node in nodes.items() if node.offset is None]
+            if open_nodes or pending or missing or not nodes:
+                lack = f"{missing[0]} has an OFFSET" if missing else "the tree of joints is complete"
+                raise Refused(number, f"MOTION comes before {lack}")
+            return list(nodes.values()), number
         if keyword in ("ROOT", "JOINT", "END"):
-            if pending is not None or (keyword == "ROOT") != (not open_nodes):
+            if pending or (keyword == "ROOT") == bool(open_nodes):
                 raise Refused(number, f"{keyword} is out of place")
-            if keyword == "ROOT" and nodes:
-                raise Refused(number, "a second figure begins; a file with one ROOT is read")
-            pending, parent = len(nodes), open_nodes[-1] if open_nodes else -1
-            nodes.append(_Node(_node_name(words, nodes[parent].name if nodes else "", names, number), parent))
-            names.add(nodes[-1].name)
+            pending = _add_node(nodes, keyword, words[1:], open_nodes, number)
             words = words[-1:] if words[-1] == "{" else []
         elif keyword == "OFFSET" and open_nodes:
-            nodes[open_nodes[-1]].offset = numbers(words[1:], 3, number)
-            continue
+            open_nodes[-1].offset = numbers(words[1:], 3, number)
+            words = []
         elif keyword == "CHANNELS" and open_nodes:
-            column = _add_channels(nodes[open_nodes[-1]], words[1:], column, number)
-            continue
+            column = _add_channels(open_nodes[-1], words[1:], column, number)
+            words = []
+        elif keyword == "HIERARCHY" and not nodes:
+            words = []
         for word in words:
-            if word == "{" and pending is not None:
+            if word == "{" and pending:
                 open_nodes.append(pending)
                 pending = None
-            elif word == "}" and open_nodes and pending is None:
+            elif word == "}" and open_nodes and not pending:
                 open_nodes.pop()
             else:
                 raise Refused(number, f"{word[:40]!r} was not expected here")
     raise Refused(len(lines), "the file ends before MOTION")
 
 
-def _node_name(words: list[str], parent: str, taken: set[str], number: int) -> str:
-    """Name of a ROOT, JOINT or End Site, unlike all names before."""
-    if words[0].upper() == "END":
-        endings = ("_end", *(f"_end{k}" for k in range(2, len(taken) + 3)))
-        return next(parent + ending for ending in endings if parent + ending not in taken)
-    name = " ".join(word for word in words[1:] if word != "{")
-    if not name or name in taken:
+def _add_node(nodes: dict[str, _Node], keyword: str, words: list[str], above: list[_Node], number: int) -> _Node:
+    """Enter a new node under the last of `above`; an end site gets a name unlike all before it."""
+    name = " ".join(word for word in words if word != "{")
+    if keyword == "END":
+        endings = (f"{above[-1].name}_end{k if k > 1 else ''}" for k in count(1))
+        name = next(ending for ending in endings if ending not in nodes)
+    if keyword == "ROOT" and nodes:
+        raise Refused(number, "a second figure begins; files with one ROOT are read")
+    if not name or name in nodes:
         raise Refused(number, f"a second joint is called {name}" if name else "the joint has no name")
-    return name
+    nodes[name] = _Node(name, len(nodes), above[-1].index if above else -1)
+    return nodes[name]
 
 
 def _add_channels(node: _Node, words: list[str], column: int, number: int) -> int:

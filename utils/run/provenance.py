@@ -30,7 +30,7 @@ def provenance(seed: int, checkpoint: Path) -> dict[str, Any]:
         "seed": seed,
         "version": VERSION,
         "revision": revision(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "python": platform.python_version(),
         "threads": torch.get_num_threads(),
         "checkpoint": str(checkpoint),

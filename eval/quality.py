@@ -1,0 +1,46 @@
+"""Entry: how far generated motion is from held-out real motion, in physical figures.
+
+`python -m eval.quality --model_path save/mocap2d --num_samples 64` (needs the dataset's test clips)
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+from sample.options import MasOptions, parse_sampling
+from utils.run.errors import UsageError, run_command
+from utils.run.options import option
+
+
+@dataclass(frozen=True)
+class QualityOptions:
+    """What is measured and where the table goes."""
+
+    num_real: int = option(512, "held-out windows of real motion to compare with")
+    num_labelled: int = option(0, "also draw so many 3D samples and name each by its nearest labelled clip (0: do not)")
+    table: str = option("", "write the table to this file too")
+
+
+def main(argv: list[str]) -> None:
+    """Run the command."""
+    options = parse_sampling("eval.quality", __doc__ or "", (MasOptions, QualityOptions), argv)
+    run, sampling, data, model, diffusion, mas, quality = options
+    if data.dataset != "mocap2d":
+        raise UsageError(f"eval.quality compares with real 3D motion, which {data.dataset} does not have; use mocap2d")
+    if sampling.num_samples > quality.num_real:
+        raise UsageError("--num_samples must not exceed --num_real: each sample takes the length of a real window")
+
+    from eval.table import class_table, quality_table
+    from sample.session import open_session
+
+    session = open_session(run, sampling, dataclasses.replace(data, data_split="test", data_augmentations=("facing_aug",)), model, diffusion)
+    text = quality_table(session, mas, quality.num_real)
+    if quality.num_labelled:
+        text += "\n" + class_table(session, mas, quality.num_labelled)
+    print(text)
+    if quality.table:
+        Path(quality.table).write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,107 @@
+"""The quality table of a 2D motion model: figures of generated clips beside those of held-out real ones."""
+
+import dataclasses
+
+import numpy as np
+import torch
+
+from data_loaders.order import epoch_order
+from data_loaders.projections import ProjectedDataset, action_ids, see
+from data_loaders.registry import load_dataset
+from diffusion.guidance import UNCONDITIONAL
+from eval.physical import facing_aligned, nearest_labels, summary
+from sample.multiview import sample_3d
+from sample.options import MasOptions
+from sample.plain import sample_2d
+from sample.session import Request, Session
+from utils.geometry.kinematics import rigid_bones
+from utils.run.randomness import numpy_rng
+
+LABEL_FRAMES = 40  # of the window by which a clip is named
+COMMON = 0.01  # classes with a larger share of the training frames must be met
+Clips = list[np.ndarray]
+
+
+def real_clips(dataset: ProjectedDataset, count: int, seed: int) -> tuple[Clips, Clips, torch.Tensor]:
+    """Real windows: 2D [T, J, 2] and 3D [T, J, 3] in metres, turned alike, and their lengths [count]."""
+    spec = dataset.spec
+    drawn = np.concatenate([epoch_order(seed, epoch, len(dataset), dataset.weights) for epoch in range(count // len(dataset) + 1)])
+    windows = dataset.windows(drawn[:count], lambda position: numpy_rng(seed, "real", position))
+    flat = see(windows["points"], windows["azimuth"], spec) * spec.skeleton.metres_per_unit
+    cos, sin = windows["azimuth"].cos(), windows["azimuth"].sin()
+    zero, one = torch.zeros_like(cos), torch.ones_like(cos)
+    turn = torch.stack((cos, zero, sin, zero, one, zero, -sin, zero, cos), -1).unflatten(-1, (3, 3))
+    solid = torch.einsum("btjc,bcd->btjd", windows["points"], turn)
+    return cut(flat, windows["lengths"]), cut(solid, windows["lengths"]), windows["lengths"]
+
+
+def cut(motions: torch.Tensor, lengths: torch.Tensor) -> Clips:
+    """Each motion [B, T, J, C] without its padding."""
+    return [motion[:length].numpy() for motion, length in zip(motions, lengths.tolist(), strict=True)]
+
+
+def quality_table(session: Session, options: MasOptions, real: int) -> str:
+    """Markdown: real, generated and their ratio, in 2D, in 3D as solved, and in 3D with rigid bones.
+
+    Generated clips have the lengths of the first real ones, so that slow change means the same on both sides.
+    """
+    spec, count = session.spec, session.sampling.num_samples
+    dataset = load_dataset(spec, session.data, "none", session.run.seed)
+    flat_real, solid_real, lengths = real_clips(dataset, real, session.run.seed)
+    request = Request(lengths[:count], torch.full((count,), UNCONDITIONAL))
+    flat = cut(sample_2d(session, request) * spec.skeleton.metres_per_unit, request.lengths)
+    raw = sample_3d(session, request, dataclasses.replace(options, bones="raw"))
+    rigid = rigid_bones(raw, spec.skeleton, request.lengths)
+    measured = {
+        "2D real": flat_real, "2D": flat, "3D real": solid_real,
+        "3D raw": cut(raw, request.lengths), "3D rigid": cut(rigid, request.lengths),
+    }  # fmt: skip
+    figures = {name: summary(clips, spec.fps, spec.skeleton) for name, clips in measured.items()}
+    columns = ["2D real", "2D", "ratio 2D", "3D real", "3D raw", "ratio raw", "3D rigid", "ratio rigid"]
+    lines = [f"| {count} clips against {real} real windows | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    for name in figures["3D raw"]:
+        cells = []
+        for column in columns:
+            source = {"ratio 2D": "2D", "ratio raw": "3D raw", "ratio rigid": "3D rigid"}.get(column, column)
+            value = figures[source].get(name, float("nan"))
+            reference = figures[source[:2] + " real"].get(name, float("nan"))
+            ratio = value / reference if reference else float("nan")
+            cells.append("-" if np.isnan(value) else f"{ratio:.2f}" if column.startswith("ratio") and "percent" not in name
+                         else "" if column.startswith("ratio") else f"{value:.3g}")  # fmt: skip
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def label_feature(clip: np.ndarray, session: Session) -> np.ndarray:
+    """Poses of the middle `LABEL_FRAMES` of a 3D clip, facing one way, every fourth frame, as one row."""
+    first = (len(clip) - LABEL_FRAMES) // 2
+    return facing_aligned(clip[first : first + LABEL_FRAMES], session.spec.skeleton, "LHip", "RHip")[::4].reshape(-1)
+
+
+def class_table(session: Session, options: MasOptions, count: int) -> str:
+    """Which kinds of motion `count` unconditional samples show: each is named by its nearest labelled real window.
+
+    Lists the share of every class among the training frames and among the samples, the classes above 1 % that were
+    not met at the end.
+    """
+    spec = session.spec
+    dataset = load_dataset(spec, dataclasses.replace(session.data, data_split="train"), "none", session.run.seed)
+    known, labels, frames = [], [], np.zeros(len(spec.actions))
+    step = round(dataset.motions.fps / spec.fps * 1000) / 1000
+    for clip in dataset.clips:
+        label = action_ids(clip["actions"], spec)[0]
+        frames[label] += clip["stop"] - clip["start"]
+        points = dataset.motions.positions[clip["start"] : clip["stop"]]
+        points = (points - points[:, [spec.pinned_root]]) * np.array([1, 1, -1], np.float32)
+        at = np.round(np.arange(LABEL_FRAMES) * step).astype(int)
+        for start in range(0, len(points) - at[-1], 15):
+            known.append(label_feature(points[start + at], session))
+            labels.append(label)
+    request = Request(torch.full((count,), 60), torch.full((count,), UNCONDITIONAL))
+    samples = cut(sample_3d(session, request, options), request.lengths)
+    found = nearest_labels([label_feature(clip, session) for clip in samples], np.stack(known), np.array(labels))
+    shares, met = frames / frames.sum(), np.bincount(found, minlength=len(spec.actions))
+    lines = ["| class | share of training frames | samples |", "|---|---|---|"]
+    lines += [f"| {spec.actions[i]} | {100 * shares[i]:.1f} % | {met[i]} |" for i in np.argsort(-shares)]
+    missed = [spec.actions[i] for i in range(len(met)) if shares[i] > COMMON and not met[i]]
+    return "\n".join([*lines, f"Classes above 1 % that were not met: {', '.join(missed) or 'none'}."])
