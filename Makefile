@@ -37,11 +37,11 @@ else
 		{ echo 'error: this needs Python 3.11 or newer; name one, as in make setup PYTHON=python3.12'; exit 1; }
 	@$(or $(PYTHON),python3) -m venv $(VENV)
 	@$(torch)
-	@$(pip) install -r constraints.txt
+	@$(pip) install -qq -r constraints.txt
 endif
 	@touch $@
 
-pip := $(RUN) -m pip -qq --disable-pip-version-check
+pip := $(RUN) -m pip --disable-pip-version-check
 
 # What pip was told in its environment or its settings, which uv does not read.
 find_links = $$($(pip) config list | sed -n "s/.*find-links='\(.*\)'/\1/p" | head -n 1)
@@ -54,7 +54,7 @@ build='$(TORCH)'; uv='$(UV)'; \
 if [ -z "$$build" ] && [ "$$(uname)" = Linux ] && ! command -v nvidia-smi >/dev/null \
 	&& ! $(pip) config list | grep -E 'find-links|extra-index-url' >/dev/null; then build=cpu; fi; \
 case "$$build" in ''|pip) exit 0;; esac; \
-[ -n "$$uv" ] || { $(pip) install uv && uv=$(VENV)/bin/uv; }; \
+[ -n "$$uv" ] || { $(pip) install -qq uv && uv=$(VENV)/bin/uv; }; \
 UV_HTTP_TIMEOUT=20 UV_HTTP_RETRIES=1 \
 	"$$uv" pip install --quiet --python $(RUN) --torch-backend="$$build" -c constraints.txt torch || \
 	{ echo "the $$build build of torch could not be fetched (other choices: make help)"; [ -z '$(TORCH)' ]; }

@@ -106,7 +106,7 @@ def read_points(path: Path, spec: DatasetSpec) -> np.ndarray:
 def seen_points(points: np.ndarray, spec: DatasetSpec) -> tuple[np.ndarray, np.ndarray]:
     """Positions [T, J, 2] at the dataset's frame rate and mask [T, J] (1: seen) of a stored motion [frames, J, 3]."""
     stride = round(spec.source_fps / spec.fps) if spec.source_fps else 1
-    points = points[1::stride]
+    points = points[::stride]
     xy = points[..., :2]
     mask = (points[..., 2] >= spec.confidence_threshold).astype(np.float32)
     if spec.ball >= 0:

@@ -38,7 +38,6 @@ class CheckOptions:
     """What to look at."""
 
     path: str = option("", "the folder or checkpoint (also without the flag: python -m prepare.check PATH)")
-    debug: bool = option(False, "show the traceback of an error")
 
 
 def main(argv: list[str]) -> None:

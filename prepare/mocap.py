@@ -92,7 +92,7 @@ def convert(motion: "Motion", source: str, options: MocapOptions) -> tuple[Any, 
     from utils.geometry import human
     from utils.geometry.resample import resample
 
-    body = motion if len(motion.joints) == 22 else human.to_smpl22(motion)
+    body = human.to_smpl22(motion)
     positions = resample(human.to_nba16(body.positions, body.rotations), motion.fps, options.fps)
     split = motion.meta.get("split") or ("test" if held_out(motion.name, options.test_share) else "train")
     record = {name: motion.meta.get(name, "") for name in ("style", "licence")}

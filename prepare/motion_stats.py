@@ -32,7 +32,6 @@ class StatsOptions:
     data_split: str = option("train", "which part to measure", ("train", "test"))
     seed: int = option(0, "of the random views of mocap2d")
     overwrite: bool = option(False, "replace figures that are there")
-    debug: bool = option(False, "show the traceback of an error")
 
 
 def moments(batches: "Iterable[dict[str, Tensor]]") -> "tuple[np.ndarray, np.ndarray, np.ndarray]":

@@ -22,7 +22,6 @@ class ToyOptions:
     num_motions: int = option(64, "number of motions, of 2.5 to 9 seconds each")
     seed: int = option(0, "motion i depends on (seed, i) only")
     overwrite: bool = option(False, "replace the folder if it exists")
-    debug: bool = option(False, "show the traceback of an error")
 
 
 def main(argv: list[str]) -> None:
@@ -53,9 +52,10 @@ def main(argv: list[str]) -> None:
     print("\nnext, train on them (a minute or two) and sample 3D motion from the model:")
     print(
         f"  python -m train.train_mdm --dataset {toy.dataset} --datapath {folder} --save_dir {save} --arch dit "
-        "--latent_dim 64 --layers 4 --ff_size 256 --lr 1e-3 --num_steps 1000 --save_interval 1000 --train_batch_size 16"
+        "--latent_dim 64 --layers 4 --ff_size 256 --lr 3e-3 --lr_schedule cosine --num_steps 2000 --save_interval 2000 "
+        "--train_batch_size 16 --data_augmentations length_aug"
     )
-    print(f"  python -m sample.mas --model_path {save}/checkpoint_1000.pth --num_samples 3")
+    print(f"  python -m sample.mas --model_path {save}/checkpoint_2000.pth --num_samples 3")
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def main(argv: list[str]) -> None:
     run, data, model, diffusion, training = parse(
         "train.train_mdm", __doc__ or "", GROUPS, argv, defaults_of=dataset_defaults,
         saved_from=("resume_checkpoint",), saved_groups=(RunOptions, DataOptions, ModelOptions, DiffusionOptions, TrainingOptions),
-        never_saved=("save_dir", "overwrite_model", "resume_checkpoint", "device", "config", "debug"), known=GROUPS,
+        never_saved=("save_dir", "overwrite_model", "resume_checkpoint", "device", "config"), known=GROUPS,
     )  # fmt: skip
     training = check(data, training)
 

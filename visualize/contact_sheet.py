@@ -59,8 +59,8 @@ def _row(
     font = cv2.FontFace("sans")
     for column, frame in enumerate(frames):
         seconds = f"{frame / fps:.1f} s"
-        width = cv2.getTextSize((CELL, CELL), seconds, (0, 0), font, 10, 400)[2]
-        cv2.putText(row, seconds, (column * CELL + CELL - width - 8, CELL - 8), INK, font, 10, 400)
+        width = cv2.getTextSize((CELL, CELL), seconds, (0, 0), font, 11, 400)[2]
+        cv2.putText(row, seconds, (column * CELL + CELL - width - 8, CELL - 8), INK, font, 11, 400)
     cv2.putText(row, name, (8, 18), INK, font, 13, 500)
     row[-1:] = np.array(PAPER) - 24
     return row

@@ -131,7 +131,8 @@ def draw_3d(
 
     played = np.arange(turns * len(motion))
     angles = played * (2 * np.pi / FRAMES_PER_TURN) if azimuth is None else np.full(len(played), float(azimuth))
-    camera = fitted_camera(body[played % len(body)][:, chained], angles, elevation, size, _title_height(title, size))
+    shown = _to_be_shown(body, chained)[played % len(body)]
+    camera = fitted_camera(shown, angles, elevation, size, _title_height(title, size))
     stage, fade = _stage(camera, size)
     write_title(stage, title)
     for block in _blocks(played if frames is None else frames):
@@ -139,6 +140,12 @@ def draw_3d(
         paint_floor = _floor_painter(body[clip], trajectory, clip, angles[block], skeleton, camera, fade)
         paint_figure = _solid_painter(body[clip], angles[block], skeleton, camera, size)
         yield from _painted(len(block), stage, paint_floor, paint_figure)
+
+
+def _to_be_shown(body: np.ndarray, chained: np.ndarray) -> np.ndarray:
+    """The points [T, J, 3] that the picture must hold: all joints with limbs, and a ball that is not far off."""
+    far = np.abs(body) > 1.3 * np.abs(body[:, chained]).max()
+    return np.where((far.any(-1) & ~chained)[..., None], body[:, chained][:, :1], body)
 
 
 def fitted_camera(
@@ -215,7 +222,7 @@ def _loose_joints(skeleton: Skeleton) -> np.ndarray:
 
 def _colours(skeleton: Skeleton) -> np.ndarray:
     """Colours [L + J, 3] of limbs, then joints; a limb has the side of whichever end is not on the midline."""
-    palette = {"left": LEFT, "right": RIGHT, "middle": MIDDLE}
+    palette = {"left": RIGHT, "right": LEFT, "middle": MIDDLE}
     sides = [skeleton.side(joint) for joint in range(len(skeleton.joints))]
     limbs = []
     for a, b in skeleton.edges:
@@ -396,7 +403,7 @@ def _grid_lines(trajectory: np.ndarray, camera: Camera) -> np.ndarray:
     """
     wanted = camera.reach / 5
     decade = 10.0 ** np.floor(np.log10(wanted))
-    cell = decade * max(step for step in (1, 2, 5) if step * decade <= wanted)
+    cell = decade * max(step for step in (1, 2, 5) if step * decade <= 1.001 * wanted)
     count = int(2 * camera.reach / cell) + 1
     lines = []
     for axis in (0, 1):
@@ -434,16 +441,17 @@ def _path_pieces(
 def _shadows(
     body: np.ndarray, azimuth: np.ndarray, skeleton: Skeleton, camera: Camera, size: int, offset: np.ndarray
 ) -> Callable[[int], Iterator[tuple]]:
-    """Start, end, darkness and width of the limbs and loose joints of a frame straight below, at half the pixels.
+    """Start, end, darkness and width of the limbs and joints of a frame straight below, at half the pixels.
 
     The nearer to the floor the darker, so that a foot is seen to touch it; faint ones come first.
     """
-    loose = np.flatnonzero(_loose_joints(skeleton))
-    pairs = np.concatenate([_limbs(skeleton), np.stack([loose, loose], axis=1)])
+    joints = np.arange(len(skeleton.joints))
+    pairs = np.concatenate([_limbs(skeleton), np.stack([joints, joints], axis=1)])
     pixels, nearness = camera.project(body * (1, 0, 1), azimuth)
     height = np.clip(body[:, pairs, 1].mean(-1) / (2 * camera.height + 1e-9), 0, 1)
     level = 10 + _SHADOW * (1 - height) ** 2
-    width = 1.6 * _LIMB_RADIUS * size * nearness[:, pairs].mean(-1) * np.where(pairs[:, 0] == pairs[:, 1], 2, 1)
+    thickness = np.concatenate([np.ones(len(pairs) - len(joints)), _dot_sizes(skeleton)])
+    width = 1.6 * _LIMB_RADIUS * size * nearness[:, pairs].mean(-1) * thickness
     ends, order = _fixed_point((pixels - offset)[:, pairs] / 2).tolist(), np.argsort(level, axis=1).tolist()
     levels, widths = level.astype(int).tolist(), np.maximum(np.rint(width), 1).astype(int).tolist()
     return lambda f: ((*ends[f][k], levels[f][k], widths[f][k]) for k in order[f])

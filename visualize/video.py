@@ -84,11 +84,13 @@ def _ffmpeg(command: list[str], path: Path) -> Iterator[IO[bytes]]:
     with tempfile.TemporaryFile() as words:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=words)
         assert process.stdin is not None
+        broken = True
         try:
             # A broken pipe says only that ffmpeg has gone; why, it has written to its stderr.
             with contextlib.suppress(BrokenPipeError), process.stdin:
                 yield process.stdin
-            failed = process.wait() != 0
+                broken = False
+            failed = process.wait() != 0 or broken
         finally:
             process.kill()
             process.wait()

@@ -1,4 +1,4 @@
-"""BVH: odd but legal files are read as they mean it, wrong ones are refused by line, recorded ones agree with the shards."""
+"""BVH: odd but legal files are read as meant, wrong ones refused by line, recorded ones agree with the shards."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Human skeletons by name: every naming is found, heads look forward, T-poses are zero, the nba joints are the right ones."""
+"""Human skeletons by name: every naming is found, heads look forward, a T-pose is zero, the nba joints are right."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def moving_person(frames: int = 6) -> Motion:
     return Motion(positions.numpy(), 30, SMPL22.joints, SMPL22.parents, local.numpy(), "person")
 
 
-def renamed(motion: Motion, names: dict[str, str], turn: torch.Tensor | None = None) -> Motion:
+def renamed(motion: Motion, names: dict[str, str]) -> Motion:
     """The clip as a source with other names and another order of joints."""
     order = sorted(range(22), key=lambda joint: names[SMPL22.joints[joint]])
     return Motion(
@@ -51,14 +51,11 @@ def renamed(motion: Motion, names: dict[str, str], turn: torch.Tensor | None = N
     )
 
 
-MIXAMO = dict(
-    zip(
-        SMPL22.joints,
-        ("Hips LeftUpLeg RightUpLeg Spine LeftLeg RightLeg Spine1 LeftFoot RightFoot Spine2 LeftToeBase RightToeBase Neck "
-         "LeftShoulder RightShoulder Head LeftArm RightArm LeftForeArm RightForeArm LeftHand RightHand").split(),
-        strict=True,
-    )
-)  # fmt: skip
+MIXAMO_NAMES = (
+    "Hips LeftUpLeg RightUpLeg Spine LeftLeg RightLeg Spine1 LeftFoot RightFoot Spine2 LeftToeBase RightToeBase "
+    "Neck LeftShoulder RightShoulder Head LeftArm RightArm LeftForeArm RightForeArm LeftHand RightHand"
+)
+MIXAMO = dict(zip(SMPL22.joints, MIXAMO_NAMES.split(), strict=True))
 
 
 @pytest.mark.parametrize("prefix", ["", "mixamorig:", "mixamorig_", "mixamorig1:", "Character1:"])
@@ -114,9 +111,7 @@ def test_a_pose_with_lowered_arms_turned_away_still_means_t(angle: float):
     for joint, parent in enumerate(SMPL22.parents):
         if parent >= 0:
             local[:, joint] = np.swapaxes(told[:, parent], -1, -2) @ told[:, joint]
-    source = renamed(
-        Motion(person.positions, 30, SMPL22.joints, SMPL22.parents, local, "person"), MIXAMO
-    )
+    source = renamed(Motion(person.positions, 30, SMPL22.joints, SMPL22.parents, local, "person"), MIXAMO)
     np.testing.assert_allclose(human.to_smpl22(source).rotations, person.rotations, atol=1e-5)
 
 
@@ -136,7 +131,7 @@ def test_a_standing_person_as_sixteen_joints():
         assert points.shape == (3, 16, 3) and points.dtype == np.float32
         at = dict(zip(NBA.joints, points[0], strict=True))
         for name in ("Knee", "Ankle", "Hip", "Shoulder", "Elbow", "Wrist"):
-            np.testing.assert_array_equal(at["L" + name], REST["left_" + name.lower()] * np.float32(1))
+            np.testing.assert_array_equal(at["L" + name], np.float32(REST["left_" + name.lower()]))
             np.testing.assert_array_equal(at["R" + name], at["L" + name] * np.array([-1, 1, 1]))
         assert at["Hip"][1] == 1 and at["Neck"][1] == 1.5
         assert at["Nose"][0] == 0 and 1.64 < at["Nose"][1] < 1.67 and 0.08 < at["Nose"][2] < 0.12

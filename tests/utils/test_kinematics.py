@@ -88,9 +88,7 @@ def test_rigid_bones_leave_rigid_motion_alone(name: str):
 def test_rigid_bones_follow_rotation_and_translation():
     motion = random(9, 16, 3)
     turn, shift = R.axis_angle_to_matrix(random(3)), random(3)
-    assert torch.allclose(
-        K.rigid_bones(motion @ turn.mT + shift, NBA), K.rigid_bones(motion, NBA) @ turn.mT + shift
-    )
+    assert torch.allclose(K.rigid_bones(motion @ turn.mT + shift, NBA), K.rigid_bones(motion, NBA) @ turn.mT + shift)
 
 
 def test_rigid_bones_use_the_median_of_valid_frames_only():

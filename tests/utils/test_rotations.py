@@ -1,4 +1,4 @@
-"""Rotations: every conversion undoes its opposite, from 0 through half turns, in any batch shape and both precisions."""
+"""Rotations: every conversion undoes its opposite, from 0 to half turns, in any batch shape and both precisions."""
 
 import itertools
 

@@ -52,8 +52,8 @@ _NAMINGS: dict[str, tuple[str, str, str]] = {
         "CC_Base_*_Thigh CC_Base_*_Calf CC_Base_*_Foot CC_Base_*_ToeBase "
         "CC_Base_*_Clavicle CC_Base_*_Upperarm CC_Base_*_Forearm CC_Base_*_Hand",
     ),
-    # The bones `wrist` and `head` start well below the joints that anatomists mean: against the markers of an HDM05
-    # trial the start of `hand` is 4 cm from the wrist (that of `wrist` 9 cm), the start of `head` 9 cm under the band.
+    # Not `wrist` and `upperneck`, which start above the wrist and below the skull; against markers of an HDM05 trial
+    # the start of `hand` is 4 cm from the wrist (that of `wrist` 9 cm), the start of `head` 9 cm under the head band.
     "Acclaim (CMU, HDM05)": (
         "l r",
         "root lowerback upperback thorax lowerneck head",
@@ -90,8 +90,8 @@ _ADULT = 1.4
 def to_smpl22(motion: Motion) -> Motion:
     """The clip on the 22 joints of SKELETONS["smpl22"], found by their names in one of the known namings.
 
-    Local rotations come along where the source's rest pose is a person standing with the arms off the body: they are
-    turned so that all zero is a T facing +z. For other rest poses (Bandai Namco) they are None. Raises DataError.
+    Local rotations come along where the source's rest pose is a person standing upright: they are turned so that all
+    zero is a T facing +z. For other rest poses (Bandai Namco) they are None. Raises DataError.
     """
     if motion.joints == _SMPL22.joints:
         return motion

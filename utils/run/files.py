@@ -128,7 +128,8 @@ def load_array(path: str | Path) -> np.ndarray:
             except ValueError:
                 handle.seek(0)
                 version = np.lib.format.read_magic(handle)
-                shape, _, dtype = np.lib.format._read_array_header(handle, version)  # type: ignore[attr-defined]
+                header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                shape, _, dtype = header(handle)
                 if not dtype.hasobject:
                     raise
                 content = _ArrayUnpickler(handle).load()

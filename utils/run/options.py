@@ -44,7 +44,6 @@ class RunOptions:
     precision: str = option("fp32", "arithmetic of the network", ("fp32", "bf16"))
     threads: int = option(0, "CPU threads; 0 leaves torch's choice")
     config: str = option("", "a JSON file of flags; the command line wins over it")
-    debug: bool = option(False, "show the traceback of an error")
 
 
 def _parse_bool(text: str) -> bool:
@@ -84,6 +83,7 @@ def build_parser(command: str, purpose: str, groups: Sequence[type]) -> argparse
             else:
                 arguments["type"] = kind
             section.add_argument(f"--{item.name}", *(f"--{name}" for name in item.metadata["aliases"]), **arguments)
+    parser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error")
     return parser
 
 
@@ -169,7 +169,7 @@ def parse(
     if unknown:
         flags = [flag.lstrip("-") for action in parser._actions for flag in action.option_strings]
         raise UsageError(f"unknown argument {unknown[0]}{nearest(unknown[0].lstrip('-'), flags)} (see {parser.prog} -h)")
-    given = {key: tuple(value) if isinstance(value, list) else value for key, value in vars(namespace).items()}
+    given = {key: tuple(value) if isinstance(value, list) else value for key, value in vars(namespace).items() if key in fields}
     if source := given.get("config"):
         for name, value in read_json(source).items():
             if name not in fields:

@@ -1,0 +1,97 @@
+"""Transformer layers after torch's own (post-norm, packed projections, same names and initial values), batch first.
+
+One layer, x [B, T, d] (Vaswani et al. 2017, sections 3.1 to 3.3, norms after the residual sums):
+x = norm1(x + attention(x, x)); decoder only: x = norm2(x + attention(x, memory)); x = norm(x + feed_forward(x)).
+torch's containers are not used: in evaluation they may take another path, with other results for padded frames.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+ACTIVATIONS = {"gelu": F.gelu, "relu": F.relu}
+
+
+def sinusoids(position: Tensor, width: int) -> Tensor:
+    """Sinusoidal embedding [N, width] of positions [N] (section 3.5): sine in even channels, cosine in odd ones.
+
+    Computed when asked for, in float32 and in the order of operations of the published table, for any position.
+    """
+    rate = torch.exp(torch.arange(0, width, 2, device=position.device).float() * (-math.log(10000.0) / width))
+    angle = position[:, None].float() * rate
+    return torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(1)
+
+
+def visible_keys(lengths: Tensor | None, frames: int, lead: int) -> Tensor | None:
+    """Which of `lead` tokens and `frames` frames may be looked at [B, 1, 1, lead + frames], or None: all of them.
+
+    A sequence without a leading token keeps its first frame, so that no row of an attention is empty.
+    """
+    if lengths is None or bool((lengths >= frames).all()):
+        return None
+    last = (lengths + lead).clamp(min=1)
+    return (torch.arange(lead + frames, device=lengths.device) < last[:, None])[:, None, None]
+
+
+class Attention(nn.Module):
+    """Multi-head attention with the parameters, and their order, of torch.nn.MultiheadAttention."""
+
+    def __init__(self, width: int, heads: int, dropout: float):
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
+        self.out_proj = nn.Linear(width, width)
+        nn.init.xavier_uniform_(self.in_proj_weight)
+        nn.init.zeros_(self.out_proj.bias)
+
+    def forward(self, x: Tensor, memory: Tensor | None = None, visible: Tensor | None = None) -> Tensor:
+        """What x [B, T, d] reads from memory [B, S, d] (from itself without one), where `visible` [B, 1, 1, S].
+
+        From a memory of one token everyone reads the same, so the answer may have one row [B, 1, d].
+        """
+        dropout = self.dropout if self.training else 0.0
+        width = x.shape[-1]
+        if memory is None:
+            q, k, v = self.split(F.linear(x, self.in_proj_weight, self.in_proj_bias), 3)
+        elif memory.shape[1] == 1 and not dropout:
+            return self.out_proj(F.linear(memory, self.in_proj_weight[2 * width :], self.in_proj_bias[2 * width :]))
+        else:
+            (q,) = self.split(F.linear(x, self.in_proj_weight[:width], self.in_proj_bias[:width]), 1)
+            k, v = self.split(F.linear(memory, self.in_proj_weight[width:], self.in_proj_bias[width:]), 2)
+        read = F.scaled_dot_product_attention(q, k, v, attn_mask=visible, dropout_p=dropout)
+        return self.out_proj(read.transpose(1, 2).flatten(2))
+
+    def split(self, x: Tensor, parts: int) -> tuple[Tensor, ...]:
+        """[B, T, parts * d] as `parts` tensors [B, heads, T, d / heads]."""
+        return x.unflatten(-1, (parts, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind()
+
+
+class Layer(nn.Module):
+    """An encoder layer, or a decoder layer if it reads a memory; parameters named and ordered as in torch's."""
+
+    def __init__(self, width: int, heads: int, ff_size: int, dropout: float, activation: str, reads_memory: bool):
+        super().__init__()
+        self.activation = ACTIVATIONS[activation]
+        self.self_attn = Attention(width, heads, dropout)
+        self.multihead_attn = Attention(width, heads, dropout) if reads_memory else None
+        self.linear1 = nn.Linear(width, ff_size)
+        self.linear2 = nn.Linear(ff_size, width)
+        self.norm1 = nn.LayerNorm(width)
+        self.norm2 = nn.LayerNorm(width)
+        self.norm3 = nn.LayerNorm(width) if reads_memory else None
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, visible: Tensor | None, memory: Tensor | None) -> Tensor:
+        """x [B, T, d], which frames may be looked at, memory [B, S, d] -> [B, T, d]."""
+        x = self.norm1(x + self.dropout(self.self_attn(x, visible=visible)))
+        if self.multihead_attn is None or self.norm3 is None:
+            return self.norm2(x + self.feed_forward(x))
+        x = self.norm2(x + self.dropout(self.multihead_attn(x, memory)))
+        return self.norm3(x + self.feed_forward(x))
+
+    def feed_forward(self, x: Tensor) -> Tensor:
+        """Two linear maps with the activation between them."""
+        return self.dropout(self.linear2(self.dropout(self.activation(self.linear1(x)))))

@@ -1,0 +1,72 @@
+"""Published denoiser checkpoints: their parameter names, both ways, and the draws that building one takes.
+
+Only prefixes differ. Published checkpoints also hold the positional table, twice (one storage), and may hold CLIP.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from model.layers import sinusoids
+from model.options import ModelOptions
+from utils.run.errors import DataError
+
+PUBLISHED_PREFIX = {
+    "embed_pose.": "input_process.poseEmbedding.",
+    "layers.": "seqTransEncoder.layers.",
+    "gru.": "gru.",
+    "embed_step.": "embed_timestep.time_embed.",
+    "embed_action.weight": "embed_action.action_embedding",
+    "head.": "output_process.poseFinal.",
+}
+OUR_PREFIX = {theirs: ours for ours, theirs in PUBLISHED_PREFIX.items()} | {"seqTransDecoder.layers.": "layers."}
+TABLES = ("sequence_pos_encoder.pe", "embed_timestep.sequence_pos_encoder.pe")
+TABLE_ROWS = 5000
+
+
+def _renamed(state: dict[str, Tensor], prefixes: dict[str, str]) -> dict[str, Tensor]:
+    renamed = {}
+    for name, value in state.items():
+        prefix = next(filter(name.startswith, prefixes), None)
+        if prefix is None:
+            raise DataError(f"the weights hold {name}, which belongs to no published denoiser that is known here")
+        renamed[prefixes[prefix] + name.removeprefix(prefix)] = value
+    return renamed
+
+
+def from_published(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The state dict of a `SequenceDenoiser` from a published one; tables and CLIP are dropped.
+
+    Raises DataError for a name that no published denoiser of unconditional or action-conditioned motion has.
+    """
+    kept = {name: value for name, value in state.items() if name not in TABLES and not name.startswith("clip_model.")}
+    return _renamed(kept, OUR_PREFIX)
+
+
+def to_published(state: dict[str, Tensor], latent_dim: int) -> dict[str, Tensor]:
+    """The published state dict from that of a `SequenceDenoiser`, complete for the published strict loading."""
+    is_decoder = any(".multihead_attn." in name for name in state)
+    prefixes = PUBLISHED_PREFIX | ({"layers.": "seqTransDecoder.layers."} if is_decoder else {})
+    table = sinusoids(torch.arange(TABLE_ROWS), latent_dim)[:, None]
+    return _renamed(state, prefixes) | dict.fromkeys(TABLES, table)
+
+
+def consume_construction(options: ModelOptions, features: int, num_actions: int = 0) -> None:
+    """Advance torch's global generator as building the published denoiser does.
+
+    The published programs seed that generator, build the network, whose initial values are then overwritten by the
+    checkpoint, and draw their noise from what is left of the stream: one seed gives their numbers only if the same
+    torch modules are built here in the same order (MAS sheet, section 4). All layers are copies of one.
+    """
+    width, layer_size = options.latent_dim, (options.latent_dim, options.num_heads, options.ff_size)
+    nn.Linear(features + width * (options.arch == "gru"), width)
+    if options.arch == "trans_enc":
+        nn.TransformerEncoderLayer(*layer_size)
+    elif options.arch == "trans_dec":
+        nn.TransformerDecoderLayer(*layer_size)
+    elif options.arch == "gru":
+        nn.GRU(width, width, options.layers)
+    nn.Linear(width, width)
+    nn.Linear(width, width)
+    if num_actions:
+        torch.randn(num_actions, width)
+    nn.Linear(width, features)

@@ -1,0 +1,92 @@
+"""The loss, its gradients and a recorded run of the published trainer."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from diffusion.process import build_process
+from model.denoiser import build_denoiser, file_layout
+from model.options import ModelOptions
+from model.published import from_published
+from tests.published import flat, tensors, tiny_denoiser
+from train.loop import train
+from train.optimizer import build_optimizer
+from train.options import TrainingOptions
+from train.task import DiffusionTask
+from utils.run import checkpoint
+
+
+def golden_batch(record: dict) -> dict[str, torch.Tensor]:
+    """A recorded batch in our layout."""
+    batch = {name: flat(record[name]) for name in ("motion", "noise", "mask")}
+    return batch | {"t": record["t"], "lengths": record["lengths"], "action": torch.full((len(record["t"]),), -1)}
+
+
+def task(target: str = "x_start") -> DiffusionTask:
+    return DiffusionTask(None, build_process("cosine_tau_2", 100), 4, 0, target=target)
+
+
+def test_loss_gradients_and_one_update(golden):
+    record = tensors(golden / "mas" / "training_loss.npz")
+    network, batch = tiny_denoiser(golden).train(), golden_batch(record)
+    errors = task().errors(network, batch)
+    torch.testing.assert_close(errors, record["loss_per_sample"], rtol=2e-5, atol=1e-7)
+    epsilon = task("epsilon").errors(network, batch)
+    torch.testing.assert_close(epsilon, record["eps_target_loss_per_sample_NOT_ORIGINAL"], rtol=2e-5, atol=1e-7)
+    optimizer = build_optimizer(network, TrainingOptions(lr=1e-3))
+    errors.mean().backward()
+    gradients = from_published({name[5:]: value for name, value in record.items() if name.startswith("grad/")})
+    parameters = dict(network.named_parameters())
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(parameters[name].grad, gradient, atol=1e-5, rtol=0)
+    optimizer.step()
+    after = from_published({name[6:]: value for name, value in record.items() if name.startswith("after/")})
+    for name, value in after.items():
+        torch.testing.assert_close(parameters[name].detach(), value, atol=1e-6, rtol=0)
+
+
+def test_recorded_run_of_four_updates(golden, tmp_path):
+    record = tensors(golden / "mas" / "train_cli.npz")
+    options = ModelOptions(layers=1, latent_dim=8, num_heads=2, ff_size=16, dropout=0.0)
+    network = build_denoiser(options, 32)
+    to_file, from_file = file_layout(options)
+    network.load_state_dict(from_file({name[5:]: value for name, value in record.items() if name.startswith("init/")}))
+    losses = []
+
+    class Recorded(DiffusionTask):
+        def batch(self, step):
+            frames = int(record["frames"][step])
+            names = ("motion", "noise", "mask")
+            part = {name: record[name][step, ..., :frames] for name in names}
+            return golden_batch(part | {"t": record["t"][step], "lengths": record["lengths"][step]})
+
+        def loss(self, model, batch):
+            losses.append(super().loss(model, batch))
+            return losses[-1]
+
+    settings = TrainingOptions(save_dir=str(tmp_path / "run"), lr=1e-3, num_steps=4)
+    saved = train(network, Recorded(None, build_process("cosine_tau_2", 100), 4, 0), settings, to_file=to_file, from_file=from_file)
+    np.testing.assert_allclose([loss.item() for loss in losses], record["loss"], rtol=1e-4)
+    content = checkpoint.load(saved)
+    assert saved.name == "checkpoint_4.pth" and content["step"] == 4
+    final = {name[6:]: value for name, value in record.items() if name.startswith("final/")}
+    for name, value in final.items():
+        torch.testing.assert_close(content["model"][name], value, atol=1e-5, rtol=0)
+    assert set(content["model"]) - set(final) == {"sequence_pos_encoder.pe", "embed_timestep.sequence_pos_encoder.pe"}
+
+
+def test_weighted_and_velocity_losses_follow_their_formulas(golden):
+    record = tensors(golden / "mas" / "training_loss.npz")
+    network, batch, plain = tiny_denoiser(golden), golden_batch(record), task()
+    with torch.no_grad():
+        errors = plain.errors(network, batch)
+        left = torch.from_numpy(1 - plain.process.abar)[batch["t"]].float()
+        torch.testing.assert_close(replace(plain, weighting="inv_sqrt_noise").errors(network, batch), errors / left.sqrt())
+        torch.testing.assert_close(replace(plain, weighting="inv_noise").errors(network, batch), errors / left)
+        constant = batch | {"motion": batch["motion"] * 0 + 1, "mask": batch["mask"] * 0 + 1}
+        with_velocity = replace(plain, lambda_vel=10.0)
+        output = network(plain.process.q_sample(constant["motion"], constant["t"], constant["noise"]).flatten(2), constant["t"],
+                         constant["lengths"], constant["action"]).view_as(constant["motion"])  # fmt: skip
+        expected = plain.errors(network, constant) + 10 * output.diff(dim=1).square().mean((1, 2, 3))
+        torch.testing.assert_close(with_velocity.errors(network, constant), expected)
