@@ -20,4 +20,6 @@ class DataOptions:
     cond: str = option("no_cond", "what the model is told about a motion", ("no_cond", "text", "action"))
     scale_aug_std: float = option(0.1, "scale_aug multiplies by exp of a normal number of this deviation")
     shift_aug_std: float = option(0.1, "shift_aug adds a normal number of this deviation, in data units")
-    detector_noise: float = option(0.0, "mocap2d: detector-like jitter, bias and missing joints of this strength (1: typical)")
+    detector_noise: float = option(
+        0.0, "mocap2d: detector-like jitter, bias and missing joints of this strength (1: typical)"
+    )

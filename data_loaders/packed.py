@@ -26,7 +26,9 @@ class PackedMotions:
     clips: list[dict[str, Any]]
 
 
-def write(folder: str | Path, clips: Iterable[tuple[np.ndarray, dict[str, Any]]], fps: float, skeleton: str, overwrite: bool) -> int:
+def write(
+    folder: str | Path, clips: Iterable[tuple[np.ndarray, dict[str, Any]]], fps: float, skeleton: str, overwrite: bool
+) -> int:
     """Write clips (positions [T, J, 3], record) as a packed folder, atomically; returns the number of clips."""
     index, arrays, start = [], [], 0
     for positions, record in clips:
@@ -37,7 +39,9 @@ def write(folder: str | Path, clips: Iterable[tuple[np.ndarray, dict[str, Any]]]
         raise DataError("no clip was found to pack")
     with atomic_folder(folder, overwrite) as made:
         np.save(made / "positions.npy", np.concatenate(arrays))
-        (made / "index.json").write_text(json.dumps({"fps": fps, "skeleton": skeleton, "clips": index}, indent=0, allow_nan=False))
+        (made / "index.json").write_text(
+            json.dumps({"fps": fps, "skeleton": skeleton, "clips": index}, indent=0, allow_nan=False)
+        )
     return len(index)
 
 
@@ -46,7 +50,7 @@ def read(folder: str | Path) -> PackedMotions:
     folder = Path(folder)
     if not (folder / "index.json").is_file():
         raise MissingFileError(
-            f"{folder} holds no index.json: make the dataset with `python -m prepare.mocap --output_dir {folder} <sources>`"
+            f"{folder} holds no index.json: make it with `python -m prepare.mocap --output_dir {folder} --sources ...`"
         )
     index = read_json(folder / "index.json")
     try:

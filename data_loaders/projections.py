@@ -37,7 +37,7 @@ _ACTION_WORDS = {
 
 
 def action_ids(actions: Sequence[str], spec: DatasetSpec) -> list[int]:
-    """Indices in `spec.actions` of a clip's labels, whose spelling differs between sources; unknown ones are `other`."""
+    """Indices in `spec.actions` of a clip's labels, spelt in each source's way; unknown ones are `other`."""
     names = [_ACTION_WORDS.get(action, action) for action in actions]
     return sorted({spec.actions.index(name if name in spec.actions else "other") for name in names or ["other"]})
 
@@ -171,7 +171,9 @@ def load(spec: DatasetSpec, options: DataOptions, compat: str = "none", seed: in
         raise DataError(f"{options.datapath} holds the skeleton {motions.skeleton.name}, not {spec.skeleton.name}")
     shortest = WINDOW[0] / 2 * motions.fps / spec.fps
     clips = [
-        clip for clip in motions.clips if clip["split"] == options.data_split and clip["stop"] - clip["start"] > shortest
+        clip
+        for clip in motions.clips
+        if clip["split"] == options.data_split and clip["stop"] - clip["start"] > shortest
     ][: options.data_size]
     if not clips:
         raise DataError(f"{options.datapath} has no {options.data_split} clip of at least {WINDOW[0] // 2} frames")

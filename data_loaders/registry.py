@@ -37,6 +37,15 @@ class DatasetSpec:
     source: str = ""
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def features(self) -> int:
+        """Numbers a frame of 2D motion."""
+        return 2 * len(self.skeleton.joints)
+
+    def num_actions(self, cond: str) -> int:
+        """Action labels that a model of this dataset is told under `--cond`: 0 for an unconditional one."""
+        return len(self.actions) if cond == "action" else 0
+
 
 _POINTS_2D = "data_loaders.base:load"
 _AUGMENTED = {"data_augmentations": ("length_aug",)}

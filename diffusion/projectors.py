@@ -27,7 +27,9 @@ class AdamFit:
         self.optimizer = torch.optim.Adam([self.points], lr=self.RATE)
         self.steps = steps
 
-    def __call__(self, seen: Tensor, views: Tensor, camera: Camera, start: Tensor, weights: Tensor | None = None) -> Tensor:
+    def __call__(
+        self, seen: Tensor, views: Tensor, camera: Camera, start: Tensor, weights: Tensor | None = None
+    ) -> Tensor:
         """Points [B, T, J, 3] near `seen` [V, B, T, J, 2]; `start` must be what the last call returned."""
         previous = 1e11
         for _ in range(self.steps):

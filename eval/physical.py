@@ -51,7 +51,9 @@ def bone_figures(clip: np.ndarray, skeleton: Skeleton) -> tuple[np.ndarray, np.n
     variation = lengths.std(0) / np.maximum(lengths.mean(0), 1e-8)
     median = dict(zip(children, np.median(lengths, axis=0), strict=True))
     pairs = [(joint, skeleton.mirror[joint]) for joint in children if skeleton.side(joint) == "left"]
-    difference = [abs(median[left] - median[right]) / max((median[left] + median[right]) / 2, 1e-8) for left, right in pairs]
+    difference = [
+        abs(median[left] - median[right]) / max((median[left] + median[right]) / 2, 1e-8) for left, right in pairs
+    ]
     return variation, np.array(difference)
 
 
@@ -59,7 +61,9 @@ def diversity(clips: Sequence[np.ndarray]) -> float:
     """Mean distance of a joint between two different clips, frame by frame over the length of the shortest."""
     frames = min(map(len, clips))
     stacked = np.stack([clip[:frames] for clip in clips])
-    total = sum(np.linalg.norm(stacked[i + 1 :] - stacked[i], axis=-1).mean((1, 2)).sum() for i in range(len(stacked) - 1))
+    total = sum(
+        np.linalg.norm(stacked[i + 1 :] - stacked[i], axis=-1).mean((1, 2)).sum() for i in range(len(stacked) - 1)
+    )
     return float(total / max(1, len(stacked) * (len(stacked) - 1) / 2))
 
 
@@ -70,7 +74,9 @@ def summary(clips: Sequence[np.ndarray], fps: float, skeleton: Skeleton) -> dict
     result["still_percent"] = 100 * float(np.mean([figures["speed"] < STILL for figures in each]))
     result["diversity"] = diversity(clips)
     if clips[0].shape[-1] == 3:
-        variation, asymmetry = (np.concatenate(part) for part in zip(*(bone_figures(clip, skeleton) for clip in clips), strict=True))
+        variation, asymmetry = (
+            np.concatenate(part) for part in zip(*(bone_figures(clip, skeleton) for clip in clips), strict=True)
+        )
         for name, values in (("bones", variation), ("asymmetry", asymmetry)):
             result[f"{name}_median_percent"] = 100 * float(np.median(values))
             result[f"{name}_p90_percent"] = 100 * float(np.percentile(values, 90))

@@ -33,7 +33,13 @@ def main(argv: list[str]) -> None:
     from eval.table import class_table, quality_table
     from sample.session import open_session
 
-    session = open_session(run, sampling, dataclasses.replace(data, data_split="test", data_augmentations=("facing_aug",)), model, diffusion)
+    session = open_session(
+        run,
+        sampling,
+        dataclasses.replace(data, data_split="test", data_augmentations=("facing_aug",)),
+        model,
+        diffusion,
+    )
     text = quality_table(session, mas, quality.num_real)
     if quality.num_labelled:
         text += "\n" + class_table(session, mas, quality.num_labelled)

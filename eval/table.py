@@ -25,8 +25,10 @@ Clips = list[np.ndarray]
 def real_clips(dataset: ProjectedDataset, count: int, seed: int) -> tuple[Clips, Clips, torch.Tensor]:
     """Real windows: 2D [T, J, 2] and 3D [T, J, 3] in metres, turned alike, and their lengths [count]."""
     spec = dataset.spec
-    drawn = np.concatenate([epoch_order(seed, epoch, len(dataset), dataset.weights) for epoch in range(count // len(dataset) + 1)])
-    windows = dataset.windows(drawn[:count], lambda position: numpy_rng(seed, "real", position))
+    drawn = np.concatenate(
+        [epoch_order(seed, epoch, len(dataset), dataset.weights) for epoch in range(count // len(dataset) + 1)]
+    )
+    windows = dataset.windows(drawn[:count].tolist(), lambda position: numpy_rng(seed, "real", position))
     flat = see(windows["points"], windows["azimuth"], spec) * spec.skeleton.metres_per_unit
     cos, sin = windows["azimuth"].cos(), windows["azimuth"].sin()
     zero, one = torch.zeros_like(cos), torch.ones_like(cos)
@@ -58,7 +60,10 @@ def quality_table(session: Session, options: MasOptions, real: int) -> str:
     }  # fmt: skip
     figures = {name: summary(clips, spec.fps, spec.skeleton) for name, clips in measured.items()}
     columns = ["2D real", "2D", "ratio 2D", "3D real", "3D raw", "ratio raw", "3D rigid", "ratio rigid"]
-    lines = [f"| {count} clips against {real} real windows | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    lines = [
+        f"| {count} clips against {real} real windows | {' | '.join(columns)} |",
+        "|---" * (len(columns) + 1) + "|",
+    ]
     for name in figures["3D raw"]:
         cells = []
         for column in columns:
@@ -66,10 +71,16 @@ def quality_table(session: Session, options: MasOptions, real: int) -> str:
             value = figures[source].get(name, float("nan"))
             reference = figures[source[:2] + " real"].get(name, float("nan"))
             ratio = value / reference if reference else float("nan")
-            cells.append("-" if np.isnan(value) else f"{ratio:.2f}" if column.startswith("ratio") and "percent" not in name
-                         else "" if column.startswith("ratio") else f"{value:.3g}")  # fmt: skip
+            cells.append(table_cell(value, ratio, column.startswith("ratio"), name.endswith("percent")))
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def table_cell(value: float, ratio: float, is_ratio: bool, is_percent: bool) -> str:
+    """A figure, or its ratio to the real one; shares in per cent have no ratio, 2D clips no bones."""
+    if np.isnan(value) or (is_ratio and is_percent):
+        return "-"
+    return f"{ratio:.2f}" if is_ratio else f"{value:.3g}"
 
 
 def label_feature(clip: np.ndarray, session: Session) -> np.ndarray:

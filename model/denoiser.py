@@ -21,7 +21,12 @@ def build_denoiser(options: ModelOptions, features: int, num_actions: int = 0) -
 
     published = {name: getattr(options, name) for name in ("arch", "dropout", "activation", "emb_trans_dec")}
     return SequenceDenoiser(
-        features=features, num_actions=num_actions, recurrence=options.recurrence, padding=options.padding, **size, **published
+        features=features,
+        num_actions=num_actions,
+        recurrence=options.recurrence,
+        padding=options.padding,
+        **size,
+        **published,
     )
 
 

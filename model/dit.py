@@ -66,7 +66,14 @@ class DiT(nn.Module):
     """The whole network."""
 
     def __init__(
-        self, features: int, latent_dim: int, layers: int, num_heads: int, ff_size: int, frames_per_token: int, num_actions: int
+        self,
+        features: int,
+        latent_dim: int,
+        layers: int,
+        num_heads: int,
+        ff_size: int,
+        frames_per_token: int,
+        num_actions: int,
     ):
         super().__init__()
         self.frames_per_token = frames_per_token

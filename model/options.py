@@ -22,4 +22,6 @@ class ModelOptions:
     cond_mask_prob: float = option(0.1, "share of training samples whose condition is hidden, for guidance")
     frames_per_token: int = option(4, "dit: frames that share a token")
     recurrence: str = option("time", "gru: what it recurs over", ("time", "batch"), saved_default="batch")
-    padding: str = option("masked", "trans_dec: whether padded frames are seen", ("masked", "attended"), saved_default="attended")
+    padding: str = option(
+        "masked", "trans_dec: whether padded frames are seen", ("masked", "attended"), saved_default="attended"
+    )

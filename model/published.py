@@ -55,7 +55,7 @@ def consume_construction(options: ModelOptions, features: int, num_actions: int 
 
     The published programs seed that generator, build the network, whose initial values are then overwritten by the
     checkpoint, and draw their noise from what is left of the stream: one seed gives their numbers only if the same
-    torch modules are built here in the same order (MAS sheet, section 4). All layers are copies of one.
+    torch modules are built here in the same order. All layers are copies of one.
     """
     width, layer_size = options.latent_dim, (options.latent_dim, options.num_heads, options.ff_size)
     nn.Linear(features + width * (options.arch == "gru"), width)

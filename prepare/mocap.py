@@ -3,7 +3,6 @@
 `python -m prepare.mocap --output_dir dataset/mocap2d FILE_OR_FOLDER ...`
 """
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,13 +81,9 @@ def guess_scale(path: Path) -> float:
     return min((1.0, 0.1, 0.01, 0.0254), key=lambda unit: abs(float(np.log(np.median(heights) * unit / 1.7))))
 
 
-def held_out(name: str, share: float) -> bool:
-    """Whether a clip belongs to the test part: decided by its name alone."""
-    return int(hashlib.sha1(name.encode()).hexdigest()[:8], 16) < share * 16**8
-
-
 def convert(motion: "Motion", source: str, options: MocapOptions) -> tuple[Any, dict[str, Any]]:
     """A clip as positions [T, 16, 3] of the `nba` skeleton at the folder's rate, with its record."""
+    from data_loaders.splits import held_out
     from utils.geometry import human
     from utils.geometry.resample import resample
 
@@ -96,9 +91,8 @@ def convert(motion: "Motion", source: str, options: MocapOptions) -> tuple[Any, 
     positions = resample(human.to_nba16(body.positions, body.rotations), motion.fps, options.fps)
     split = motion.meta.get("split") or ("test" if held_out(motion.name, options.test_share) else "train")
     record = {name: motion.meta.get(name, "") for name in ("style", "licence")}
-    return positions, record | {
-        "name": f"{source}/{motion.name}", "source": source, "split": split, "actions": list(motion.meta.get("actions", [])),
-    }  # fmt: skip
+    record |= {"name": f"{source}/{motion.name}", "source": source, "split": split}
+    return positions, record | {"actions": list(motion.meta.get("actions", []))}
 
 
 def main(argv: list[str]) -> None:
@@ -124,7 +118,8 @@ def main(argv: list[str]) -> None:
             print(f"{path}: {count} clip{'s' * (count != 1)}")
 
     count = packed.write(options.output_dir, clips(), options.fps, "nba", options.overwrite)
-    print(f"{count} clips in {options.output_dir}; next: python -m train.train_mdm --dataset mocap2d --save_dir save/my_model")
+    print(f"{count} clips in {options.output_dir}")
+    print("next: python -m train.train_mdm --dataset mocap2d --save_dir save/my_model")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,9 @@ def main(argv: list[str]) -> None:
     from sample.results import run_sampling
 
     name = options[6].ablation_name
-    run_sampling(options, TASKS.get(name, name), lambda session, request: sample_3d(session, request, options[5], name))
+    run_sampling(
+        options, TASKS.get(name) or name, lambda session, request: sample_3d(session, request, options[5], name)
+    )
 
 
 if __name__ == "__main__":

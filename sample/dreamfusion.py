@@ -14,7 +14,9 @@ def main(argv: list[str]) -> None:
     from sample.multiview import sample_3d
     from sample.results import run_sampling
 
-    run_sampling(options, "dreamfusion", lambda session, request: sample_3d(session, request, options[5], "dreamfusion"))
+    run_sampling(
+        options, "dreamfusion", lambda session, request: sample_3d(session, request, options[5], "dreamfusion")
+    )
 
 
 if __name__ == "__main__":

@@ -99,14 +99,20 @@ def published_draws(session: Session, request: Request, views: int, distilling: 
     )
 
 
-def sample_3d(session: Session, request: Request, options: MasOptions, variant: str = "mas", draws: Draws | None = None) -> Tensor:
+def sample_3d(
+    session: Session, request: Request, options: MasOptions, variant: str = "mas", draws: Draws | None = None
+) -> Tensor:
     """3D motions [B, T, J, 3] by MAS or one of its ablations, camera frame; frames beyond a length are 0 by default."""
     if options.num_views < 1:
         raise UsageError(f"--num_views {options.num_views}: at least 1")
     distilling = variant.startswith("dreamfusion")
     if draws is None:
         views = options.num_views
-        draws = published_draws(session, request, views, distilling) if session.published else own_draws(session, request, views)
+        draws = (
+            published_draws(session, request, views, distilling)
+            if session.published
+            else own_draws(session, request, views)
+        )
     make = _distilled if distilling else _ancestral
     points = make(session, request, options, variant, draws)
     if options.bones == "rigid":
@@ -137,7 +143,10 @@ def _ancestral(session: Session, request: Request, options: MasOptions, variant:
     noise = draws.noise_2d if variant.endswith("no_3d_noise") else seen_from(draws.noise_3d, lambda: together.views)
     if wandering:
         first = draws.noise_3d()
-        x, step = orthographic(first, views).flatten(0, 1), replayed(together, process, first, draws.noise_3d, fresh_views)
+        x, step = (
+            orthographic(first, views).flatten(0, 1),
+            replayed(together, process, first, draws.noise_3d, fresh_views),
+        )
     else:
         x, step = noise(), session.stepper(noise)
     sample(session.denoiser(request, count), step, x, process.steps, process.last, together)
@@ -152,17 +161,18 @@ def replayed(
     The noise of all steps adds up to one 3D noise, seen orthographically; the 3D motions of all steps are projected
     anew, for perspective does not add up.
     """
-    noise, passed = first, []
+    noise = first
+    passed: list[int] = []
 
     def step(_: Tensor, x: Tensor, t: int) -> Tensor:
         nonlocal noise
-        noise = process.posterior_xt[t] * noise + math.sqrt(process.posterior_variance[t]) * noise_3d()
+        noise = float(process.posterior_xt[t]) * noise + math.sqrt(process.posterior_variance[t]) * noise_3d()
         together.views = fresh_views()
         passed.append(t)
         signal = torch.zeros_like(x)
         for earlier, points in zip(passed, together.history, strict=True):
-            signal = process.posterior_x0[earlier] * together.shown(points) + process.posterior_xt[earlier] * signal
-        return signal + orthographic(noise.float(), together.views).flatten(0, 1)
+            signal = process.posterior_mean(together.shown(points), signal, earlier)
+        return signal + orthographic(noise, together.views).flatten(0, 1)
 
     return step
 

@@ -25,7 +25,9 @@ class SamplingOptions:
     model_path: str = option(SHIPPED_MODEL, "checkpoint file, or a folder: its newest", aliases=("model",))
     output_dir: str = option("", "the folder to write (default: <task>_seed_<seed> beside the checkpoint)")
     num_samples: int = option(10, "how many motions")
-    max_batch: int = option(0, "most rows that the network sees at once; bounds memory (0: no bound)", aliases=("batch_size",))
+    max_batch: int = option(
+        0, "most rows that the network sees at once; bounds memory (0: no bound)", aliases=("batch_size",)
+    )
     guidance_param: float = option(2.5, "how much more than by itself the model follows the condition (1: not more)")
     overwrite: bool = option(False, "replace the output folder if it exists")
     use_data: bool = option(False, "take the lengths of motions of the dataset")
@@ -42,7 +44,9 @@ class MasOptions:
     """How several 2D views become one 3D motion."""
 
     num_views: int = option(7, "cameras around the figure")
-    fit: str = option("closed_form", "how the 3D motion is fitted; adam: the published optimiser", ("closed_form", "adam"))
+    fit: str = option(
+        "closed_form", "how the 3D motion is fitted; adam: the published optimiser", ("closed_form", "adam")
+    )
     bones: str = option("rigid", "rigid: each clip gets its median, left-right averaged bone lengths", ("rigid", "raw"))
 
 
@@ -74,5 +78,6 @@ def parse_sampling(command: str, purpose: str, extra: tuple[type, ...], argv: li
     return parse(
         command, purpose, (RunOptions, SamplingOptions, DataOptions, ModelOptions, DiffusionOptions, *extra), argv,
         defaults_of=defaults_of, saved_from=("model_path",), saved_groups=(ModelOptions, DiffusionOptions),
-        saved_names=("dataset", "cond", "data_split"), known=(TrainingOptions, PublishedOptions, MasOptions, AblationOptions),
+        saved_names=("dataset", "cond", "data_split"),
+        known=(TrainingOptions, PublishedOptions, MasOptions, AblationOptions),
     )  # fmt: skip

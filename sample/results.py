@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +42,12 @@ def write_results(folder: Path, session: Session, request: Request, motions: Ten
     with atomic_folder(folder, session.sampling.overwrite) as made:
         content = result_content(session, request, shown)
         results.write(made / "results.npy", content)
-        plain = {name: np.asarray(content[name]) for name in ("motions", "fps", "joint_names", "parents")}
-        np.savez_compressed(made / "results.npz", **plain, lengths=request.lengths.numpy())
+        write_plain(made / "results.npz", content)
         for i, motion in enumerate(cut):
             write_video(made / f"result_{i}.mp4", motion, session.spec, request.title)
-        contact_sheet.write_contact_sheet(made / "contact_sheet.png", [scaled(motion, session.spec) for motion in cut], session.spec.skeleton)
+        contact_sheet.write_contact_sheet(
+            made / "contact_sheet.png", [scaled(motion, session.spec) for motion in cut], session.spec.skeleton
+        )
         if session.sampling.show_input_motions and request.inputs:
             write_inputs(made, session, request.inputs)
         results.load(made / "results.npy")
@@ -76,12 +76,21 @@ def result_content(session: Session, request: Request, motions: np.ndarray) -> d
     }
 
 
+def write_plain(path: Path, content: dict[str, Any]) -> None:
+    """The same motions without pickle, for readers that rightly refuse one."""
+    lengths = content["model_kwargs"]["y"]["lengths"]
+    names = {name: content[name] for name in ("fps", "joint_names", "parents")}
+    np.savez_compressed(path, motions=content["motions"], lengths=lengths, **names)
+
+
 def scaled(motion: np.ndarray, spec: DatasetSpec) -> np.ndarray:
     """2D motion in the units of the drawing; 3D motion is drawn as it is."""
     return motion * spec.visualization_scale if motion.shape[-1] == 2 else motion
 
 
-def write_video(path: Path, motion: np.ndarray, spec: DatasetSpec, title: str, confidence: np.ndarray | None = None) -> None:
+def write_video(
+    path: Path, motion: np.ndarray, spec: DatasetSpec, title: str, confidence: np.ndarray | None = None
+) -> None:
     """One clip: 2D as it is, 3D twice under a camera that goes around."""
     if motion.shape[-1] == 2:
         frames = figures.draw_2d(scaled(motion, spec), spec.skeleton, title, confidence=confidence)
@@ -93,7 +102,9 @@ def write_video(path: Path, motion: np.ndarray, spec: DatasetSpec, title: str, c
 def write_inputs(folder: Path, session: Session, inputs: dict[str, Tensor]) -> None:
     """The data's own motions, unseen joints marked."""
     motions = session.to_data(inputs["motion"]).numpy()
-    for i, (motion, mask, length) in enumerate(zip(motions, inputs["mask"].numpy(), inputs["lengths"].tolist(), strict=True)):
+    for i, (motion, mask, length) in enumerate(
+        zip(motions, inputs["mask"].numpy(), inputs["lengths"].tolist(), strict=True)
+    ):
         write_video(folder / f"input_motions_{i}.mp4", motion[:length], session.spec, "", mask[:length, :, 0])
 
 

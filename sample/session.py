@@ -91,7 +91,8 @@ class Session:
         @torch.no_grad()
         def denoise(x: Tensor, t: int) -> Tensor:
             parts = [
-                self._estimate(*part, t) for part in zip(x.split(most), lengths.split(most), action.split(most), strict=True)
+                self._estimate(*part, t)
+                for part in zip(x.split(most), lengths.split(most), action.split(most), strict=True)
             ]
             return torch.cat(parts)
 
@@ -128,17 +129,20 @@ def open_session(
     content = checkpoint.load(path)
     if run.compat == "published":
         _seed_as_published(run.seed, model, spec, data)
-    network = build_denoiser(model, 2 * len(spec.skeleton.joints), len(spec.actions) * (data.cond == "action"))
+    network = build_denoiser(model, spec.features, spec.num_actions(data.cond))
     _, from_file = file_layout(model)
     try:
         network.load_state_dict(from_file(checkpoint.weights(content)))
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1].strip()
-        raise DataError(f"{path} does not fit {model.arch} for {data.dataset} ({len(spec.skeleton.joints)} joints): {reason}") from error
+        raise DataError(
+            f"{path} does not fit {model.arch} for {data.dataset} ({len(spec.skeleton.joints)} joints): {reason}"
+        ) from error
     mean, std = load_stats(spec, path.parent)
     kept = [sampling.sampling_steps] if sampling.sampling_steps else None
     return Session(
-        run, sampling, data, model, diffusion, spec, build_process(diffusion.noise_schedule, diffusion.diffusion_steps, kept),
+        run, sampling, data, model, diffusion, spec,
+        build_process(diffusion.noise_schedule, diffusion.diffusion_steps, kept),
         network.to(device).eval(), torch.from_numpy(mean).float(), torch.from_numpy(std).float(), device, path,
     )  # fmt: skip
 
@@ -150,7 +154,7 @@ def _seed_as_published(seed: int, model: ModelOptions, spec: DatasetSpec, data: 
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
-    consume_construction(model, 2 * len(spec.skeleton.joints), len(spec.actions) * (data.cond == "action"))
+    consume_construction(model, spec.features, spec.num_actions(data.cond))
 
 
 def make_request(session: Session) -> Request:
@@ -192,4 +196,3 @@ def _take_motions(session: Session) -> dict[str, Any]:
     dataset = load_dataset(session.spec, data, "none", seed)
     indices, _ = batch_indices(seed, 0, len(dataset), count, dataset.weights)
     return dataset.batch(indices, lambda position: numpy_rng(seed, "data", 0, position))
-

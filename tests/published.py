@@ -21,7 +21,10 @@ from utils.run.options import RunOptions
 def tensors(path: Path) -> dict[str, torch.Tensor]:
     """The arrays of an npz file as tensors (text stays numpy)."""
     with np.load(path) as packed:
-        return {name: torch.from_numpy(packed[name]) if packed[name].dtype.kind != "U" else packed[name] for name in packed.files}
+        return {
+            name: torch.from_numpy(packed[name]) if packed[name].dtype.kind != "U" else packed[name]
+            for name in packed.files
+        }
 
 
 def flat(motion: torch.Tensor) -> torch.Tensor:
@@ -32,8 +35,8 @@ def flat(motion: torch.Tensor) -> torch.Tensor:
 def tiny_denoiser(golden: Path, arch: str = "trans_enc", dropout: float = 0.0) -> torch.nn.Module:
     """The two-layer, 32-wide network of an architecture, weights and all."""
     options = ModelOptions(
-        arch=arch.removeprefix("emb_"), emb_trans_dec=arch.startswith("emb_"), layers=2, latent_dim=32, num_heads=2, ff_size=64,
-        dropout=dropout, recurrence="batch", padding="attended",
+        arch=arch.removeprefix("emb_"), emb_trans_dec=arch.startswith("emb_"), layers=2, latent_dim=32, num_heads=2,
+        ff_size=64, dropout=dropout, recurrence="batch", padding="attended",
     )  # fmt: skip
     network = build_denoiser(options, 32)
     network.load_state_dict(from_published(tensors(golden / "mas" / "weights" / f"w_{arch}_nba.npz")))
@@ -45,9 +48,9 @@ def tiny_session(golden: Path, steps: int, compat: str = "published", seed: int 
     spec = dataset_spec("nba")
     stats = tensors(golden / "mas" / "dataset_stats.npz")
     return Session(
-        RunOptions(seed=seed, compat=compat), SamplingOptions(num_samples=2), DataOptions(), ModelOptions(), DiffusionOptions(), spec,
-        build_process("cosine_tau_2", steps), tiny_denoiser(golden), stats["nba/Mean"].float(), stats["nba/Std"].float(),
-        torch.device("cpu"), golden / "none.pth",
+        RunOptions(seed=seed, compat=compat), SamplingOptions(num_samples=2), DataOptions(), ModelOptions(),
+        DiffusionOptions(), spec, build_process("cosine_tau_2", steps), tiny_denoiser(golden),
+        stats["nba/Mean"].float(), stats["nba/Std"].float(), torch.device("cpu"), golden / "none.pth",
     )  # fmt: skip
 
 

@@ -80,7 +80,9 @@ def train(
             else:
                 bad += 1
                 if bad == BAD_STEPS:
-                    raise NumericError(f"the loss was not finite in {bad} updates up to {step}; the last save is {saved}")
+                    raise NumericError(
+                        f"the loss was not finite in {bad} updates up to {step}; the last save is {saved}"
+                    )
             step += 1
             progress.add(step, loss.item(), optimizer.param_groups[0]["lr"])
             milestone = step % options.save_interval == 0 or step == options.num_steps
@@ -99,7 +101,12 @@ def train(
 
 
 def save(
-    folder: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, average: Weights, to_file: Callable[[Weights], Weights]
+    folder: Path,
+    step: int,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: Weights,
+    to_file: Callable[[Weights], Weights],
 ) -> Path:
     """Write a checkpoint that holds exactly `step` updates."""
     content = {"model": to_file(model.state_dict()), "optimizer": optimizer.state_dict(), "step": step}
@@ -110,7 +117,11 @@ def save(
 
 
 def restore(
-    model: nn.Module, optimizer: torch.optim.Optimizer, average: Weights, content: dict[str, Any], from_file: Callable[[Weights], Weights]
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: Weights,
+    content: dict[str, Any],
+    from_file: Callable[[Weights], Weights],
 ) -> int:
     """Put a checkpoint's weights, averages and optimiser back and return the number of updates it holds.
 
@@ -126,7 +137,9 @@ def restore(
     average.update({name: value.clone() for name, value in from_file(content.get("model_avg", {})).items()})
     run = content.get("run", {})
     if run and run != {"torch": str(torch.__version__), "threads": torch.get_num_threads()}:
-        print(f"note: the checkpoint was made with {run}: the continued run may differ in the last bits", file=sys.stderr)
+        print(
+            f"note: the checkpoint was made with {run}: the continued run may differ in the last bits", file=sys.stderr
+        )
     # The published trainer counts its updates from 0: its file of step k holds k + 1.
     return content["step"] if run else content["step"] + 1
 
@@ -169,7 +182,10 @@ class Progress:
         seconds = time.monotonic() - self.start
         left = seconds / (step - self.first) * (self.options.num_steps - step)
         mean = self.total / self.count
-        print(f"step: {step:<8} | mean_loss: {mean:.4f} | lr: {rate:.2e} | {seconds:.0f} s, {left / 60:.0f} min left", flush=True)
+        print(
+            f"step: {step:<8} | mean_loss: {mean:.4f} | lr: {rate:.2e} | {seconds:.0f} s, {left / 60:.0f} min left",
+            flush=True,
+        )
         self.file.write(json.dumps({"step": step, "loss": mean, "lr": rate, "seconds": round(seconds, 2)}) + "\n")
         self.file.flush()
         if self.platform:

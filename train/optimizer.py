@@ -13,7 +13,11 @@ FINAL_SHARE = 0.02  # of the learning rate, at the end of the cosine
 def build_optimizer(model: nn.Module, options: TrainingOptions) -> torch.optim.AdamW:
     """AdamW over all parameters in their order, which is the published one (Loshchilov & Hutter 2019)."""
     return torch.optim.AdamW(
-        model.parameters(), lr=options.lr, betas=(0.9, options.adam_beta2), weight_decay=options.weight_decay, fused=True
+        model.parameters(),
+        lr=options.lr,
+        betas=(0.9, options.adam_beta2),
+        weight_decay=options.weight_decay,
+        fused=True,
     )
 
 
@@ -28,7 +32,7 @@ def learning_rate(options: TrainingOptions, step: int) -> float:
 
 @torch.no_grad()
 def update_average(average: dict[str, Tensor], model: nn.Module, decay: float, step: int) -> None:
-    """Move the averaged weights towards the model's; early on the average is over fewer updates (1 + step) / (10 + step)."""
+    """Move the averaged weights towards the model's; early on with the smaller decay (1 + step) / (10 + step)."""
     share = 1 - min(decay, (1 + step) / (10 + step))
-    state = model.state_dict()
-    torch._foreach_lerp_([average[name] for name in state], list(state.values()), share)
+    for name, value in model.state_dict().items():
+        average[name].lerp_(value, share)

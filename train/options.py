@@ -30,4 +30,6 @@ class TrainingOptions:
     grad_clip: float = option(0.0, "largest norm of the gradient; 0: no limit")
     ema_decay: float = option(0.0, "decay of the averaged weights; 0: none")
     lambda_vel: float = option(0.0, "weight of the velocity error beside the position error")
-    loss_weight: str = option("uniform", "weight of a diffusion step: uniform, 1/sqrt(1-abar), 1/(1-abar)", LOSS_WEIGHTS)
+    loss_weight: str = option(
+        "uniform", "weight of a diffusion step: uniform, 1/sqrt(1-abar), 1/(1-abar)", LOSS_WEIGHTS
+    )

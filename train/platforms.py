@@ -39,7 +39,7 @@ class ClearmlPlatform:
     """A ClearML task named after the run's folder, in the published project `motion_diffusion`."""
 
     def __init__(self, save_dir: Path, args: Mapping[str, Any]):
-        from clearml import Task
+        from clearml import Task  # pyright: ignore[reportMissingImports]
 
         self.task = Task.init(project_name="motion_diffusion", task_name=save_dir.name)
         self.task.connect(dict(args), name="Args")
@@ -55,7 +55,7 @@ class WandBPlatform:
     """A Weights & Biases run named after the run's folder."""
 
     def __init__(self, save_dir: Path, args: Mapping[str, Any]):
-        import wandb
+        import wandb  # pyright: ignore[reportMissingImports]
 
         self.run = wandb.init(project="motion_diffusion", name=save_dir.name, config=dict(args), dir=str(save_dir))
 
@@ -81,4 +81,6 @@ def open_platform(name: str, save_dir: str | Path, args: Mapping[str, Any]) -> P
     try:
         return build(Path(save_dir), args)
     except ImportError as error:
-        raise MissingFileError(f"--train_platform_type {name} needs the package {package}: pip install {package}") from error
+        raise MissingFileError(
+            f"--train_platform_type {name} needs the package {package}: pip install {package}"
+        ) from error

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from data_loaders.order import batch_indices
 from diffusion.losses import loss_weights, masked_error, velocity_error
 from diffusion.process import Process, gather
+from model.conditions import hide_actions
 from utils.run.randomness import numpy_rng, torch_generator
 
 
@@ -48,8 +49,7 @@ class DiffusionTask:
         draws = torch_generator(self.seed, "diffusion", step)
         batch["t"] = torch.randint(self.process.steps, (len(indices),), generator=draws)
         batch["noise"] = torch.randn(batch["motion"].shape, generator=draws)
-        hidden = torch.rand(len(indices), generator=draws) < self.hide
-        return batch | {"action": torch.where(hidden, -1, batch["action"])}
+        return batch | {"action": hide_actions(batch["action"], self.hide, draws)}
 
     def loss(self, model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         """Weighted mean over the samples of position error + lambda_vel * velocity error."""
@@ -68,4 +68,3 @@ class DiffusionTask:
         if self.weighting == "uniform":
             return error
         return error * gather(loss_weights(self.weighting, self.process), t, error)
-

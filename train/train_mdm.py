@@ -43,8 +43,8 @@ def main(argv: list[str]) -> None:
     """Run the command."""
     run, data, model, diffusion, training = parse(
         "train.train_mdm", __doc__ or "", GROUPS, argv, defaults_of=dataset_defaults,
-        saved_from=("resume_checkpoint",), saved_groups=(RunOptions, DataOptions, ModelOptions, DiffusionOptions, TrainingOptions),
-        never_saved=("save_dir", "overwrite_model", "resume_checkpoint", "device", "config"), known=GROUPS,
+        saved_from=("resume_checkpoint",), saved_groups=GROUPS, known=GROUPS,
+        never_saved=("save_dir", "overwrite_model", "resume_checkpoint", "device", "config"),
     )  # fmt: skip
     training = check(data, training)
 
@@ -67,10 +67,11 @@ def main(argv: list[str]) -> None:
     dataset = load_dataset(spec, data, run.compat, run.seed)
     resume = checkpoint.load(checkpoint.resolve(training.resume_checkpoint)) if training.resume_checkpoint else None
     with seeded(run.seed, "weights"):
-        denoiser = build_denoiser(model, 2 * len(spec.skeleton.joints), len(spec.actions) * (data.cond == "action")).to(device)
+        denoiser = build_denoiser(model, spec.features, spec.num_actions(data.cond)).to(device)
+    process = build_process(diffusion.noise_schedule, diffusion.diffusion_steps)
     task = DiffusionTask(
-        dataset, build_process(diffusion.noise_schedule, diffusion.diffusion_steps), training.train_batch_size, run.seed,
-        target=diffusion.model_mean_type, weighting=training.loss_weight, lambda_vel=training.lambda_vel, hide=model.cond_mask_prob,
+        dataset, process, training.train_batch_size, run.seed, target=diffusion.model_mean_type,
+        weighting=training.loss_weight, lambda_vel=training.lambda_vel, hide=model.cond_mask_prob,
     )  # fmt: skip
     task.batch(0)  # a dataset smaller than a batch is refused before the folder is touched
 
@@ -82,11 +83,13 @@ def main(argv: list[str]) -> None:
     parameters = sum(weight.numel() for weight in denoiser.parameters())
     for name, values in (("Mean.npy", dataset.mean), ("Std.npy", dataset.std)):
         np.save(Path(training.save_dir) / name, values)
-    print(f"{len(dataset)} motions of {data.dataset} ({data.data_split}); {model.arch} with {parameters / 1e6:.2f} M parameters on {device}")
+    print(f"{len(dataset)} motions of {data.dataset} ({data.data_split})")
+    print(f"{model.arch} with {parameters / 1e6:.2f} M parameters on {device}")
+    platform = open_platform(training.train_platform_type, training.save_dir, args)
     to_file, from_file = file_layout(model)
     last = train(
         denoiser, task, training, seed=run.seed, device=device, precision=run.precision, resume=resume,
-        platform=open_platform(training.train_platform_type, training.save_dir, args), to_file=to_file, from_file=from_file,
+        platform=platform, to_file=to_file, from_file=from_file,
     )  # fmt: skip
     print(f"trained: {last}; next: python -m sample.mas --model_path {last}")
 

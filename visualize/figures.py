@@ -90,7 +90,7 @@ def draw_2d(
     write_title(paper, title)
 
     whole = np.concatenate([visible[:, limbs].all(-1), visible], axis=1)  # [T, L + J]
-    finite = np.isfinite(screen).all(-1)
+    finite = np.asarray(np.isfinite(screen).all(-1))
     drawable = np.concatenate([finite[:, limbs].all(-1), finite], axis=1)
     colours = np.where(whole[..., None], _colours(skeleton), MISSING)
     radius = _LIMB_RADIUS * size * np.where(whole, 1.0, np.repeat([0.15, 0.5], [len(limbs), len(loose)]))
@@ -222,7 +222,7 @@ def _loose_joints(skeleton: Skeleton) -> np.ndarray:
 
 def _colours(skeleton: Skeleton) -> np.ndarray:
     """Colours [L + J, 3] of limbs, then joints; a limb has the side of whichever end is not on the midline."""
-    palette = {"left": RIGHT, "right": LEFT, "middle": MIDDLE}
+    palette = {"left": LEFT, "right": RIGHT, "middle": MIDDLE}
     sides = [skeleton.side(joint) for joint in range(len(skeleton.joints))]
     limbs = []
     for a, b in skeleton.edges:

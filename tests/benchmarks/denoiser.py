@@ -1,7 +1,8 @@
 """Cost of one forward pass of the trans_enc denoiser, ours in fp32 and bf16 against the published one.
 
-Run by hand: `python -m tests.benchmarks.denoiser [-h]`. The published network is built of
-torch's modules, with the same weights; one process, one thread, the ways taking turns; the cost is CPU time, which a busy machine disturbs less than the clock on the wall; medians over the runs.
+Run by hand: `python -m tests.benchmarks.denoiser [-h]`. The published network is built of torch's modules and holds
+the same weights. One process, one thread, the ways taking turns; the cost is CPU time, which a busy machine disturbs
+less than the clock on the wall; medians over the runs.
 """
 
 import statistics
@@ -35,7 +36,7 @@ class BenchmarkOptions:
 
 
 class PublishedEncoder(nn.Module):
-    """The published trans_enc as the MAS sheet, section 4, describes it: torch's encoder, sequence first."""
+    """The published trans_enc: torch's encoder, sequence first, under the published names."""
 
     def __init__(self, options: ModelOptions):
         super().__init__()

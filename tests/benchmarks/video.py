@@ -57,7 +57,8 @@ def with_matplotlib(path: Path, motion: np.ndarray) -> None:
     from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
     figure = plt.figure(figsize=(5, 5))
-    axes = figure.add_axes(Axes3D(figure))
+    axes = Axes3D(figure)
+    figure.add_axes(axes)
     motion = np.concatenate([motion] * TURNS)
     motion[..., 1] -= motion[..., 1].min()
     low, high = motion.min((0, 1)), motion.max((0, 1))
@@ -76,7 +77,7 @@ def with_matplotlib(path: Path, motion: np.ndarray) -> None:
         ground = [(sides[0][i], sides[1][j], 0.0) for i, j in ((0, 0), (0, 1), (1, 1), (1, 0))]
         axes.add_collection3d(Poly3DCollection([ground], facecolor=(0.5, 0.5, 0.5, 0.5)))
         joints = motion[frame] - (x, 0, z)
-        axes.scatter(joints[:, 0], joints[:, 2], joints[:, 1], s=3, c=(COLOURS * 4)[: joints.shape[0]])
+        axes.scatter(joints[:, 0], joints[:, 2], zs=joints[:, 1], s=3, c=(COLOURS * 4)[: joints.shape[0]])
         for chain, colour in zip(SKELETON.chains, COLOURS, strict=True):
             xs, ys, zs = joints[list(chain)].T
             axes.plot3D(xs, zs, ys, color=colour, linewidth=1.0)
@@ -115,8 +116,9 @@ def main(argv: list[str]) -> None:
     matplotlib.use("Agg")
     matplotlib.rcParams["animation.ffmpeg_path"] = imageio_ffmpeg.get_ffmpeg_exe()
     motion = walk()
-    for way in (ours, with_matplotlib):
-        way(Path(tempfile.gettempdir()) / "warm.mp4", motion[:2])
+    with tempfile.TemporaryDirectory() as folder:
+        for way in (ours, with_matplotlib):
+            way(Path(folder) / "warm.mp4", motion[:2])
     ours_ms, ours_wall = measure(ours, motion, runs)
     theirs_ms, theirs_wall = measure(with_matplotlib, motion, runs)
     print(

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from data_loaders.registry import dataset_spec
-from data_loaders.toy import write_dataset
 from utils.run import checkpoint
 
 ROOT = Path(__file__).parents[2]
-SMALL = ["--arch", "dit", "--layers", "1", "--latent_dim", "16", "--num_heads", "2", "--ff_size", "16", "--train_batch_size", "4",
-         "--ema_decay", "0.9", "--num_steps", "60", "--resume_interval", "5", "--save_interval", "1000", "--threads", "1"]  # fmt: skip
+SMALL = (
+    "--arch dit --layers 1 --latent_dim 16 --num_heads 2 --ff_size 16 --train_batch_size 4 --ema_decay 0.9 "
+    "--num_steps 60 --resume_interval 5 --save_interval 1000 --threads 1"
+).split()
 
 
 def start(*arguments: str) -> subprocess.Popen:
@@ -34,7 +34,8 @@ def saved(folder: Path) -> int:
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("toy") / "nba"
-    write_dataset(folder, dataset_spec("nba"), 8, seed=0)
+    line = [sys.executable, "-m", "prepare.toy_motion", "--dataset", "nba", "--num_motions", "8"]
+    subprocess.run([*line, "--output_dir", str(folder)], cwd=ROOT, check=True)
     return folder
 
 

@@ -35,7 +35,9 @@ def test_betas_are_the_published_ones(recorded):
             with pytest.raises(UsageError, match="more than 20"):
                 betas_of(schedule, int(steps))
         else:
-            np.testing.assert_allclose(betas_of(schedule, int(steps)), recorded[f"raw_betas/{schedule}/{steps}"], rtol=1e-12)
+            np.testing.assert_allclose(
+                betas_of(schedule, int(steps)), recorded[f"raw_betas/{schedule}/{steps}"], rtol=1e-12
+            )
 
 
 @pytest.mark.parametrize("schedule", ["linear", "cosine", "cosine_tau_2"])
@@ -64,7 +66,9 @@ def test_laws_of_the_tables(schedule, steps):
     assert (np.diff(process.abar) < 0).all() and (process.posterior_variance >= 0).all()
     np.testing.assert_allclose(build_process(schedule, steps, [steps]).betas, process.betas, rtol=1e-9)
     # The posterior mean of a noise-free x_t is that of x_{t-1}.
-    np.testing.assert_allclose(process.posterior_x0 + process.posterior_xt * np.sqrt(process.abar), np.sqrt(process.abar_prev), rtol=1e-9)
+    np.testing.assert_allclose(
+        process.posterior_x0 + process.posterior_xt * np.sqrt(process.abar), np.sqrt(process.abar_prev), rtol=1e-9
+    )
 
 
 def test_x0_and_noise_are_two_views_of_one_thing():

@@ -1,6 +1,7 @@
 """The published networks: golden outputs, padding and batching, parameter names and order, construction draws."""
 
 import copy
+import itertools
 import json
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import torch
 from torch import nn
 
 from model.conditions import HIDDEN, hide_actions
-from model.layers import Layer, sinusoids
+from model.denoiser import build_denoiser
+from model.layers import Layer, sinusoids, visible_keys
 from model.options import ModelOptions
 from model.published import consume_construction, from_published, to_published
 from model.sequence import SequenceDenoiser
@@ -147,23 +149,32 @@ def test_bf16_is_close(way: str) -> None:
 @pytest.mark.parametrize("decoder", [False, True])
 @pytest.mark.parametrize("activation", ["gelu", "relu"])
 def test_layer_is_torchs(decoder: bool, activation: str) -> None:
-    """Same initial values from the same seed, same names, same answers."""
+    """Same names, and from the same seed the same initial values, answers and dropout."""
     kind = nn.TransformerDecoderLayer if decoder else nn.TransformerEncoderLayer
     torch.manual_seed(3)
-    theirs = kind(16, 4, 24, 0.1, activation).eval()
+    theirs = kind(16, 4, 24, 0.3, activation, batch_first=True)
     torch.manual_seed(3)
-    ours = Layer(16, 4, 24, 0.1, activation, reads_memory=decoder).eval()
+    ours = Layer(16, 4, 24, 0.3, activation, reads_memory=decoder)
     assert [name for name, _ in ours.named_parameters()] == [name for name, _ in theirs.named_parameters()]
     for name, value in theirs.state_dict().items():
         assert torch.equal(ours.state_dict()[name], value), name
-    x, memory = torch.randn(2, 7, 16), torch.randn(2, 3, 16)
-    for read in (memory, memory[:, :1]):
-        given = (x.transpose(0, 1), read.transpose(0, 1)) if decoder else (x.transpose(0, 1),)
-        assert_close(ours(x, None, read if decoder else None), theirs(*given).transpose(0, 1), 1e-6)
+    x, memory = torch.randn(1, 7, 16), torch.randn(1, 3, 16)  # one sample: torch draws for [T, B, d], we for [B, T, d]
+    for training, read in itertools.product((False, True), (memory, memory[:, :1])):
+        torch.manual_seed(4)
+        expected = theirs.train(training)(*((x, read) if decoder else (x,)))
+        torch.manual_seed(4)
+        assert_close(ours.train(training)(x, None, read if decoder else None), expected, 1e-6)
+
+
+def test_every_row_may_look_at_something() -> None:
+    lengths = torch.tensor([0, 3, 9])
+    assert visible_keys(lengths, 9, 0)[:, 0, 0].sum(-1).tolist() == [1, 3, 9]
+    assert visible_keys(lengths, 9, 1)[:, 0, 0].sum(-1).tolist() == [1, 4, 10]
+    assert visible_keys(lengths, 0, 1) is None and visible_keys(None, 9, 1) is None
 
 
 def published_modules(way: str, num_actions: int = 0) -> nn.Module:
-    """Torch modules under the published names, in the published order (MAS sheet, section 4)."""
+    """Torch modules under the published names, in the published order."""
     model, size = nn.Module(), {"d_model": WIDTH, "nhead": 2, "dim_feedforward": 64}
     model.input_process = nn.ModuleDict({"poseEmbedding": nn.Linear(FEATURES + WIDTH * (way == "gru"), WIDTH)})
     if way == "trans_enc":
@@ -225,6 +236,15 @@ def test_published_optimizer_state_fits_by_position(way: str) -> None:
     update(ours, our_optimizer, gradients[1])
     for name, value in from_published(theirs.state_dict()).items():
         assert torch.equal(ours.state_dict()[name], value), name
+
+
+@pytest.mark.parametrize(
+    ("arch", "expected"), [("trans_enc", 17_380_896), ("trans_dec", 25_794_080), ("gru", 13_428_256)]
+)
+def test_number_of_parameters_at_the_published_size(arch: str, expected: int) -> None:
+    with torch.device("meta"):
+        model = build_denoiser(ModelOptions(arch=arch), FEATURES)
+    assert sum(parameter.numel() for parameter in model.parameters()) == expected
 
 
 @pytest.mark.parametrize("dataset", ["nba", "horse", "gymnastics"])

@@ -49,7 +49,9 @@ def rerun(golden: Path, record: dict, variant: str) -> torch.Tensor:
     args = arguments(record)
     session = tiny_session(golden, args["diffusion_steps"])
     samples, frames = record["motions"].shape[:2]
-    lengths = torch.tensor([10, 6]) if "lengths" in record and len(record["lengths"]) else torch.full((samples,), frames)
+    lengths = (
+        torch.tensor([10, 6]) if "lengths" in record and len(record["lengths"]) else torch.full((samples,), frames)
+    )
     request = Request(lengths, torch.full((samples,), -1))
     options = dataclasses.replace(PUBLISHED, num_views=record["x0_pred"].shape[1])
     return sample_3d(session, request, options, variant, recorded_draws(record))

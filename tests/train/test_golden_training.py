@@ -66,13 +66,25 @@ def test_recorded_run_of_four_updates(golden, tmp_path):
             return losses[-1]
 
     settings = TrainingOptions(save_dir=str(tmp_path / "run"), lr=1e-3, num_steps=4)
-    saved = train(network, Recorded(None, build_process("cosine_tau_2", 100), 4, 0), settings, to_file=to_file, from_file=from_file)
+    saved = train(
+        network,
+        Recorded(None, build_process("cosine_tau_2", 100), 4, 0),
+        settings,
+        to_file=to_file,
+        from_file=from_file,
+    )
     np.testing.assert_allclose([loss.item() for loss in losses], record["loss"], rtol=1e-4)
     content = checkpoint.load(saved)
     assert saved.name == "checkpoint_4.pth" and content["step"] == 4
     final = {name[6:]: value for name, value in record.items() if name.startswith("final/")}
     for name, value in final.items():
-        torch.testing.assert_close(content["model"][name], value, atol=1e-5, rtol=0)
+        difference = (content["model"][name] - value).abs()
+        if name.endswith("in_proj_bias"):
+            # A bias of the keys shifts all scores of a query alike, which softmax does not see: its gradient is
+            # rounding noise, and Adam makes steps of up to the learning rate of it.
+            assert difference[8:16].max() <= 4 * settings.lr
+            difference[8:16] = 0
+        assert difference.max() < 1e-5, name
     assert set(content["model"]) - set(final) == {"sequence_pos_encoder.pe", "embed_timestep.sequence_pos_encoder.pe"}
 
 
@@ -82,11 +94,13 @@ def test_weighted_and_velocity_losses_follow_their_formulas(golden):
     with torch.no_grad():
         errors = plain.errors(network, batch)
         left = torch.from_numpy(1 - plain.process.abar)[batch["t"]].float()
-        torch.testing.assert_close(replace(plain, weighting="inv_sqrt_noise").errors(network, batch), errors / left.sqrt())
+        torch.testing.assert_close(
+            replace(plain, weighting="inv_sqrt_noise").errors(network, batch), errors / left.sqrt()
+        )
         torch.testing.assert_close(replace(plain, weighting="inv_noise").errors(network, batch), errors / left)
         constant = batch | {"motion": batch["motion"] * 0 + 1, "mask": batch["mask"] * 0 + 1}
         with_velocity = replace(plain, lambda_vel=10.0)
-        output = network(plain.process.q_sample(constant["motion"], constant["t"], constant["noise"]).flatten(2), constant["t"],
-                         constant["lengths"], constant["action"]).view_as(constant["motion"])  # fmt: skip
+        noisy = plain.process.q_sample(constant["motion"], constant["t"], constant["noise"]).flatten(2)
+        output = network(noisy, constant["t"], constant["lengths"], constant["action"]).view_as(constant["motion"])
         expected = plain.errors(network, constant) + 10 * output.diff(dim=1).square().mean((1, 2, 3))
         torch.testing.assert_close(with_velocity.errors(network, constant), expected)

@@ -34,8 +34,10 @@ def network() -> nn.Module:
 
 
 def options(folder: Path, **changes) -> TrainingOptions:
-    base = TrainingOptions(save_dir=str(folder), lr=0.01, num_steps=8, save_interval=100, resume_interval=3, ema_decay=0.9,
-                           lr_schedule="cosine", log_interval=1)  # fmt: skip
+    base = TrainingOptions(
+        save_dir=str(folder), lr=0.01, num_steps=8, save_interval=100, resume_interval=3, ema_decay=0.9,
+        lr_schedule="cosine", log_interval=1,
+    )  # fmt: skip
     return replace(base, **changes)
 
 

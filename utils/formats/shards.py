@@ -45,5 +45,11 @@ def read(path: str | Path) -> Iterator[Motion]:
         span = slice(start[clip], start[clip + 1])
         local = None if rotations is None else axis_angle_to_matrix(torch.from_numpy(rotations[span])).numpy()
         yield Motion(
-            positions[span].astype(np.float32), meta["fps"], joints, tuple(meta["parents"]), local, record["name"], shared | record
+            positions[span].astype(np.float32),
+            meta["fps"],
+            joints,
+            tuple(meta["parents"]),
+            local,
+            record["name"],
+            shared | record,
         )

@@ -38,7 +38,7 @@ def even_views(count: int, elevation: float, offset: float = 0.0) -> Tensor:
 
 def rotate_to_views(points: Tensor, views: Tensor) -> Tensor:
     """Points [B, T, J, 3] in the frame of each view [V, 3, 3] -> [V, B, T, J, 3]."""
-    return torch.einsum("btjc,vcd->vbtjd", points, views)
+    return points @ views[:, None, None]
 
 
 def orthographic(points: Tensor, views: Tensor) -> Tensor:
@@ -58,14 +58,17 @@ def project(points: Tensor, views: Tensor, camera: Camera) -> Tensor:
     return seen[..., :2] * magnification(seen[..., 2:], camera)
 
 
-def reprojection_error(points: Tensor, seen: Tensor, views: Tensor, camera: Camera, weights: Tensor | None = None) -> Tensor:
+def reprojection_error(
+    points: Tensor, seen: Tensor, views: Tensor, camera: Camera, weights: Tensor | None = None
+) -> Tensor:
     """Mean squared distance per coordinate between the projection of `points` and `seen` [V, B, T, J, 2].
 
-    `weights` [V] (or anything that broadcasts against `seen`) multiply each squared difference.
+    `weights` [V] multiply each view's squared differences. Summed in the order of the published tensors,
+    [V, B, J, 2, T], because the published optimiser stops when the last bit of this number says so.
     """
-    squared = (project(points, views, camera) - seen).square()
+    squared = (project(points, views, camera) - seen).movedim(2, -1).contiguous().square()
     if weights is not None:
-        squared = squared * (weights.view(-1, 1, 1, 1, 1) if weights.dim() == 1 else weights)
+        squared = squared * weights.view(-1, 1, 1, 1, 1)
     return squared.mean()
 
 
@@ -76,14 +79,14 @@ def fit_points(
     start: Tensor,
     weights: Tensor | None = None,
     iterations: int = 3,
-    pull: float = 1e-6,
+    pull: float = 1e-4,
 ) -> Tensor:
     """3D points [B, T, J, 3] whose perspective projections are nearest to `seen` [V, B, T, J, 2].
 
     With the depths held, each point is a linear least-squares problem with 3 unknowns: its normal equations are
     solved in closed form, then the depths are evaluated anew, `iterations` times from `start` on (warm start).
-    `pull` is the weight of staying where the previous iterate was, relative to the views: it decides only what the
-    views leave open (the depth under one view). `weights` [V] weigh the views.
+    `pull` is the weight of staying where the previous iterate was, relative to the views: it moves no fixed point, and
+    decides what the views leave open (the depth under one view). `weights` [V] weigh the views.
     """
     x_axis, y_axis = views[:, :, 0], views[:, :, 1]  # [V, 3]
     outer = torch.stack([x_axis[:, i] * x_axis[:, j] + y_axis[:, i] * y_axis[:, j] for i, j in _UPPER], -1)  # [V, 6]

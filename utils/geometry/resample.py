@@ -13,7 +13,9 @@ def sample_frames(frames: np.ndarray, times: np.ndarray, first: np.ndarray | int
     u = (times - whole).astype(frames.dtype).reshape(times.shape + (1,) * (frames.ndim - 1))
     before, here, after, beyond = (frames[np.clip(whole + k, first, last)] for k in (-1, 0, 1, 2))
     slope, next_slope = (after - before) * 0.5, (beyond - here) * 0.5
-    return here + u * (slope + u * (3 * (after - here) - 2 * slope - next_slope + u * (2 * (here - after) + slope + next_slope)))
+    return here + u * (
+        slope + u * (3 * (after - here) - 2 * slope - next_slope + u * (2 * (here - after) + slope + next_slope))
+    )
 
 
 def resample(positions: np.ndarray, fps: float, new_fps: float) -> np.ndarray:

@@ -43,8 +43,8 @@ def mirrored_name(name: str, joints: tuple[str, ...]) -> str:
     """The joint on the other side of the body, or `name` itself where there is none."""
     for left, right in (("Left", "Right"), ("left_", "right_"), ("L", "R")):
         for this, other in ((left, right), (right, left)):
-            if name.startswith(this) and other + name[len(this):] in joints:
-                return other + name[len(this):]
+            if name.startswith(this) and other + name[len(this) :] in joints:
+                return other + name[len(this) :]
     return name
 
 

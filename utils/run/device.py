@@ -1,6 +1,7 @@
 """Where the arithmetic happens and how exactly."""
 
 import contextlib
+from typing import Any
 
 import torch
 
@@ -29,7 +30,7 @@ def pick_device(name: str) -> torch.device:
     return torch.device("cuda", index) if index >= 0 else torch.device("cpu")
 
 
-def arithmetic(device: torch.device, precision: str) -> contextlib.AbstractContextManager[None]:
+def arithmetic(device: torch.device, precision: str) -> contextlib.AbstractContextManager[Any]:
     """The context in which a network runs: float32, or bfloat16 products for `bf16`."""
     if precision == "bf16":
         return torch.autocast(device.type, dtype=torch.bfloat16)

@@ -128,7 +128,9 @@ def load_array(path: str | Path) -> np.ndarray:
             except ValueError:
                 handle.seek(0)
                 version = np.lib.format.read_magic(handle)
-                header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                header = (
+                    np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                )
                 shape, _, dtype = header(handle)
                 if not dtype.hasobject:
                     raise
@@ -136,5 +138,14 @@ def load_array(path: str | Path) -> np.ndarray:
                 return content if isinstance(content, np.ndarray) else np.array(content, dtype=object).reshape(shape)
     except FileNotFoundError as error:
         raise MissingFileError(f"{path} does not exist") from error
-    except (ValueError, EOFError, pickle.UnpicklingError, AttributeError, ImportError, IndexError, TypeError, KeyError) as error:
+    except (
+        ValueError,
+        EOFError,
+        pickle.UnpicklingError,
+        AttributeError,
+        ImportError,
+        IndexError,
+        TypeError,
+        KeyError,
+    ) as error:
         raise DataError(f"{path} is not a readable array file: {error}") from error

@@ -83,7 +83,9 @@ def build_parser(command: str, purpose: str, groups: Sequence[type]) -> argparse
             else:
                 arguments["type"] = kind
             section.add_argument(f"--{item.name}", *(f"--{name}" for name in item.metadata["aliases"]), **arguments)
-    parser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error")
+    parser.add_argument(
+        "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error"
+    )
     return parser
 
 
@@ -168,8 +170,11 @@ def parse(
     namespace, unknown = parser.parse_known_args(list(argv))
     if unknown:
         flags = [flag.lstrip("-") for action in parser._actions for flag in action.option_strings]
-        raise UsageError(f"unknown argument {unknown[0]}{nearest(unknown[0].lstrip('-'), flags)} (see {parser.prog} -h)")
-    given = {key: tuple(value) if isinstance(value, list) else value for key, value in vars(namespace).items() if key in fields}
+        raise UsageError(
+            f"unknown argument {unknown[0]}{nearest(unknown[0].lstrip('-'), flags)} (see {parser.prog} -h)"
+        )
+    given: dict[str, Any] = {name: value for name, value in vars(namespace).items() if name in fields}
+    given |= {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
     if source := given.get("config"):
         for name, value in read_json(source).items():
             if name not in fields:
@@ -185,7 +190,9 @@ def parse(
         saved = {name: value for name, value in everything.items() if name in whole | set(saved_names)}
     values = saved | given
     defaults = {name: item.default for name, item in fields.items()}
-    values = defaults | {name: value for name, value in defaults_of(defaults | values).items() if name in fields} | values
+    values = (
+        defaults | {name: value for name, value in defaults_of(defaults | values).items() if name in fields} | values
+    )
     return [group(**{item.name: values[item.name] for item in dataclasses.fields(group)}) for group in groups]
 
 
@@ -194,5 +201,7 @@ def _check_many(item: Any, value: Any) -> None:
     if item.metadata["many"] and item.metadata["choices"]:
         for word in value:
             if word not in item.metadata["choices"]:
-                raise UsageError(f"--{item.name} {word}{nearest(word, item.metadata['choices'])}; choose from "
-                                 f"{', '.join(filter(None, item.metadata['choices']))}")
+                raise UsageError(
+                    f"--{item.name} {word}{nearest(word, item.metadata['choices'])}; choose from "
+                    f"{', '.join(filter(None, item.metadata['choices']))}"
+                )

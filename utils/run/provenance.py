@@ -17,7 +17,9 @@ def revision() -> str:
     """The commit of the checkout, or nothing outside of one."""
     root = Path(__file__).parents[2]
     try:
-        found = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+        found = subprocess.run(
+            ["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+        )
     except OSError:
         return ""
     return found.stdout.strip()

@@ -1,0 +1,72 @@
+"""Entry: make a checkpoint small enough to ship: averaged weights in half precision, and nothing to resume from.
+
+`python -m prepare.ship --model_path save/run_mocap2d --output_dir save/mocap2d`
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from utils.run.errors import UsageError, run_command
+from utils.run.files import atomic_folder, read_json, refuse_existing, write_json
+from utils.run.options import option, parse
+
+
+@dataclass(frozen=True)
+class ShipOptions:
+    """From where to where."""
+
+    model_path: str = option("", "checkpoint file, or a folder: its newest (required)")
+    output_dir: str = option("", "the folder to make (required)")
+    overwrite: bool = option(False, "replace the folder if it exists; its README and tables stay")
+
+
+def draw_curve(progress: Path, picture: Path) -> None:
+    """The training loss over updates as a PNG."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    records: list[dict[str, Any]] = [json.loads(line) for line in progress.read_text().splitlines()]
+    figure, axes = pyplot.subplots(figsize=(6, 3.2), layout="constrained")
+    axes.plot([record["step"] for record in records], [record["loss"] for record in records], color="#4D84AA")
+    axes.set(xlabel="updates", ylabel="training loss", yscale="log")
+    axes.grid(True, which="both", alpha=0.3)
+    figure.savefig(picture, dpi=100)
+    pyplot.close(figure)
+
+
+def main(argv: list[str]) -> None:
+    """Run the command."""
+    (options,) = parse("prepare.ship", __doc__ or "", [ShipOptions], argv)
+    if not (options.model_path and options.output_dir):
+        raise UsageError("--model_path and --output_dir are required")
+    refuse_existing(options.output_dir, options.overwrite)
+
+    from utils.run import checkpoint
+
+    source = checkpoint.resolve(options.model_path)
+    content = checkpoint.load(source)
+    weights = {
+        name: value.half() if value.is_floating_point() else value
+        for name, value in checkpoint.weights(content).items()
+    }
+    args = read_json(source.parent / "args.json") | {"save_dir": options.output_dir, "resume_checkpoint": ""}
+    kept = {path.name: path.read_bytes() for path in Path(options.output_dir).glob("*.md")}
+    with atomic_folder(options.output_dir, options.overwrite) as made:
+        checkpoint.save(made, checkpoint.step_of(source), {"model": weights})
+        write_json(made / "args.json", args)
+        for name in ("Mean.npy", "Std.npy"):
+            (made / name).write_bytes((source.parent / name).read_bytes())
+        for name, text in kept.items():
+            (made / name).write_bytes(text)
+        if (source.parent / "progress.jsonl").is_file():
+            draw_curve(source.parent / "progress.jsonl", made / "training_curve.png")
+    size = sum(path.stat().st_size for path in Path(options.output_dir).iterdir()) / 2**20
+    print(f"{options.output_dir}: {checkpoint.step_of(source)} updates, {size:.1f} MB")
+
+
+if __name__ == "__main__":
+    run_command(main)
