@@ -46,8 +46,9 @@ def write_results(folder: Path, session: Session, request: Request, motions: Ten
         for i, motion in enumerate(cut):
             write_video(made / f"result_{i}.mp4", motion, session.spec, request.title)
         contact_sheet.write_contact_sheet(
-            made / "contact_sheet.png", [scaled(motion, session.spec) for motion in cut], session.spec.skeleton
-        )
+            made / "contact_sheet.png", cut, session.spec.skeleton,
+            fps=session.spec.fps, trajectory_joints=session.spec.trajectory,
+        )  # fmt: skip
         if session.sampling.show_input_motions and request.inputs:
             write_inputs(made, session, request.inputs)
         results.load(made / "results.npy")
@@ -83,17 +84,12 @@ def write_plain(path: Path, content: dict[str, Any]) -> None:
     np.savez_compressed(path, motions=content["motions"], lengths=lengths, **names)
 
 
-def scaled(motion: np.ndarray, spec: DatasetSpec) -> np.ndarray:
-    """2D motion in the units of the drawing; 3D motion is drawn as it is."""
-    return motion * spec.visualization_scale if motion.shape[-1] == 2 else motion
-
-
 def write_video(
     path: Path, motion: np.ndarray, spec: DatasetSpec, title: str, confidence: np.ndarray | None = None
 ) -> None:
     """One clip: 2D as it is, 3D twice under a camera that goes around."""
     if motion.shape[-1] == 2:
-        frames = figures.draw_2d(scaled(motion, spec), spec.skeleton, title, confidence=confidence)
+        frames = figures.draw_2d(motion, spec.skeleton, title, confidence=confidence)
     else:
         frames = figures.draw_3d(motion, spec.skeleton, title, trajectory_joints=spec.trajectory)
     video.write_video(path, frames, spec.fps)
