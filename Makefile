@@ -62,6 +62,9 @@ endef
 
 demo: $(VENV)/.done
 	@$(RUN) -m sample.mas --num_samples 3 --output_dir runs/demo --overwrite
+	@echo 'look at runs/demo/contact_sheet.png and runs/demo/result_0.mp4, then try:'
+	@echo '  $(RUN) -m sample.mas --action_name dance --num_samples 3 --output_dir runs/dance'
+	@echo '  $(RUN) -m sample.generate --num_samples 10 --output_dir runs/2d'
 
 test: $(VENV)/.done
 	@$(VENV)/bin/lint-imports --no-logo --no-cache

@@ -15,7 +15,8 @@ class DatasetSpec:
 
     `camera_distance` is in units of the 3D motion, `elevation` in radians; a projected point in data units is
     perspective * camera_distance / visualization_scale. `pinned_root` is the joint that the data centre on (or -1),
-    `trajectory` the joints whose mean is the trajectory of plots. `loader` is "module:function" of our own.
+    `trajectory` the joints whose mean is the trajectory of plots. `action_shares` are the shares that the kinds of
+    motion have in an epoch of training. `loader` is "module:function" of our own.
     """
 
     name: str
@@ -34,6 +35,7 @@ class DatasetSpec:
     ball: int = -1
     ball_distance: float = 0.0
     actions: tuple[str, ...] = ()
+    action_shares: tuple[float, ...] = ()
     source: str = ""
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
@@ -101,6 +103,10 @@ DATASETS: dict[str, DatasetSpec] = {
             actions=(
                 "walk", "wave", "raise arms", "idle", "run", "dance", "salsa", "climb", "swing", "punch", "kick",
                 "jump", "sit", "laugh", "basketball", "bow", "direct traffic", "drink", "stairs", "soccer", "other",
+            ),
+            action_shares=(
+                0.203, 0.197, 0.167, 0.036, 0.088, 0.055, 0.029, 0.024, 0.025, 0.021, 0.011,
+                0.016, 0.016, 0.018, 0.025, 0.011, 0.007, 0.010, 0.003, 0.007, 0.034,
             ),
             defaults={
                 "datapath": "./dataset/mocap2d",

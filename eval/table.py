@@ -8,12 +8,11 @@ import torch
 from data_loaders.order import epoch_order
 from data_loaders.projections import ProjectedDataset, action_ids, see
 from data_loaders.registry import load_dataset
-from diffusion.guidance import UNCONDITIONAL
 from eval.physical import facing_aligned, nearest_labels, summary
 from sample.multiview import sample_3d
 from sample.options import MasOptions
 from sample.plain import sample_2d
-from sample.session import Request, Session
+from sample.session import Request, Session, choose_actions
 from utils.geometry.kinematics import rigid_bones
 from utils.run.randomness import numpy_rng
 
@@ -50,7 +49,7 @@ def quality_table(session: Session, options: MasOptions, real: int) -> str:
     spec, count = session.spec, session.sampling.num_samples
     dataset = load_dataset(spec, session.data, "none", session.run.seed)
     flat_real, solid_real, lengths = real_clips(dataset, real, session.run.seed)
-    request = Request(lengths[:count], torch.full((count,), UNCONDITIONAL))
+    request = Request(lengths[:count], choose_actions(session, count))
     flat = cut(sample_2d(session, request) * spec.skeleton.metres_per_unit, request.lengths)
     raw = sample_3d(session, request, dataclasses.replace(options, bones="raw"))
     rigid = rigid_bones(raw, spec.skeleton, request.lengths)
@@ -90,7 +89,7 @@ def label_feature(clip: np.ndarray, session: Session) -> np.ndarray:
 
 
 def class_table(session: Session, options: MasOptions, count: int) -> str:
-    """Which kinds of motion `count` unconditional samples show: each is named by its nearest labelled real window.
+    """Which kinds of motion `count` samples show: each is named by its nearest labelled real window.
 
     Lists the share of every class among the training frames and among the samples, the classes above 1 % that were
     not met at the end.
@@ -108,7 +107,7 @@ def class_table(session: Session, options: MasOptions, count: int) -> str:
         for start in range(0, len(points) - at[-1], 15):
             known.append(label_feature(points[start + at], session))
             labels.append(label)
-    request = Request(torch.full((count,), 60), torch.full((count,), UNCONDITIONAL))
+    request = Request(torch.full((count,), 60), choose_actions(session, count))
     samples = cut(sample_3d(session, request, options), request.lengths)
     found = nearest_labels([label_feature(clip, session) for clip in samples], np.stack(known), np.array(labels))
     shares, met = frames / frames.sum(), np.bincount(found, minlength=len(spec.actions))

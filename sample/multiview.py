@@ -103,8 +103,6 @@ def sample_3d(
     session: Session, request: Request, options: MasOptions, variant: str = "mas", draws: Draws | None = None
 ) -> Tensor:
     """3D motions [B, T, J, 3] by MAS or one of its ablations, camera frame; frames beyond a length are 0 by default."""
-    if options.num_views < 1:
-        raise UsageError(f"--num_views {options.num_views}: at least 1")
     distilling = variant.startswith("dreamfusion")
     if draws is None:
         views = options.num_views

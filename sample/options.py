@@ -16,6 +16,7 @@ ABLATIONS = (
     "random_angles",
 )  # fmt: skip
 SHIPPED_MODEL = "save/mocap2d"
+DRAWN = "drawn"
 
 
 @dataclass(frozen=True)
@@ -24,9 +25,9 @@ class SamplingOptions:
 
     model_path: str = option(SHIPPED_MODEL, "checkpoint file, or a folder: its newest", aliases=("model",))
     output_dir: str = option("", "the folder to write (default: <task>_seed_<seed> beside the checkpoint)")
-    num_samples: int = option(10, "how many motions")
+    num_samples: int = option(10, "how many motions", least=1)
     max_batch: int = option(
-        0, "most rows that the network sees at once; bounds memory (0: no bound)", aliases=("batch_size",)
+        0, "most rows that the network sees at once; bounds memory (0: no bound)", aliases=("batch_size",), least=0
     )
     guidance_param: float = option(2.5, "how much more than by itself the model follows the condition (1: not more)")
     overwrite: bool = option(False, "replace the output folder if it exists")
@@ -34,16 +35,18 @@ class SamplingOptions:
     show_input_motions: bool = option(False, "also draw those motions (with --use_data)")
     motion_length: float | None = option(None, "seconds (default: 6; with --use_data the data's own lengths)")
     text_prompt: str | None = option(None, "title of the videos and end of the folder's name; no 2D model reads text")
-    action_name: str = option("", "the kind of motion, for a model trained with --cond action (default: any)")
+    action_name: str = option(
+        "", "kind of motion, for models with --cond action; drawn: one for each sample (default: any)"
+    )
     sampler: str = option("ddpm", "how one step goes", ("ddpm", "ddim"))
-    sampling_steps: int = option(0, "use only so many of the diffusion steps (0: all)")
+    sampling_steps: int = option(0, "use only so many of the diffusion steps (0: all)", least=0)
 
 
 @dataclass(frozen=True)
 class MasOptions:
     """How several 2D views become one 3D motion."""
 
-    num_views: int = option(7, "cameras around the figure")
+    num_views: int = option(7, "cameras around the figure", least=1)
     fit: str = option(
         "closed_form", "how the 3D motion is fitted; adam: the published optimiser", ("closed_form", "adam")
     )

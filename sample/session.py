@@ -20,7 +20,7 @@ from diffusion.process import Process, build_process
 from diffusion.samplers import SAMPLERS
 from model.denoiser import build_denoiser, file_layout
 from model.options import ModelOptions
-from sample.options import SamplingOptions
+from sample.options import DRAWN, SamplingOptions
 from utils.run import checkpoint
 from utils.run.device import arithmetic, pick_device
 from utils.run.errors import DataError, UsageError
@@ -127,9 +127,9 @@ def open_session(
     spec = dataset_spec(data.dataset)
     path = checkpoint.resolve(sampling.model_path)
     content = checkpoint.load(path)
+    network = build_denoiser(model, spec.features, spec.num_actions(data.cond))
     if run.compat == "published":
         _seed_as_published(run.seed, model, spec, data)
-    network = build_denoiser(model, spec.features, spec.num_actions(data.cond))
     _, from_file = file_layout(model)
     try:
         network.load_state_dict(from_file(checkpoint.weights(content)))
@@ -160,15 +160,7 @@ def _seed_as_published(seed: int, model: ModelOptions, spec: DatasetSpec, data: 
 def make_request(session: Session) -> Request:
     """What to sample, from the options: fixed lengths, or those of motions of the dataset."""
     sampling, spec = session.sampling, session.spec
-    if sampling.num_samples < 1:
-        raise UsageError(f"--num_samples {sampling.num_samples}: at least 1")
-    action = torch.full((sampling.num_samples,), UNCONDITIONAL)
-    if sampling.action_name:
-        if session.data.cond != "action":
-            raise UsageError(f"--action_name: {session.path} was not trained with --cond action")
-        if sampling.action_name not in spec.actions:
-            raise UsageError(f"--action_name {sampling.action_name!r}: choose from {', '.join(spec.actions)}")
-        action[:] = spec.actions.index(sampling.action_name)
+    action = choose_actions(session, sampling.num_samples)
     inputs = _take_motions(session) if sampling.use_data else None
     seconds = sampling.motion_length
     if inputs is None or seconds is not None:
@@ -179,6 +171,25 @@ def make_request(session: Session) -> Request:
     else:
         lengths = inputs["lengths"]
     return Request(lengths, action, sampling.text_prompt or sampling.action_name, inputs)
+
+
+def choose_actions(session: Session, count: int) -> Tensor:
+    """The label [count] of each sample that `--action_name` asks for; -1 (any) without it. Raises UsageError.
+
+    `drawn` draws sample i's from (seed, i) by the shares that the kinds have in training.
+    """
+    name, spec = session.sampling.action_name, session.spec
+    if not name:
+        return torch.full((count,), UNCONDITIONAL)
+    if session.data.cond != "action":
+        raise UsageError(f"--action_name: {session.path} was not trained with --cond action")
+    if name == DRAWN:
+        shares = np.cumsum(spec.action_shares)
+        drawn = [numpy_rng(session.run.seed, "action", i).uniform(0, shares[-1]) for i in range(count)]
+        return torch.from_numpy(np.searchsorted(shares, drawn, side="right"))
+    if name not in spec.actions:
+        raise UsageError(f"--action_name {name!r}: choose from {DRAWN}, {', '.join(spec.actions)}")
+    return torch.full((count,), spec.actions.index(name))
 
 
 def _take_motions(session: Session) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def resolve(path: str | Path) -> Path:
     path = Path(path)
     if not path.is_dir():
         return path
-    found = sorted((file for file in path.iterdir() if _NAME.search(file.name)), key=step_of)
+    found = sorted((file for file in path.iterdir() if _NAME.match(file.name)), key=step_of)
     chosen = newest(path) if (path / MANIFEST).is_file() else next(reversed(found), None)
     if chosen is None:
         raise MissingFileError(f"{path} holds no usable checkpoint (checkpoint_<step>.pth)")

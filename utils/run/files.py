@@ -89,6 +89,7 @@ def atomic_folder(folder: str | Path, overwrite: bool = False) -> Iterator[Path]
     temporary.mkdir()
     try:
         yield temporary
+        refuse_existing(folder, overwrite)
         if folder.exists():
             retired = folder.with_name(f".old-{os.getpid()}-{folder.name}")
             os.replace(folder, retired)
@@ -99,6 +100,39 @@ def atomic_folder(folder: str | Path, overwrite: bool = False) -> Iterator[Path]
         _sync_folder(folder.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def locked(folder: str | Path) -> Iterator[None]:
+    """Hold `folder` (which exists) for one process; what a killed one left in the making is removed.
+
+    The system frees the lock of a process however that ends. Without fcntl (Windows), or on a file system that has no
+    locks, nothing is held. Raises UsageError if another process holds it.
+    """
+    path = Path(folder) / "run.lock"
+    with open(path, "ab") as handle:
+        held = _lock(handle)
+        for leftover in Path(folder).glob(".tmp-*") if held else ():
+            leftover.unlink()
+        try:
+            yield
+        finally:
+            if held:
+                path.unlink(missing_ok=True)
+
+
+def _lock(handle: IO[bytes]) -> bool:
+    """Take the lock of an open file; False where there are no locks. Raises UsageError if it is taken."""
+    try:
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        folder = Path(handle.name).parent
+        raise UsageError(f"{folder} is in use by another run; wait for its end, or choose another folder") from None
+    except (ImportError, OSError):
+        return False
+    return True
 
 
 class _ArrayUnpickler(pickle.Unpickler):

@@ -7,13 +7,14 @@ that describe it) < `--config file.json` < command line. Entry modules parse bef
 import argparse
 import dataclasses
 import difflib
+import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from utils.run.errors import DataError, MissingFileError, UsageError
+from utils.run.errors import DataError, MissingFileError, PolykineError, UsageError
 from utils.run.files import read_json
 
 
@@ -23,15 +24,16 @@ def option(
     choices: Sequence[Any] | None = None,
     aliases: Sequence[str] = (),
     many: bool = False,
+    least: float | None = None,
     saved_default: Any = None,
 ) -> Any:
     """A dataclass field that is also a flag.
 
-    `many` takes several values after the flag. `saved_default` is the value of a checkpoint whose `args.json` does
-    not name the field: what the published programs, which lack the flag, always do.
+    `many` takes several values after the flag; `least` is the smallest number allowed. `saved_default` is the value of
+    a checkpoint whose `args.json` does not name the field: what the published programs, which lack the flag, always do.
     """
-    meta = {"help": help, "choices": choices, "aliases": tuple(aliases), "many": many, "saved_default": saved_default}
-    return field(default=default, metadata=meta)
+    meta = {"help": help, "choices": choices, "aliases": tuple(aliases), "many": many, "least": least}
+    return field(default=default, metadata=meta | {"saved_default": saved_default})
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class RunOptions:
     seed: int = option(0, "sample i depends on (seed, i) only; training on (seed, step)")
     compat: str = option("none", "published: the published programs' draws, order and solvers", ("none", "published"))
     precision: str = option("fp32", "arithmetic of the network", ("fp32", "bf16"))
-    threads: int = option(0, "CPU threads; 0 leaves torch's choice")
+    threads: int = option(0, "CPU threads; 0 leaves torch's choice", least=0)
     config: str = option("", "a JSON file of flags; the command line wins over it")
 
 
@@ -57,6 +59,26 @@ def _parse_bool(text: str) -> bool:
 def _scalar_type(annotation: Any) -> Any:
     kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
     return kinds[0] if kinds else annotation
+
+
+def _number(kind: type, least: float | None) -> Callable[[str], Any]:
+    """What turns a flag's text into a number of this kind."""
+
+    def read(text: str) -> Any:
+        value = kind(text)
+        if fault := _fault(value, least):
+            raise argparse.ArgumentTypeError(f"{text} is {fault}")
+        return value
+
+    read.__name__ = kind.__name__  # argparse names it where the text is no number
+    return read
+
+
+def _fault(value: float, least: float | None) -> str:
+    """What is wrong with a number, or nothing."""
+    if not math.isfinite(value):
+        return "not a finite number"
+    return f"less than {least}" if least is not None and value < least else ""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -81,7 +103,7 @@ def build_parser(command: str, purpose: str, groups: Sequence[type]) -> argparse
             elif item.metadata["many"]:
                 arguments.update(nargs="*", type=str)
             else:
-                arguments["type"] = kind
+                arguments["type"] = kind if kind is str else _number(kind, item.metadata["least"])
             section.add_argument(f"--{item.name}", *(f"--{name}" for name in item.metadata["aliases"]), **arguments)
     parser.add_argument(
         "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error"
@@ -95,33 +117,46 @@ def nearest(name: str, known: Sequence[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def _checked(name: str, value: Any, groups: Sequence[type], source: str) -> Any:
-    """A value from a file, held against the field's type and choices."""
-    for group in groups:
-        for item in dataclasses.fields(group):
-            if item.name != name:
-                continue
-            choices = item.metadata["choices"]
-            kind = _scalar_type(get_type_hints(group)[name])
-            if value is None or item.metadata["many"]:
-                return tuple(value) if isinstance(value, list) else value
-            if kind is float and isinstance(value, int) and not isinstance(value, bool):
-                value = float(value)
-            if kind is str and isinstance(value, int):
-                value = str(value)
-            if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-                raise UsageError(f"{source}: {name} is {value!r}, not {kind.__name__}")
-            if choices is not None and value not in choices:
-                raise UsageError(f"{source}: {name} is {value!r}; choose from {', '.join(map(str, choices))}")
-            return value
-    raise AssertionError(name)
+Refusal = Callable[[str], PolykineError]
 
 
-def read_saved(path: str | Path, groups: Sequence[type], known: Sequence[type]) -> dict[str, Any]:
-    """The fields of `groups` in the `args.json` beside the checkpoint `path` (or in that folder).
+def _checked(item: dataclasses.Field[Any], annotation: Any, value: Any, refusal: Refusal) -> Any:
+    """A value from a file, held against the field's type and choices; raises `refusal(what is wrong)`."""
+    kind = _scalar_type(annotation)
+    if item.metadata["many"]:
+        value = tuple(value) if isinstance(value, list) else (value,)
+        for word in value:
+            _check_word(item, word, refusal)
+        return value
+    if value is None and type(None) in get_args(annotation):
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and kind in (float, str):
+        value = kind(value)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise refusal(f"{item.name} is {value!r}, not {kind.__name__}")
+    if isinstance(value, int | float) and (fault := _fault(value, item.metadata["least"])):
+        raise refusal(f"{item.name} is {value}, which is {fault}")
+    if item.metadata["choices"] is not None:
+        _check_word(item, value, refusal)
+    return value
 
-    Absent fields that the published programs lack get what those always do. Names that none of `known` has are
-    listed once on stderr and left alone. Raises MissingFileError if there is no checkpoint or no `args.json`.
+
+def _check_word(item: dataclasses.Field[Any], word: Any, refusal: Refusal) -> None:
+    """Hold a word against the field's choices."""
+    choices = item.metadata["choices"]
+    if not isinstance(word, str):
+        raise refusal(f"{item.name} holds {word!r}, which is no text")
+    if choices is not None and word not in choices:
+        near = nearest(word, choices)
+        raise refusal(f"{item.name} is {word!r}{near}; choose from {', '.join(filter(None, choices))}")
+
+
+def read_saved(path: str | Path, groups: Sequence[type], wanted: Set[str], known: Sequence[type]) -> dict[str, Any]:
+    """The fields `wanted` of `groups` in the `args.json` beside the checkpoint `path` (or in that folder).
+
+    Absent fields that the published programs lack get what those always do. Names that neither `groups` nor `known`
+    have are listed once on stderr and left alone. Raises MissingFileError if there is no checkpoint or no `args.json`,
+    DataError if it holds anything else than options.
     """
     path = Path(path)
     saved_file = (path if path.is_dir() else path.parent) / "args.json"
@@ -136,12 +171,36 @@ def read_saved(path: str | Path, groups: Sequence[type], known: Sequence[type]) 
     if known and (foreign := sorted(set(saved) - names)):
         print(f"note: {saved_file} names options that are not ours: {', '.join(foreign)}", file=sys.stderr)
     values = {}
+    for item, annotation in _annotated(groups):
+        if item.name in wanted and item.name in saved:
+            values[item.name] = _checked(
+                item, annotation, saved[item.name], lambda fault: DataError(f"{saved_file}: {fault}")
+            )
+        elif item.name in wanted and item.metadata["saved_default"] is not None:
+            values[item.name] = item.metadata["saved_default"]
+    return values
+
+
+def _annotated(groups: Sequence[type]) -> Iterator[tuple[dataclasses.Field[Any], Any]]:
+    """The fields of the groups, each with its type."""
     for group in groups:
+        hints = get_type_hints(group)
         for item in dataclasses.fields(group):
-            if item.name in saved:
-                values[item.name] = _checked(item.name, saved[item.name], groups, str(saved_file))
-            elif item.metadata["saved_default"] is not None:
-                values[item.name] = item.metadata["saved_default"]
+            yield item, hints[item.name]
+
+
+def _read_config(source: str, groups: Sequence[type]) -> dict[str, Any]:
+    """The flags in a `--config` file, by field. Raises UsageError, MissingFileError or DataError."""
+    content = read_json(source)
+    if not isinstance(content, dict):
+        raise DataError(f"{source} must hold flags by name, not a {type(content).__name__}")
+    fields = {name: row for row in _annotated(groups) for name in (row[0].name, *row[0].metadata["aliases"])}
+    values = {}
+    for name, value in content.items():
+        if name not in fields:
+            raise UsageError(f"{source}: unknown option {name}{nearest(name, sorted(fields))}")
+        item, annotation = fields[name]
+        values[item.name] = _checked(item, annotation, value, lambda fault: UsageError(f"{source}: {fault}"))
     return values
 
 
@@ -174,34 +233,21 @@ def parse(
             f"unknown argument {unknown[0]}{nearest(unknown[0].lstrip('-'), flags)} (see {parser.prog} -h)"
         )
     given: dict[str, Any] = {name: value for name, value in vars(namespace).items() if name in fields}
-    given |= {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
-    if source := given.get("config"):
-        for name, value in read_json(source).items():
-            if name not in fields:
-                raise UsageError(f"{source}: unknown option {name}{nearest(name, sorted(fields))}")
-            given.setdefault(name, _checked(name, value, groups, source))
     for name, value in given.items():
-        _check_many(fields[name], value)
+        if fields[name].metadata["many"]:
+            given[name] = tuple(value)
+            for word in value:
+                _check_word(fields[name], word, lambda fault: UsageError(f"--{fault}"))
+    if source := given.get("config"):
+        given = _read_config(source, groups) | given
     saved: dict[str, Any] = {}
     paths = (given.get(flag, fields[flag].default) for flag in saved_from)
     if path := next(filter(None, paths), None):
         whole = {item.name for group in saved_groups for item in dataclasses.fields(group)} - set(never_saved)
-        everything = read_saved(path, groups, known)
-        saved = {name: value for name, value in everything.items() if name in whole | set(saved_names)}
+        saved = read_saved(path, groups, whole | set(saved_names), known)
     values = saved | given
     defaults = {name: item.default for name, item in fields.items()}
     values = (
         defaults | {name: value for name, value in defaults_of(defaults | values).items() if name in fields} | values
     )
     return [group(**{item.name: values[item.name] for item in dataclasses.fields(group)}) for group in groups]
-
-
-def _check_many(item: Any, value: Any) -> None:
-    """Hold each word of a flag that takes several against its choices."""
-    if item.metadata["many"] and item.metadata["choices"]:
-        for word in value:
-            if word not in item.metadata["choices"]:
-                raise UsageError(
-                    f"--{item.name} {word}{nearest(word, item.metadata['choices'])}; choose from "
-                    f"{', '.join(filter(None, item.metadata['choices']))}"
-                )
