@@ -15,6 +15,8 @@ from utils.geometry.skeleton import SKELETONS, Skeleton
 from utils.run.errors import DataError, MissingFileError
 from utils.run.files import atomic_folder, read_json
 
+_RECORD = ("name", "start", "stop", "split", "actions", "source")
+
 
 @dataclass(frozen=True)
 class PackedMotions:
@@ -46,22 +48,41 @@ def write(
 
 
 def read(folder: str | Path) -> PackedMotions:
-    """Read a packed folder. Raises MissingFileError or DataError (sizes that disagree, NaN)."""
+    """Read a packed folder. Raises MissingFileError or DataError (an index or sizes that disagree, NaN)."""
     folder = Path(folder)
     if not (folder / "index.json").is_file():
         raise MissingFileError(
             f"{folder} holds no index.json: make it with `python -m prepare.mocap --output_dir {folder} --sources ...`"
         )
-    index = read_json(folder / "index.json")
+    fps, skeleton, clips = _read_index(folder / "index.json")
     try:
         positions = np.load(folder / "positions.npy", allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{folder / 'positions.npy'} cannot be read: {error}") from error
-    skeleton = SKELETONS[index["skeleton"]]
     if positions.ndim != 3 or positions.shape[1:] != (len(skeleton.joints), 3):
         raise DataError(f"{folder / 'positions.npy'} has shape {positions.shape}, not [N, {len(skeleton.joints)}, 3]")
-    if index["clips"][-1]["stop"] != len(positions):
+    if positions.dtype.kind != "f":
+        raise DataError(f"{folder / 'positions.npy'} holds {positions.dtype} values, not numbers of metres")
+    starts = [0, *(clip["stop"] for clip in clips)]
+    if [clip["start"] for clip in clips] != starts[:-1] or sorted(starts) != starts or starts[-1] != len(positions):
         raise DataError(f"{folder}: index.json and positions.npy disagree about the number of frames")
     if not np.isfinite(positions).all():
         raise DataError(f"{folder / 'positions.npy'} holds NaN or infinite coordinates")
-    return PackedMotions(positions, index["fps"], skeleton, index["clips"])
+    return PackedMotions(positions, fps, skeleton, clips)
+
+
+def _read_index(path: Path) -> tuple[float, Skeleton, list[dict[str, Any]]]:
+    """Frame rate, skeleton and clips of an index. Raises DataError."""
+    index = read_json(path)
+    fields = {"fps": (int, float), "skeleton": str, "clips": list}
+    for name, kind in fields.items():
+        if not isinstance(index, dict) or not isinstance(index.get(name), kind) or not index[name]:
+            raise DataError(f"{path} must name {', '.join(fields)}; {name} is missing, empty or of another kind")
+    if index["skeleton"] not in SKELETONS:
+        raise DataError(f"{path} names the skeleton {index['skeleton']!r}; known are {', '.join(SKELETONS)}")
+    if index["fps"] <= 0:
+        raise DataError(f"{path}: fps is {index['fps']}, which is no frame rate")
+    for number, clip in enumerate(index["clips"]):
+        if missing := [name for name in _RECORD if not isinstance(clip, dict) or name not in clip]:
+            raise DataError(f"{path}: clip {number} lacks {', '.join(missing)}")
+    return index["fps"], SKELETONS[index["skeleton"]], index["clips"]

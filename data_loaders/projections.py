@@ -9,6 +9,7 @@ Augmentations, each with a name: `facing_aug` (azimuth), `mirror_aug`, `tempo_au
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,9 @@ from data_loaders.options import DataOptions
 from data_loaders.registry import DatasetSpec
 from utils.geometry.cameras import Camera, project, view_rotations
 from utils.geometry.resample import sample_frames
-from utils.run.errors import DataError
+from utils.run.errors import DataError, UsageError
 
+AUGMENTATIONS = ("facing_aug", "mirror_aug", "tempo_aug", "size_aug", "length_aug")
 WINDOW = (40, 120)  # frames at the dataset's rate
 TEMPO, SIZE = 0.12, 0.06
 IDLE_SHARE = 0.15  # long standing takes would otherwise fill a sixth of all frames
@@ -29,7 +31,7 @@ BALANCE = 0.3  # frames of a class count by its frequency to the power of minus 
 BATCH = -1  # position of the draw that belongs to the whole batch
 
 _ACTION_WORDS = {
-    "walking": "walk", "running": "run", "jog": "run", "jumping": "jump", "salsa": "salsa",
+    "walking": "walk", "running": "run", "jog": "run", "jumping": "jump",
     "indian dance": "dance", "breakdance": "dance", "arabesque": "dance", "pirouette": "dance",
     "basketball_signal": "basketball", "dribble": "basketball", "kata": "punch", "block": "punch",
     "directing_traffic": "direct traffic", "sword": "swing", "slash": "swing",
@@ -165,10 +167,17 @@ def clip_weights(clips: list[dict[str, Any]], spec: DatasetSpec) -> np.ndarray:
 
 
 def load(spec: DatasetSpec, options: DataOptions, compat: str = "none", seed: int = 0) -> ProjectedDataset:
-    """The packed folder `options.datapath` as 2D data. Raises MissingFileError or DataError."""
-    motions = packed.read(options.datapath)
+    """The packed folder `options.datapath` as 2D data. Raises MissingFileError, DataError or UsageError."""
+    augmentations = tuple(name for name in options.data_augmentations if name)
+    for name in augmentations:
+        if name not in AUGMENTATIONS:
+            raise UsageError(f"{spec.name} cannot be varied by {name}; choose from {', '.join(AUGMENTATIONS)}")
+    if options.data_size is not None and options.data_size < 1:
+        raise UsageError(f"--data_size must be at least 1, not {options.data_size}")
+    datapath = Path(options.datapath or spec.defaults["datapath"])
+    motions = packed.read(datapath)
     if motions.skeleton != spec.skeleton:
-        raise DataError(f"{options.datapath} holds the skeleton {motions.skeleton.name}, not {spec.skeleton.name}")
+        raise DataError(f"{datapath} holds the skeleton {motions.skeleton.name}, not {spec.skeleton.name}")
     shortest = WINDOW[0] / 2 * motions.fps / spec.fps
     clips = [
         clip
@@ -176,8 +185,8 @@ def load(spec: DatasetSpec, options: DataOptions, compat: str = "none", seed: in
         if clip["split"] == options.data_split and clip["stop"] - clip["start"] > shortest
     ][: options.data_size]
     if not clips:
-        raise DataError(f"{options.datapath} has no {options.data_split} clip of at least {WINDOW[0] // 2} frames")
-    mean, std = base.load_stats(spec, options.datapath)
+        raise DataError(f"{datapath} has no {options.data_split} clip of at least {WINDOW[0] // 2} frames")
+    mean, std = base.load_stats(spec, datapath)
     return ProjectedDataset(
-        spec, motions, clips, clip_weights(clips, spec), mean, std, options.data_augmentations, options.detector_noise
+        spec, motions, clips, clip_weights(clips, spec), mean, std, augmentations, options.detector_noise
     )

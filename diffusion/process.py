@@ -86,7 +86,7 @@ class Process:
 
 def gather(table: np.ndarray, t: Tensor | int, like: Tensor) -> Tensor:
     """Entries `t` of a float64 table as float32, shaped to multiply `like` [B, ...]."""
-    values = torch.as_tensor(table, dtype=torch.float64, device="cpu")[t].float().to(like.device)
+    values = torch.as_tensor(table, dtype=torch.float32, device=like.device)[t]
     return values.reshape(-1, *(1,) * (like.dim() - 1)) if values.dim() else values
 
 

@@ -1,10 +1,10 @@
 """Entry: turn motion capture (BVH, ASF/AMC, packed shards) into a dataset folder of 3D clips.
 
-`python -m prepare.mocap --output_dir dataset/mocap2d FILE_OR_FOLDER ...`
+`python -m prepare.mocap --output_dir dataset/mocap2d --sources FILE_OR_FOLDER ...`
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,11 @@ from utils.run.files import refuse_existing
 from utils.run.options import option, parse
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from utils.geometry.motion import Motion
+
+_UNITS = (1.0, 0.1, 0.0254 / 0.45, 0.0254, 0.01)  # the third is that of the CMU recordings
 
 
 @dataclass(frozen=True)
@@ -28,8 +32,18 @@ class MocapOptions:
     test_share: float = option(0.1, "share of clips held out, by a hash of the name, where the source does not say")
 
 
+def check(options: MocapOptions) -> None:
+    """Refuse numbers that mean nothing. Raises UsageError."""
+    if options.fps <= 0:
+        raise UsageError(f"--fps {options.fps:g}: more than 0 frames a second")
+    if options.scale < 0:
+        raise UsageError(f"--scale {options.scale:g}: metres per unit, or 0 to guess them")
+    if not 0 <= options.test_share < 1:
+        raise UsageError(f"--test_share {options.test_share:g}: from 0 to less than 1")
+
+
 def find_files(sources: tuple[str, ...]) -> list[Path]:
-    """All motion files under `sources`, sorted. Raises MissingFileError or UsageError."""
+    """All motion files under `sources`, each once, sorted source by source. Raises MissingFileError or UsageError."""
     if not sources:
         raise UsageError("name at least one file or folder: python -m prepare.mocap --sources FILE_OR_FOLDER ...")
     found: list[Path] = []
@@ -40,7 +54,7 @@ def find_files(sources: tuple[str, ...]) -> list[Path]:
         found += [path for path in inside if path.suffix.lower() in (".bvh", ".amc", ".npz")]
     if not found:
         raise MissingFileError(f"no .bvh, .amc or packed .npz file under {', '.join(sources)}")
-    return found
+    return list(dict.fromkeys(found))
 
 
 def read_clips(path: Path, scale: float) -> Iterator["Motion"]:
@@ -53,7 +67,10 @@ def read_clips(path: Path, scale: float) -> Iterator["Motion"]:
         case ".bvh":
             from utils.formats import bvh
 
-            yield bvh.read(path, scale=scale or guess_scale(path))
+            motion = bvh.read(path)
+            unit = scale or guess_scale(motion.positions)
+            meta = {} if scale else {"guess": f"; a unit of the file was taken for {unit:.3g} m (else: --scale)"}
+            yield replace(motion, positions=motion.positions * unit, meta=meta)
         case ".amc":
             from utils.formats import asf_amc
 
@@ -61,24 +78,22 @@ def read_clips(path: Path, scale: float) -> Iterator["Motion"]:
 
 
 def find_skeleton(amc: Path) -> Path:
-    """The ASF file of an AMC file: same stem up to the last `_`, or the only one in the folder."""
-    named = amc.with_name(amc.stem.rsplit("_", 1)[0] + ".asf")
-    others = sorted(amc.parent.glob("*.asf"))
-    if named.is_file():
-        return named
-    if len(others) != 1:
-        raise MissingFileError(f"{amc} needs its skeleton: put {named.name} beside it")
-    return others[0]
+    """The ASF file of an AMC file: the longest name that this one's begins with, or the only one in the folder."""
+    known = sorted(path for path in amc.parent.iterdir() if path.suffix.lower() == ".asf")
+    named = [path for path in known if f"{amc.stem}_".startswith(f"{path.stem}_")]
+    if named:
+        return max(named, key=lambda path: len(path.stem))
+    if len(known) != 1:
+        raise MissingFileError(f"{amc} needs its skeleton: put {amc.stem.rsplit('_', 1)[0]}.asf beside it")
+    return known[0]
 
 
-def guess_scale(path: Path) -> float:
-    """Metres per unit of a BVH file: whichever of 1, 0.1, 0.01, 0.0254 makes the figure nearest to 1.7 m tall."""
+def guess_scale(positions: "np.ndarray") -> float:
+    """Metres per unit of positions [T, J, 3]: the unit in _UNITS that makes the figure nearest to 1.7 m tall."""
     import numpy as np
 
-    from utils.formats import bvh
-
-    heights = np.ptp(bvh.read(path).positions[..., 1], axis=1)
-    return min((1.0, 0.1, 0.01, 0.0254), key=lambda unit: abs(float(np.log(np.median(heights) * unit / 1.7))))
+    height = np.median(np.ptp(positions[..., 1], axis=1))
+    return min(_UNITS, key=lambda unit: abs(float(np.log(max(height, 1e-9) * unit / 1.7))))
 
 
 def convert(motion: "Motion", source: str, options: MocapOptions) -> tuple[Any, dict[str, Any]]:
@@ -98,6 +113,7 @@ def convert(motion: "Motion", source: str, options: MocapOptions) -> tuple[Any, 
 def main(argv: list[str]) -> None:
     """Run the command."""
     (options,) = parse("prepare.mocap", __doc__ or "", [MocapOptions], argv)
+    check(options)
     refuse_existing(options.output_dir, options.overwrite)
     files = find_files(options.sources)
 
@@ -108,14 +124,14 @@ def main(argv: list[str]) -> None:
 
     def clips() -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
         for path in files:
-            count = 0
+            count, guess = 0, ""
             for motion in read_clips(path, options.scale):
                 positions, record = convert(motion, path.stem if path.suffix == ".npz" else path.suffix[1:], options)
                 if positions.shape[1:] != (len(SKELETONS["nba"].joints), 3):
                     raise DataError(f"{path}: {motion.name} could not be mapped to the 16 joints of the nba skeleton")
-                count += 1
+                count, guess = count + 1, motion.meta.get("guess", "")
                 yield positions, record
-            print(f"{path}: {count} clip{'s' * (count != 1)}")
+            print(f"{path}: {count} clip{'s' * (count != 1)}{guess}")
 
     count = packed.write(options.output_dir, clips(), options.fps, "nba", options.overwrite)
     print(f"{count} clips in {options.output_dir}")

@@ -48,6 +48,10 @@ def main(argv: list[str]) -> None:
     from utils.run import checkpoint
 
     source = checkpoint.resolve(options.model_path)
+    if source.parent.resolve() == Path(options.output_dir).resolve():
+        raise UsageError(
+            f"{options.output_dir} is the training run itself, which would be lost: ship to another folder"
+        )
     content = checkpoint.load(source)
     weights = {
         name: value.half() if value.is_floating_point() else value

@@ -1,7 +1,7 @@
 """The output folder of a sampling command: it appears whole, with everything asked for, or not at all."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from data_loaders.registry import DatasetSpec
 from sample.options import SamplingOptions
 from sample.session import Request, Session, make_request, open_session
 from utils.formats import results
-from utils.run.errors import NumericError
+from utils.run.errors import DataError, NumericError, UsageError
 from utils.run.files import atomic_folder, refuse_existing
 from utils.run.provenance import provenance
 from visualize import contact_sheet, figures, video
@@ -39,6 +39,7 @@ def write_results(folder: Path, session: Session, request: Request, motions: Ten
         raise NumericError("the sampled motions hold NaN or infinity: nothing was written")
     shown = motions.cpu().numpy().astype(np.float32)
     cut = [motion[:length] for motion, length in zip(shown, request.lengths.tolist(), strict=True)]
+    turns = 2 if shown.shape[-1] == 3 else 1
     with atomic_folder(folder, session.sampling.overwrite) as made:
         content = result_content(session, request, shown)
         results.write(made / "results.npy", content)
@@ -49,9 +50,13 @@ def write_results(folder: Path, session: Session, request: Request, motions: Ten
             made / "contact_sheet.png", cut, session.spec.skeleton,
             fps=session.spec.fps, trajectory_joints=session.spec.trajectory,
         )  # fmt: skip
+        frames = {f"result_{i}.mp4": turns * len(motion) for i, motion in enumerate(cut)}
         if session.sampling.show_input_motions and request.inputs:
             write_inputs(made, session, request.inputs)
+            lengths = request.inputs["lengths"].tolist()
+            frames |= {f"input_motions_{i}.mp4": length for i, length in enumerate(lengths)}
         results.load(made / "results.npy")
+        check_videos(made, frames)
 
 
 def result_content(session: Session, request: Request, motions: np.ndarray) -> dict[str, Any]:
@@ -104,10 +109,20 @@ def write_inputs(folder: Path, session: Session, inputs: dict[str, Tensor]) -> N
         write_video(folder / f"input_motions_{i}.mp4", motion[:length], session.spec, "", mask[:length, :, 0])
 
 
+def check_videos(folder: Path, frames: Mapping[str, int]) -> None:
+    """Read videos back: each is there and has so many frames. Raises MissingFileError or DataError."""
+    for name, expected in frames.items():
+        found = video.frame_count(folder / name)
+        if found != expected:
+            raise DataError(f"{name} reads back with {found} frames instead of {expected}: nothing was kept")
+
+
 def run_sampling(options: list[Any], task: str, make: Callable[[Session, Request], Tensor]) -> None:
     """What every sampling command does once its line is parsed: refuse, load, make the motions, write, say where."""
     run, sampling, data, model, diffusion = options[:5]
     folder = output_folder(sampling, run.seed, task)
+    if sampling.show_input_motions and not sampling.use_data:
+        raise UsageError("--show_input_motions draws the motions that --use_data takes: add that flag")
     session = open_session(run, sampling, data, model, diffusion)
     request = make_request(session)
     if sampling.text_prompt:

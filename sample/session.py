@@ -1,5 +1,6 @@
 """From a checkpoint's path to everything that sampling needs: data facts, process, network, and what to sample."""
 
+import dataclasses
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from data_loaders.base import denormalise, load_stats, normalise
 from data_loaders.options import DataOptions
-from data_loaders.order import batch_indices
+from data_loaders.order import epoch_order
 from data_loaders.registry import DatasetSpec, dataset_spec, load_dataset
 from diffusion.guidance import UNCONDITIONAL, guided
 from diffusion.options import DiffusionOptions
@@ -123,6 +124,10 @@ def open_session(
     """Load the checkpoint and all that belongs to it. Raises the errors that a user should see as one sentence."""
     if run.threads:
         torch.set_num_threads(run.threads)
+    if data.cond == "text" or (data.cond == "action" and not dataset_spec(data.dataset).actions):
+        raise UsageError(f"--cond {data.cond}: no model of {data.dataset} is told that; choose no_cond")
+    if sampling.sampling_steps == 1:
+        raise UsageError("--sampling_steps 1: it takes at least 2 (0: all)")
     device = pick_device(run.device)
     spec = dataset_spec(data.dataset)
     path = checkpoint.resolve(sampling.model_path)
@@ -134,7 +139,7 @@ def open_session(
     try:
         network.load_state_dict(from_file(checkpoint.weights(content)))
     except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1].strip()
+        reason = str(error).strip().splitlines()[-1].strip()[:160]
         raise DataError(
             f"{path} does not fit {model.arch} for {data.dataset} ({len(spec.skeleton.joints)} joints): {reason}"
         ) from error
@@ -193,17 +198,18 @@ def choose_actions(session: Session, count: int) -> Tensor:
 
 
 def _take_motions(session: Session) -> dict[str, Any]:
-    """The first motions of the dataset's order, as the published loader shuffles them or by (seed, epoch 0)."""
-    count, seed = session.sampling.num_samples, session.run.seed
-    data = session.data
-    if session.published:
-        from dataclasses import replace
+    """The first motions of the dataset's order, as the published loader shuffles them or by (seed, epoch 0).
 
-        dataset = load_dataset(session.spec, replace(data, data_size=count), "published", seed)
-        order = torch.utils.data.DataLoader(range(len(dataset)), batch_size=count, shuffle=True, drop_last=True)  # type: ignore[arg-type]
-        indices = next(iter(order)).tolist()
-        rng = np.random.RandomState(seed)
-        return dataset.batch(indices, lambda _: rng)
-    dataset = load_dataset(session.spec, data, "none", seed)
-    indices, _ = batch_indices(seed, 0, len(dataset), count, dataset.weights)
-    return dataset.batch(indices, lambda position: numpy_rng(seed, "data", 0, position))
+    Raises DataError where there are fewer than samples are asked for.
+    """
+    count, seed, data = session.sampling.num_samples, session.run.seed, session.data
+    if session.published:
+        data = dataclasses.replace(data, data_size=count)
+    dataset = load_dataset(session.spec, data, session.run.compat, seed)
+    if len(dataset) < count:
+        raise DataError(f"--use_data: the {data.data_split} part holds {len(dataset)} motions; --num_samples {count}")
+    if session.published:
+        order = torch.utils.data.DataLoader(range(count), batch_size=count, shuffle=True)  # type: ignore[arg-type]
+        return dataset.batch(next(iter(order)).tolist(), lambda _: np.random.mtrand._rand)  # type: ignore[attr-defined]
+    indices = epoch_order(seed, 0, len(dataset), dataset.weights)[:count]
+    return dataset.batch(indices.tolist(), lambda position: numpy_rng(seed, "data", 0, position))

@@ -94,6 +94,8 @@ def train(
                     after_save(saved)
                     model.train()
     progress.close()
+    if not saved.is_file():
+        saved = save(folder, step, model, optimizer, average, to_file)
     if stopped:
         print(f"stopped after {step} updates; continue with --resume_checkpoint {saved}", file=sys.stderr)
         sys.exit(128 + stopped[0])
@@ -116,6 +118,19 @@ def save(
     return checkpoint.save(folder, step, content)
 
 
+def restore_weights(model: nn.Module, content: dict[str, Any], from_file: Callable[[Weights], Weights]) -> None:
+    """Put a checkpoint's weights back.
+
+    Raises DataError if it holds no optimiser (a shipped file) or other weights than the model's.
+    """
+    if "optimizer" not in content or "step" not in content:
+        raise DataError("the checkpoint holds weights only: it can be sampled from, but not resumed")
+    try:
+        model.load_state_dict(from_file(content["model"]))
+    except (RuntimeError, KeyError) as error:
+        raise DataError(f"the checkpoint does not fit the model: {str(error).splitlines()[0]}") from error
+
+
 def restore(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
@@ -125,16 +140,15 @@ def restore(
 ) -> int:
     """Put a checkpoint's weights, averages and optimiser back and return the number of updates it holds.
 
-    Raises DataError if it holds no optimiser (a shipped file) or other weights than the model's.
+    Raises DataError for a checkpoint that does not fit.
     """
-    if "optimizer" not in content or "step" not in content:
-        raise DataError("the checkpoint holds weights only: it can be sampled from, but not resumed")
+    restore_weights(model, content, from_file)
     try:
-        model.load_state_dict(from_file(content["model"]))
         optimizer.load_state_dict(content["optimizer"])
-    except (RuntimeError, ValueError, KeyError) as error:
-        raise DataError(f"the checkpoint does not fit the model: {str(error).splitlines()[0]}") from error
-    average.update({name: value.clone() for name, value in from_file(content.get("model_avg", {})).items()})
+    except (ValueError, KeyError) as error:
+        raise DataError(f"the checkpoint's optimiser does not fit the model: {error}") from error
+    device = next(model.parameters()).device
+    average.update({name: value.to(device).clone() for name, value in from_file(content.get("model_avg", {})).items()})
     run = content.get("run", {})
     if run and run != {"torch": str(torch.__version__), "threads": torch.get_num_threads()}:
         print(

@@ -1,5 +1,6 @@
 """Where a loss curve can be followed: TensorBoard, ClearML, W&B, or nowhere. Each is imported only when asked for."""
 
+import importlib.util
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -73,14 +74,13 @@ _PLATFORMS: dict[str, tuple[Callable[[Path, Mapping[str, Any]], Platform], str]]
 }
 
 
+def check_platform(name: str) -> None:
+    """Raise MissingFileError if the package of a platform is not installed."""
+    package = _PLATFORMS[name][1] if name in _PLATFORMS else ""
+    if package and importlib.util.find_spec(package) is None:
+        raise MissingFileError(f"--train_platform_type {name} needs the package {package}: pip install {package}")
+
+
 def open_platform(name: str, save_dir: str | Path, args: Mapping[str, Any]) -> Platform | None:
-    """The platform of `--train_platform_type`, or None. Raises MissingFileError if its package is not installed."""
-    if name == "NoPlatform":
-        return None
-    build, package = _PLATFORMS[name]
-    try:
-        return build(Path(save_dir), args)
-    except ImportError as error:
-        raise MissingFileError(
-            f"--train_platform_type {name} needs the package {package}: pip install {package}"
-        ) from error
+    """The platform of `--train_platform_type`, or None for `NoPlatform`."""
+    return _PLATFORMS[name][0](Path(save_dir), args) if name in _PLATFORMS else None

@@ -3,17 +3,20 @@
 `python -m train.train_mdm --dataset nba --save_dir save/my_model`
 """
 
+import contextlib
 import dataclasses
-import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from data_loaders.options import DataOptions
 from data_loaders.registry import dataset_defaults, dataset_spec, load_dataset
 from diffusion.options import DiffusionOptions
 from model.options import ModelOptions
 from train.options import TrainingOptions
+from train.platforms import check_platform, open_platform
 from utils.run.errors import UsageError, run_command
-from utils.run.files import refuse_existing, write_json
+from utils.run.files import atomic_folder, atomic_write, locked, refuse_existing, write_json
 from utils.run.options import RunOptions, parse
 
 GROUPS = (RunOptions, DataOptions, ModelOptions, DiffusionOptions, TrainingOptions)
@@ -27,16 +30,47 @@ def check(data: DataOptions, training: TrainingOptions) -> TrainingOptions:
         raise UsageError(f"--cond text: dataset {data.dataset} has no sentences; choose no_cond or action")
     if data.cond == "action" and not dataset_spec(data.dataset).actions:
         raise UsageError(f"--cond action: dataset {data.dataset} has no action labels; choose no_cond")
+    check_platform(training.train_platform_type)
     if training.resume_checkpoint:
         source = Path(training.resume_checkpoint)
-        folder = source if source.is_dir() else source.parent
-        training = dataclasses.replace(training, save_dir=training.save_dir or str(folder))
-        if Path(training.save_dir).resolve() == folder.resolve():
-            return training
+        training = dataclasses.replace(
+            training, save_dir=training.save_dir or str(source if source.is_dir() else source.parent)
+        )
     if not training.save_dir:
         raise UsageError("--save_dir is required: the folder where checkpoints are kept")
-    refuse_existing(training.save_dir, training.overwrite_model, "--overwrite_model")
+    if not continues(training):
+        refuse_existing(training.save_dir, training.overwrite_model, "--overwrite_model")
     return training
+
+
+def continues(training: TrainingOptions) -> bool:
+    """Whether the run goes on in the folder of the checkpoint that it resumes."""
+    source, folder = Path(training.resume_checkpoint).resolve(), Path(training.save_dir).resolve()
+    return bool(training.resume_checkpoint) and folder in (source, source.parent)
+
+
+@contextlib.contextmanager
+def run_folder(training: TrainingOptions, args: Mapping[str, Any], dataset: Any) -> Iterator[None]:
+    """Hold the run's folder, which appears with all that describes the run in it, or not at all."""
+    import numpy as np
+
+    def describe(folder: Path) -> None:
+        for name, values in (("Mean.npy", dataset.mean), ("Std.npy", dataset.std)):
+            with atomic_write(folder / name) as handle:
+                np.save(handle, values)
+        write_json(folder / "args.json", args)
+
+    folder = Path(training.save_dir)
+    with contextlib.ExitStack() as held:
+        if folder.is_dir():
+            held.enter_context(locked(folder))
+        if continues(training):
+            describe(folder)
+        else:
+            with atomic_folder(folder, training.overwrite_model) as made:
+                describe(made)
+            held.enter_context(locked(folder))
+        yield
 
 
 def main(argv: list[str]) -> None:
@@ -48,13 +82,11 @@ def main(argv: list[str]) -> None:
     )  # fmt: skip
     training = check(data, training)
 
-    import numpy as np
     import torch
 
     from diffusion.process import build_process
     from model.denoiser import build_denoiser, file_layout
-    from train.loop import train
-    from train.platforms import open_platform
+    from train.loop import restore_weights, train
     from train.task import DiffusionTask
     from utils.run import checkpoint
     from utils.run.device import pick_device
@@ -68,29 +100,27 @@ def main(argv: list[str]) -> None:
     resume = checkpoint.load(checkpoint.resolve(training.resume_checkpoint)) if training.resume_checkpoint else None
     with seeded(run.seed, "weights"):
         denoiser = build_denoiser(model, spec.features, spec.num_actions(data.cond)).to(device)
+    to_file, from_file = file_layout(model)
     process = build_process(diffusion.noise_schedule, diffusion.diffusion_steps)
     task = DiffusionTask(
         dataset, process, training.train_batch_size, run.seed, target=diffusion.model_mean_type,
         weighting=training.loss_weight, lambda_vel=training.lambda_vel, hide=model.cond_mask_prob,
     )  # fmt: skip
-    task.batch(0)  # a dataset smaller than a batch is refused before the folder is touched
+    # A dataset smaller than a batch and a checkpoint that does not fit are refused before the folder is touched.
+    task.batch(0)
+    if resume:
+        restore_weights(denoiser, resume, from_file)
 
-    if training.overwrite_model and not resume:
-        shutil.rmtree(training.save_dir, ignore_errors=True)
-    Path(training.save_dir).mkdir(parents=True, exist_ok=True)
     args = {name: value for group in (run, data, model, diffusion, training) for name, value in vars(group).items()}
-    write_json(Path(training.save_dir) / "args.json", args)
-    parameters = sum(weight.numel() for weight in denoiser.parameters())
-    for name, values in (("Mean.npy", dataset.mean), ("Std.npy", dataset.std)):
-        np.save(Path(training.save_dir) / name, values)
-    print(f"{len(dataset)} motions of {data.dataset} ({data.data_split})")
-    print(f"{model.arch} with {parameters / 1e6:.2f} M parameters on {device}")
-    platform = open_platform(training.train_platform_type, training.save_dir, args)
-    to_file, from_file = file_layout(model)
-    last = train(
-        denoiser, task, training, seed=run.seed, device=device, precision=run.precision, resume=resume,
-        platform=platform, to_file=to_file, from_file=from_file,
-    )  # fmt: skip
+    with run_folder(training, args, dataset):
+        print(f"{len(dataset)} motions of {data.dataset} ({data.data_split})")
+        parameters = sum(weight.numel() for weight in denoiser.parameters())
+        print(f"{model.arch} with {parameters / 1e6:.2f} M parameters on {device}")
+        last = train(
+            denoiser, task, training, seed=run.seed, device=device, precision=run.precision, resume=resume,
+            platform=open_platform(training.train_platform_type, training.save_dir, args),
+            to_file=to_file, from_file=from_file,
+        )  # fmt: skip
     print(f"trained: {last}; next: python -m sample.mas --model_path {last}")
 
 

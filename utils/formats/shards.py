@@ -5,8 +5,11 @@ Keys: `start` [C+1], `pos_dd` int16 [3J, N] with `pos_quantum` (metres), `rot_dd
 """
 
 import json
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,10 +18,36 @@ from utils.geometry.motion import Motion
 from utils.geometry.rotations import axis_angle_to_matrix
 from utils.run.errors import DataError, MissingFileError
 
+# What numpy, zipfile and json raise at files that are no shard, or no longer one.
+_UNREADABLE = (
+    ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, NotImplementedError, RuntimeError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+
 
 def _integrate(second_differences: np.ndarray) -> np.ndarray:
     """Twice the running sum in int16, wrap-around intended (the coder relies on it); [C, N] -> [N, C]."""
     return np.cumsum(np.cumsum(second_differences, axis=1, dtype=np.int16), axis=1, dtype=np.int16).T
+
+
+def _unpack(content: dict[str, np.ndarray]) -> tuple[dict[str, Any], np.ndarray, np.ndarray, np.ndarray | None]:
+    """Meta, start [C + 1], positions [N, J, 3], axis-angles [N, J, 3] or None. Raises ValueError or its like."""
+    meta, start = json.loads(bytes(content["meta"])), content["start"]
+    joints, names = len(meta["joints"]), [clip["name"] for clip in meta["clips"]]
+    if len(meta["parents"]) != joints or not meta["fps"] > 0:
+        raise ValueError("meta must name a frame rate and a parent for each joint")
+    if start.shape != (len(names) + 1,) or start[0] != 0 or (np.diff(start) < 0).any():
+        raise ValueError("start does not divide the frames into the clips of meta")
+    found: list[np.ndarray] = []
+    for kind in ("pos", "rot"):
+        if kind == "rot" and "rot_dd" not in content:
+            break
+        coded, quantum = content[f"{kind}_dd"], content[f"{kind}_quantum"]
+        if coded.shape != (3 * joints, start[-1]) or not np.isfinite(quantum):
+            raise ValueError(f"{kind}_dd has shape {coded.shape}, not {(3 * joints, int(start[-1]))}, or no quantum")
+        found.append(_integrate(coded).reshape(-1, joints, 3) * quantum)
+    found[0][:, 1:] += found[0][:, :1]
+    return meta, start, found[0], found[1] if len(found) > 1 else None
 
 
 def read(path: str | Path) -> Iterator[Motion]:
@@ -28,17 +57,10 @@ def read(path: str | Path) -> Iterator[Motion]:
     """
     try:
         with np.load(path, allow_pickle=False) as packed:
-            meta = json.loads(bytes(packed["meta"]))
-            start, joints = packed["start"], tuple(meta["joints"])
-            frames = int(start[-1])
-            positions = _integrate(packed["pos_dd"]).reshape(frames, len(joints), 3) * packed["pos_quantum"]
-            positions[:, 1:] += positions[:, :1]
-            rotations = None
-            if "rot_dd" in packed:
-                rotations = _integrate(packed["rot_dd"]).reshape(frames, -1, 3) * packed["rot_quantum"]
+            meta, start, positions, rotations = _unpack(dict(packed))
     except FileNotFoundError as error:
         raise MissingFileError(f"{path} does not exist") from error
-    except (ValueError, KeyError, OSError, EOFError) as error:
+    except _UNREADABLE as error:
         raise DataError(f"{path} is not a packed motion shard: {error}") from error
     shared = {name: meta.get(name, "") for name in ("licence", "credit", "dataset")}
     for clip, record in enumerate(meta["clips"]):
@@ -47,7 +69,7 @@ def read(path: str | Path) -> Iterator[Motion]:
         yield Motion(
             positions[span].astype(np.float32),
             meta["fps"],
-            joints,
+            tuple(meta["joints"]),
             tuple(meta["parents"]),
             local,
             record["name"],

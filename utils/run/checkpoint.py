@@ -43,7 +43,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 def save(folder: str | Path, step: int, content: dict[str, Any]) -> Path:
     """Write `checkpoint_<step>.pth`, read its digest into the manifest, and return its path.
 
-    Raises NumericError if a weight is not finite (nothing is written then).
+    Raises NumericError if a weight is not finite, OSError if it cannot be written; older saves stay as they are.
     """
     folder = Path(folder)
     for name, value in content["model"].items():
@@ -51,7 +51,11 @@ def save(folder: str | Path, step: int, content: dict[str, Any]) -> Path:
             raise NumericError(f"the weights {name} hold NaN or infinity at step {step}: nothing was saved")
     path = folder / f"checkpoint_{step}.pth"
     with atomic_write(path) as handle:
-        torch.save(content, handle)
+        try:
+            torch.save(content, handle)
+        except RuntimeError as error:
+            # Torch's own complaint hides what the disk said.
+            raise error.__context__ if isinstance(error.__context__, OSError) else error from None
     manifest = {name: entry for name, entry in read_manifest(folder).items() if (folder / name).is_file()}
     manifest[path.name] = {"sha256": digest(path), "bytes": path.stat().st_size}
     write_json(folder / MANIFEST, manifest)

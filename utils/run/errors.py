@@ -1,5 +1,6 @@
 """The few ways in which a command ends badly, and the one place that turns them into a sentence."""
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -35,6 +36,15 @@ class NumericError(PolykineError):
     exit_code = 5
 
 
+def sentence(error: Exception) -> str:
+    """What an error says, in one line; an error of the system with its file."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return " ".join(str(error).split())
+    where = f"{error.filename}: " if error.filename else ""
+    advice = "; what was being written is removed, make room and run it again" if error.errno == errno.ENOSPC else ""
+    return f"{where}{error.strerror}{advice}"
+
+
 def run_command(main: Callable[[list[str]], None]) -> None:
     """Run an entry module's `main(argv)` and leave the process with the exit code of what happened.
 
@@ -51,5 +61,5 @@ def run_command(main: Callable[[list[str]], None]) -> None:
     except (PolykineError, OSError) as error:
         if "--debug" in argv:
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {sentence(error)}", file=sys.stderr)
         sys.exit(getattr(error, "exit_code", DataError.exit_code))

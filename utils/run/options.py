@@ -24,15 +24,16 @@ def option(
     choices: Sequence[Any] | None = None,
     aliases: Sequence[str] = (),
     many: bool = False,
-    least: float | None = None,
+    least: float = -math.inf,
+    most: float = math.inf,
     saved_default: Any = None,
 ) -> Any:
     """A dataclass field that is also a flag.
 
-    `many` takes several values after the flag; `least` is the smallest number allowed. `saved_default` is the value of
-    a checkpoint whose `args.json` does not name the field: what the published programs, which lack the flag, always do.
+    `many` takes several values after the flag; `least` and `most` bound a number. `saved_default` is the value of a
+    checkpoint whose `args.json` does not name the field: what the published programs, which lack the flag, always do.
     """
-    meta = {"help": help, "choices": choices, "aliases": tuple(aliases), "many": many, "least": least}
+    meta = {"help": help, "choices": choices, "aliases": tuple(aliases), "many": many, "bounds": (least, most)}
     return field(default=default, metadata=meta | {"saved_default": saved_default})
 
 
@@ -41,7 +42,7 @@ class RunOptions:
     """What every command takes."""
 
     device: str = option("0", "cpu, cuda, mps or a GPU index; the CPU is used where there is no GPU")
-    seed: int = option(0, "sample i depends on (seed, i) only; training on (seed, step)")
+    seed: int = option(0, "sample i depends on (seed, i) only; training on (seed, step)", least=0, most=2**32 - 1)
     compat: str = option("none", "published: the published programs' draws, order and solvers", ("none", "published"))
     precision: str = option("fp32", "arithmetic of the network", ("fp32", "bf16"))
     threads: int = option(0, "CPU threads; 0 leaves torch's choice", least=0)
@@ -61,12 +62,12 @@ def _scalar_type(annotation: Any) -> Any:
     return kinds[0] if kinds else annotation
 
 
-def _number(kind: type, least: float | None) -> Callable[[str], Any]:
+def _number(kind: type, bounds: tuple[float, float]) -> Callable[[str], Any]:
     """What turns a flag's text into a number of this kind."""
 
     def read(text: str) -> Any:
         value = kind(text)
-        if fault := _fault(value, least):
+        if fault := _fault(value, bounds):
             raise argparse.ArgumentTypeError(f"{text} is {fault}")
         return value
 
@@ -74,11 +75,12 @@ def _number(kind: type, least: float | None) -> Callable[[str], Any]:
     return read
 
 
-def _fault(value: float, least: float | None) -> str:
+def _fault(value: float, bounds: tuple[float, float]) -> str:
     """What is wrong with a number, or nothing."""
+    least, most = bounds
     if not math.isfinite(value):
         return "not a finite number"
-    return f"less than {least}" if least is not None and value < least else ""
+    return f"less than {least}" if value < least else f"more than {most}" if value > most else ""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -103,7 +105,7 @@ def build_parser(command: str, purpose: str, groups: Sequence[type]) -> argparse
             elif item.metadata["many"]:
                 arguments.update(nargs="*", type=str)
             else:
-                arguments["type"] = kind if kind is str else _number(kind, item.metadata["least"])
+                arguments["type"] = kind if kind is str else _number(kind, item.metadata["bounds"])
             section.add_argument(f"--{item.name}", *(f"--{name}" for name in item.metadata["aliases"]), **arguments)
     parser.add_argument(
         "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error"
@@ -134,7 +136,7 @@ def _checked(item: dataclasses.Field[Any], annotation: Any, value: Any, refusal:
         value = kind(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise refusal(f"{item.name} is {value!r}, not {kind.__name__}")
-    if isinstance(value, int | float) and (fault := _fault(value, item.metadata["least"])):
+    if isinstance(value, int | float) and (fault := _fault(value, item.metadata["bounds"])):
         raise refusal(f"{item.name} is {value}, which is {fault}")
     if item.metadata["choices"] is not None:
         _check_word(item, value, refusal)
