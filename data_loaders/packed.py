@@ -13,7 +13,7 @@ import numpy as np
 
 from utils.geometry.skeleton import SKELETONS, Skeleton
 from utils.run.errors import DataError, MissingFileError
-from utils.run.files import atomic_folder, read_json
+from utils.run.files import atomic_folder, load_array, read_json
 
 _RECORD = ("name", "start", "stop", "split", "actions", "source")
 
@@ -55,10 +55,7 @@ def read(folder: str | Path) -> PackedMotions:
             f"{folder} holds no index.json: make it with `python -m prepare.mocap --output_dir {folder} --sources ...`"
         )
     fps, skeleton, clips = _read_index(folder / "index.json")
-    try:
-        positions = np.load(folder / "positions.npy", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{folder / 'positions.npy'} cannot be read: {error}") from error
+    positions = load_array(folder / "positions.npy")
     if positions.ndim != 3 or positions.shape[1:] != (len(skeleton.joints), 3):
         raise DataError(f"{folder / 'positions.npy'} has shape {positions.shape}, not [N, {len(skeleton.joints)}, 3]")
     if positions.dtype.kind != "f":

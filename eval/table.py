@@ -14,6 +14,7 @@ from sample.options import MasOptions
 from sample.plain import sample_2d
 from sample.session import Request, Session, choose_actions
 from utils.geometry.kinematics import rigid_bones
+from utils.run.errors import DataError
 from utils.run.randomness import numpy_rng
 
 LABEL_FRAMES = 40  # of the window by which a clip is named
@@ -92,7 +93,7 @@ def class_table(session: Session, options: MasOptions, count: int) -> str:
     """Which kinds of motion `count` samples show: each is named by its nearest labelled real window.
 
     Lists the share of every class among the training frames and among the samples, the classes above 1 % that were
-    not met at the end.
+    not met at the end. Raises DataError if no training clip is long enough to name motion by.
     """
     spec = session.spec
     dataset = load_dataset(spec, dataclasses.replace(session.data, data_split="train"), "none", session.run.seed)
@@ -107,6 +108,8 @@ def class_table(session: Session, options: MasOptions, count: int) -> str:
         for start in range(0, len(points) - at[-1], 15):
             known.append(label_feature(points[start + at], session))
             labels.append(label)
+    if not known:
+        raise DataError(f"{session.data.datapath} has no train clip of {LABEL_FRAMES} frames to name motion by")
     request = Request(torch.full((count,), 60), choose_actions(session, count))
     samples = cut(sample_3d(session, request, options), request.lengths)
     found = nearest_labels([label_feature(clip, session) for clip in samples], np.stack(known), np.array(labels))

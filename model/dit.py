@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from utils.run.errors import UsageError
+
 
 def sinusoid(step: Tensor, width: int) -> Tensor:
     """Sinusoidal features [B, width] of diffusion steps [B] (Vaswani et al. 2017, section 3.5)."""
@@ -76,6 +78,10 @@ class DiT(nn.Module):
         num_actions: int,
     ):
         super().__init__()
+        if num_heads < 1 or latent_dim % (2 * num_heads):
+            raise UsageError(f"--latent_dim {latent_dim} is not a multiple of twice --num_heads {num_heads}")
+        if frames_per_token < 1:
+            raise UsageError(f"--frames_per_token {frames_per_token}: at least 1")
         self.frames_per_token = frames_per_token
         self.head_width = latent_dim // num_heads
         self.embed = nn.Linear(features * frames_per_token, latent_dim)

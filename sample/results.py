@@ -127,6 +127,10 @@ def run_sampling(options: list[Any], task: str, make: Callable[[Session, Request
     request = make_request(session)
     if sampling.text_prompt:
         print("note: no 2D model reads text; --text_prompt names the folder and the videos only")
+    if model.arch == "gru" and model.recurrence == "batch":
+        print("note: this model recurs over the batch, as published, so samples depend on each other")
+    if model.arch == "trans_dec" and model.padding == "attended":
+        print("note: this model sees padded frames, as published, so samples depend on the longest")
     print(f"sampling {len(request.lengths)} motions of {request.frames} frames ({session.spec.name}, {session.path})")
     started = time.monotonic()
     motions = make(session, request)

@@ -138,7 +138,7 @@ def open_session(
     _, from_file = file_layout(model)
     try:
         network.load_state_dict(from_file(checkpoint.weights(content)))
-    except RuntimeError as error:
+    except (RuntimeError, DataError) as error:
         reason = str(error).strip().splitlines()[-1].strip()[:160]
         raise DataError(
             f"{path} does not fit {model.arch} for {data.dataset} ({len(spec.skeleton.joints)} joints): {reason}"

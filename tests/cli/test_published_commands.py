@@ -1,5 +1,6 @@
 """`--compat published` gives the published programs' files for a seed, and checkpoints go both ways."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -45,10 +46,10 @@ def test_published_numbers(case, golden, model, tmp_path):
     module, dataset, flags, tolerance = CASES[case]
     recorded = tensors(golden / "mas" / "cli" / f"{case}.npz")
     run(
-        module, "--compat published --seed 0 --device -1 --model_path", model(dataset), "--output_dir", tmp_path / "out",
+        module, "--compat published --seed 0 --device -1 --model_path", model(dataset), "--output_dir", tmp_path / "a",
         flags, *(["--datapath", golden / "mas" / "tiny_data" / "nba"] if "--use_data" in flags else []),
     )  # fmt: skip
-    content = results.load(tmp_path / "out" / "results.npy")
+    content = results.load(tmp_path / "a" / "results.npy")
     motions = torch.from_numpy(content["motions"])
     torch.testing.assert_close(motions, recorded["motions"], atol=tolerance, rtol=0)
     conditions = content["model_kwargs"]["y"]
@@ -121,22 +122,27 @@ def test_a_published_run_is_continued(golden, model, tmp_path, capsys):
     assert 0 < max(moved) < 0.01, "two updates from the published weights"
 
 
-def test_networks_of_a_published_file_behave_as_published(golden, tmp_path, capsys):
-    """A file that does not say how the GRU recurs was trained across the batch; ours says that it recurs over time."""
-    data = golden / "mas" / "tiny_data" / "nba"
-    folder = train(tmp_path / "run", data, "--arch gru")
+@pytest.mark.parametrize(
+    ("arch", "habit", "published"), [("gru", "recurrence", "batch"), ("trans_dec", "padding", "attended")]
+)
+def test_a_file_that_does_not_name_a_habit_has_the_published_one(arch, habit, published, golden, tmp_path, capsys):
+    folder = train(tmp_path / "run", golden / "mas" / "tiny_data" / "nba", f"--arch {arch}")
+    args = folder / "args.json"
+    kept = json.loads(args.read_text())
+    assert kept.pop(habit) != published
+    line = ("--use_data --num_samples 3 --model_path", folder, "--datapath", golden / "mas" / "tiny_data" / "nba")
 
-    def sampled(count: int, name: str) -> np.ndarray:
-        run(
-            "sample.generate --model_path".split()[0], "--model_path", folder, "--output_dir", tmp_path / name,
-            f"--num_samples {count} --motion_length 0.5",
-        )  # fmt: skip
+    def sampled(name: str, *flags: str) -> np.ndarray:
+        run("sample.generate", *line, "--output_dir", tmp_path / name, *flags)
         return results.load(tmp_path / name / "results.npy")["motions"]
 
-    np.testing.assert_allclose(sampled(1, "one")[0], sampled(3, "three")[0], atol=1e-5)
-    args = folder / "args.json"
-    args.write_text(args.read_text().replace('    "recurrence": "time",\n', ""))
-    assert np.abs(sampled(1, "one batch")[0] - sampled(3, "three batch")[0]).max() > 1e-3
+    ours = sampled("ours")
+    assert "as published" not in capsys.readouterr().out
+    args.write_text(json.dumps(kept))
+    theirs = sampled("theirs")
+    assert "as published" in capsys.readouterr().out
+    np.testing.assert_array_equal(theirs, sampled("flag", f"--{habit} {published}"))
+    assert np.abs(theirs - ours).max() > 1e-4
 
 
 def test_tiny_flags_are_the_golden_sizes(golden):

@@ -61,8 +61,12 @@ def test_missing_files_name_the_command(tmp_path, folder):
     with pytest.raises(MissingFileError, match="prepare.mocap --output_dir"):
         packed.read(tmp_path / "nowhere")
     (folder / "positions.npy").unlink()
-    with pytest.raises(DataError, match="positions.npy cannot be read"):
+    with pytest.raises(MissingFileError, match="positions.npy does not exist"):
         packed.read(folder)
+    for content in (b"", b"PK\x03\x04 no archive", b"\x93NUMPY"):
+        (folder / "positions.npy").write_bytes(content)
+        with pytest.raises(DataError, match="positions.npy"):
+            packed.read(folder)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +78,7 @@ def test_missing_files_name_the_command(tmp_path, folder):
         (np.full((65, 16, 3), np.nan, np.float32), "NaN or infinite"),
         (np.full((65, 16, 3), np.inf, np.float32), "NaN or infinite"),
         (np.full((65, 16, 3), "x"), "not numbers"),
-        (np.array([{}]), "cannot be read"),
+        (np.array([{}]), r"not \[N, 16, 3\]"),
     ],
 )
 def test_positions_that_are_wrong(folder, positions, reason):
@@ -99,6 +103,7 @@ def test_positions_that_are_wrong(folder, positions, reason):
         ({"clips": [{"name": "a", "start": 0, "stop": 65}]}, "split"),
         ({"clips": [record("a") | {"start": 0, "stop": 64}]}, "disagree about the number of frames"),
         ({"clips": [record("a") | {"start": 5, "stop": 2}, record("b") | {"start": 2, "stop": 65}]}, "disagree"),
+        ({"clips": [record("a") | {"start": 0, "stop": 70}, record("b") | {"start": 70, "stop": 65}]}, "disagree"),
         ({"clips": [record("a") | {"start": -5, "stop": 65}]}, "disagree"),
     ],
 )

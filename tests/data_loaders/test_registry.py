@@ -76,6 +76,8 @@ def test_actions(name):
     assert spec.num_actions("no_cond") == spec.num_actions("text") == 0
     assert spec.num_actions("action") == len(spec.actions)
     assert not spec.actions or spec.actions[-1] == "other", "labels that no class knows need a place"
+    assert len(spec.action_shares) == len(spec.actions)
+    assert not spec.actions or (min(spec.action_shares) > 0 and abs(sum(spec.action_shares) - 1) < 0.01)
 
 
 def test_choices_of_the_flag_are_the_rows():

@@ -123,7 +123,7 @@ def _meta(**changes) -> np.ndarray:
         {"meta": _meta(parents=[-1, 0])},
         {"meta": _meta(joints=["a", "b"], parents=[-1, 0])},
         {"start": np.array([0, 7, 99], np.int32)},
-        {"start": np.array([0, 9, 7], np.int32)},
+        {"start": np.array([0, 14, 12], np.int32)},
         {"start": np.array([], np.int32)},
         {"start": np.array([[0, 12]], np.int32)},
         {"pos_dd": np.zeros((9, 11), np.int16)},

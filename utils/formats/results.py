@@ -4,6 +4,7 @@
 `model_kwargs` {"y": {"lengths" int64 [B], ...}}. Ours: `fps`, `joint_names`, `parents`, `format_version`, `provenance`.
 """
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,10 @@ def load(path: str | Path) -> dict[str, Any]:
     """The content of a results file, published or ours. Raises MissingFileError or DataError."""
     holder = load_array(path)
     content = holder.item() if holder.dtype == object and holder.ndim == 0 else None
-    if not isinstance(content, dict) or not isinstance(content.get("motions"), np.ndarray):
+    motions = content.get("motions") if isinstance(content, dict) else None
+    if not isinstance(content, dict) or not isinstance(motions, np.ndarray) or motions.dtype.kind not in "fiu":
         raise DataError(f"{path} holds no motions: it is not a results file of sample.generate or sample.mas")
-    if not np.isfinite(content["motions"]).all():
+    if not np.isfinite(motions).all():
         raise DataError(f"{path} holds NaN or infinite coordinates")
     return content
 
@@ -36,7 +38,8 @@ def load(path: str | Path) -> dict[str, Any]:
 def read(path: str | Path) -> list[Motion]:
     """The 3D motions of a results file as records in our right-handed frame (z towards the viewer), cut to length.
 
-    Raises MissingFileError, or DataError where the motions are 2D or carry no joint names.
+    Raises MissingFileError, or DataError where the motions are 2D, carry no joint names, or are not what is said of
+    them.
     """
     content = load(path)
     motions = content["motions"]
@@ -44,11 +47,27 @@ def read(path: str | Path) -> list[Motion]:
         raise DataError(f"{path} holds motions of shape {motions.shape}, not 3D ones [B, T, J, 3]")
     if "joint_names" not in content:
         raise DataError(f"{path} names no joints (it was not written by this project): say which skeleton it has")
-    lengths = content["model_kwargs"]["y"]["lengths"]
+    names, parents, fps = content["joint_names"], content.get("parents") or [], content.get("fps")
+    if not len(names) == len(parents) == motions.shape[2]:
+        raise DataError(f"{path} has {len(names)} joint names and {len(parents)} parents for {motions.shape[2]} joints")
+    if not isinstance(fps, int | float) or not 0 < fps < math.inf:
+        raise DataError(f"{path} says fps {fps!r}, which is no frame rate")
     return [
         Motion(
-            motion[:length] * np.array([1, 1, -1], np.float32), content["fps"], tuple(content["joint_names"]),
-            tuple(content["parents"]), name=f"result_{i}",
+            motion[:length] * np.array([1, 1, -1], np.float32), fps, tuple(names), tuple(parents), name=f"result_{i}"
         )
-        for i, (motion, length) in enumerate(zip(motions, lengths, strict=True))
-    ]  # fmt: skip
+        for i, (motion, length) in enumerate(zip(motions, _lengths(path, content), strict=True))
+    ]
+
+
+def _lengths(path: str | Path, content: dict[str, Any]) -> list[int]:
+    """The frames of each motion. Raises DataError unless they fit the motions."""
+    count, frames = content["motions"].shape[:2]
+    try:
+        lengths = np.asarray(content["model_kwargs"]["y"]["lengths"])
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{path} says no lengths") from error
+    fits = lengths.shape == (count,) and lengths.dtype.kind in "iu"
+    if not fits or not all(1 <= length <= frames for length in lengths.tolist()):
+        raise DataError(f"{path} says lengths {lengths.tolist()} for {count} motions of {frames} frames")
+    return lengths.tolist()

@@ -6,12 +6,13 @@ Every save is whole or absent, and opening one never runs code (`weights_only`).
 """
 
 import hashlib
-import pickle
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from utils.run.errors import DataError, MissingFileError, NumericError
 from utils.run.files import atomic_write, read_json, write_json
@@ -79,22 +80,25 @@ def load(path: str | Path) -> dict[str, Any]:
     if path.name in read_manifest(path.parent) and not verify(path):
         raise DataError(f"{path} is damaged: its bytes are not those that {MANIFEST} records; fetch or train it again")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError) as error:
-        reason = str(error).strip().splitlines()[0][:120]
+        with warnings.catch_warnings(action="ignore"):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError:
+        raise
+    except Exception as error:  # torch's readers end in a dozen ways on bytes that are no checkpoint
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
         raise DataError(f"{path} is not a checkpoint that can be opened safely: {reason}") from error
     if not isinstance(content, dict):
         raise DataError(f"{path} holds a {type(content).__name__}, not a checkpoint")
     return content
 
 
-def weights(content: dict[str, Any]) -> dict[str, torch.Tensor]:
+def weights(content: dict[str, Any]) -> dict[str, Tensor]:
     """The weights to sample with, in float32: the averaged ones where there are any, else the plain ones.
 
     Raises DataError if there are none.
     """
     state = content.get("model_avg", content.get("model", content))
-    if not state or not all(isinstance(value, torch.Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise DataError("the checkpoint holds no weights under `model`")
     return {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
 

@@ -157,29 +157,21 @@ def load_array(path: str | Path) -> np.ndarray:
     """
     try:
         with open(path, "rb") as handle:
-            try:
-                return np.load(handle, allow_pickle=False)
-            except ValueError:
-                handle.seek(0)
-                version = np.lib.format.read_magic(handle)
-                header = (
-                    np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-                )
-                shape, _, dtype = header(handle)
-                if not dtype.hasobject:
-                    raise
-                content = _ArrayUnpickler(handle).load()
-                return content if isinstance(content, np.ndarray) else np.array(content, dtype=object).reshape(shape)
+            return _read_array(handle)
     except FileNotFoundError as error:
         raise MissingFileError(f"{path} does not exist") from error
-    except (
-        ValueError,
-        EOFError,
-        pickle.UnpicklingError,
-        AttributeError,
-        ImportError,
-        IndexError,
-        TypeError,
-        KeyError,
-    ) as error:
-        raise DataError(f"{path} is not a readable array file: {error}") from error
+    except OSError:
+        raise
+    except Exception as error:  # numpy's and pickle's parsers end in a dozen ways on bytes that are no array
+        raise DataError(f"{path} is not a readable array file: {str(error) or type(error).__name__}") from error
+
+
+def _read_array(handle: IO[bytes]) -> np.ndarray:
+    version = np.lib.format.read_magic(handle)
+    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = header(handle)
+    if not dtype.hasobject:
+        handle.seek(0)
+        return np.load(handle, allow_pickle=False)
+    content = _ArrayUnpickler(handle).load()
+    return content if isinstance(content, np.ndarray) else np.array(content, dtype=object).reshape(shape)

@@ -97,13 +97,15 @@ def build_parser(command: str, purpose: str, groups: Sequence[type]) -> argparse
         for item in dataclasses.fields(group):
             kind = _scalar_type(hints[item.name])
             arguments: dict[str, Any] = {"dest": item.name, "default": argparse.SUPPRESS}
-            arguments["help"] = f"{item.metadata['help']} (default: {item.default})".replace("%", "%%")
+            default = "" if item.default in ("", None, ()) else f" (default: {item.default})"
+            arguments["help"] = f"{item.metadata['help']}{default}".replace("%", "%%")
             if item.metadata["choices"] is not None and not item.metadata["many"]:
                 arguments["choices"] = tuple(item.metadata["choices"])
             if kind is bool:
                 arguments.update(nargs="?", const=True, type=_parse_bool, metavar="True|False")
             elif item.metadata["many"]:
-                arguments.update(nargs="*", type=str)
+                words = "|".join(filter(None, item.metadata["choices"] or [])) or item.name.upper()
+                arguments.update(nargs="*", type=str, metavar=words)
             else:
                 arguments["type"] = kind if kind is str else _number(kind, item.metadata["bounds"])
             section.add_argument(f"--{item.name}", *(f"--{name}" for name in item.metadata["aliases"]), **arguments)

@@ -1,0 +1,191 @@
+"""Files and folders appear whole or not at all; reading one never runs code; one run holds a folder."""
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from utils.run import files
+from utils.run.errors import DataError, MissingFileError, UsageError
+
+ROOT = Path(__file__).parents[2]
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(os.listdir(folder))
+
+
+def test_a_file_replaces_the_old_one_only_when_it_is_whole(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), files.atomic_write(path) as handle:
+        handle.write(b"half")
+        assert path.read_text() == "old"
+        raise RuntimeError
+    assert path.read_text() == "old" and names(tmp_path) == ["a.txt"]
+    with files.atomic_write(path) as handle:
+        handle.write(b"new")
+    assert path.read_text() == "new" and names(tmp_path) == ["a.txt"]
+
+
+def test_json_is_strict(tmp_path):
+    files.write_json(tmp_path / "a.json", {"b": 1, "a": [True, None]})
+    assert (tmp_path / "a.json").read_text() == '{\n    "a": [\n        true,\n        null\n    ],\n    "b": 1\n}'
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        files.write_json(tmp_path / "a.json", {"a": float("nan")})
+    assert files.read_json(tmp_path / "a.json") == {"b": 1, "a": [True, None]} and names(tmp_path) == ["a.json"]
+    with pytest.raises(MissingFileError, match=r"b\.json does not exist"):
+        files.read_json(tmp_path / "b.json")
+    for raw in (b"{", b"", b"\xff\xfe\x00"):
+        (tmp_path / "c.json").write_bytes(raw)
+        with pytest.raises(DataError, match=r"c\.json is not valid JSON"):
+            files.read_json(tmp_path / "c.json")
+
+
+def test_a_folder_appears_whole(tmp_path):
+    out = tmp_path / "deep" / "out"
+    with files.atomic_folder(out) as made:
+        (made / "a").write_text("1")
+        assert not out.exists()
+    assert names(out) == ["a"]
+    with pytest.raises(RuntimeError), files.atomic_folder(out, overwrite=True) as made:
+        (made / "b").write_text("2")
+        raise RuntimeError
+    assert names(out) == ["a"]
+    with files.atomic_folder(out, overwrite=True) as made:
+        (made / "b").write_text("2")
+    assert names(out) == ["b"] and names(out.parent) == ["out"]
+
+
+def test_a_folder_that_is_there_is_refused_first_and_last(tmp_path):
+    (tmp_path / "out").mkdir()
+    with pytest.raises(UsageError, match="out exists already; choose another folder or add --overwrite"):  # noqa: SIM117
+        with files.atomic_folder(tmp_path / "out"):
+            pytest.fail("nothing may be done before the refusal")
+    with pytest.raises(UsageError, match="exists already"), files.atomic_folder(tmp_path / "new"):
+        (tmp_path / "new").mkdir()  # another process was faster
+        (tmp_path / "new" / "theirs").write_text("")
+    assert names(tmp_path) == ["new", "out"] and names(tmp_path / "new") == ["theirs"]
+
+
+@pytest.mark.parametrize("room", [0, 5])
+def test_a_full_disk_leaves_no_trace(tmp_path, full_disk, room):
+    (tmp_path / "a.json").write_text("1")
+    with full_disk(room), pytest.raises(OSError, match="No space left"):
+        files.write_json(tmp_path / "a.json", {"a": "long"})
+    assert (tmp_path / "a.json").read_text() == "1" and names(tmp_path) == ["a.json"]
+
+
+def save(path: Path, content: object) -> Path:
+    with open(path, "wb") as handle:
+        np.save(handle, content, allow_pickle=True)
+    return path
+
+
+def test_arrays_and_dicts_of_arrays_are_read(tmp_path):
+    plain = np.arange(6, dtype=np.float32).reshape(2, 3)
+    assert np.array_equal(files.load_array(save(tmp_path / "a.npy", plain)), plain)
+    assert np.array_equal(files.load_array(save(tmp_path / "a.npy", np.asfortranarray(plain))), plain)
+    content = {"motions": plain, "y": {"lengths": np.array([2, 3]), "text": ["a", None], "share": np.float32(0.5)}}
+    loaded = files.load_array(save(tmp_path / "b.npy", np.array(content, dtype=object))).item()
+    assert np.array_equal(loaded["motions"], plain) and loaded["y"]["text"] == ["a", None]
+    assert loaded["y"]["share"] == np.float32(0.5) and loaded["y"]["lengths"].tolist() == [2, 3]
+    several = np.array([plain, plain[:1]], dtype=object)
+    assert [part.shape for part in files.load_array(save(tmp_path / "c.npy", several))] == [(2, 3), (1, 3)]
+
+
+class Hostile:
+    def __init__(self, call, *arguments):
+        self.reduced = (call, arguments)
+
+    def __reduce__(self):
+        return self.reduced
+
+
+def test_opening_an_array_runs_nothing(tmp_path):
+    bait = tmp_path / "touched"
+    for call in (
+        (os.mkdir, str(bait)),
+        (eval, f"open({str(bait)!r}, 'w')"),
+        (subprocess.call, ["touch", str(bait)]),
+        (np.save, str(bait), 1),
+        (np.ndarray.tofile, np.zeros(3), str(bait)),
+    ):
+        save(tmp_path / "a.npy", np.array({"motions": np.ones(2), "extra": Hostile(*call)}, dtype=object))
+        with pytest.raises(DataError, match="is not a readable array file: it asks for"):
+            files.load_array(tmp_path / "a.npy")
+        assert not bait.exists()
+    (tmp_path / "b.npy").write_bytes(pickle.dumps(Hostile(os.mkdir, str(bait))))
+    with pytest.raises(DataError, match="is not a readable array file"):
+        files.load_array(tmp_path / "b.npy")
+    assert not bait.exists()
+
+
+def test_foreign_arrays(tmp_path):
+    path = tmp_path / "a.npy"
+    with pytest.raises(MissingFileError, match="does not exist"):
+        files.load_array(path)
+    np.savez(tmp_path / "z.npz", a=np.ones(3))
+    for raw in (b"", b"\x93NUMPY", b"PK\x03\x04xxxx", b"junk", (tmp_path / "z.npz").read_bytes()):
+        path.write_bytes(raw)
+        with pytest.raises(DataError, match="is not a readable array file"):
+            files.load_array(path)
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_damaged_arrays_end_in_a_data_error_or_an_array(tmp_path, plain):
+    content = np.ones((4, 3)) if plain else np.array({"motions": np.ones((4, 3)), "fps": 30.0}, dtype=object)
+    whole = save(tmp_path / "whole.npy", content).read_bytes()
+    chance = np.random.RandomState(0)
+    for case in range(400):
+        raw = bytearray(whole)
+        for place in chance.randint(0, len(raw), 1 + case % 3):
+            raw[place] = chance.randint(256)
+        (tmp_path / "a.npy").write_bytes(raw if case % 2 else raw[: chance.randint(len(raw))])
+        try:
+            assert isinstance(files.load_array(tmp_path / "a.npy"), np.ndarray)
+        except DataError as error:
+            assert "a.npy" in str(error)
+
+
+def test_one_run_holds_a_folder(tmp_path):
+    (tmp_path / ".tmp-1-checkpoint_5.pth").write_text("left by a killed run")
+    with files.locked(tmp_path):
+        assert names(tmp_path) == ["run.lock"]
+        with pytest.raises(UsageError, match="is in use by another run"), files.locked(tmp_path):
+            pytest.fail("two hold it")
+    assert names(tmp_path) == []
+    with files.locked(tmp_path):
+        pass
+
+
+def test_a_killed_run_holds_nothing(tmp_path):
+    code = f"from utils.run.files import locked\nwith locked({str(tmp_path)!r}): print('held', flush=True); input()"
+    other = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert other.stdout is not None and other.stdout.readline() == "held\n"
+    with pytest.raises(UsageError, match="is in use"), files.locked(tmp_path):
+        pytest.fail("two hold it")
+    other.send_signal(signal.SIGKILL)
+    other.wait()
+    assert names(tmp_path) == ["run.lock"]
+    with files.locked(tmp_path):
+        pass
+
+
+def test_without_locks_nothing_is_held(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    with files.locked(tmp_path), files.locked(tmp_path):
+        pass
+
+
+def test_args_survive_the_round_trip(tmp_path):
+    files.write_json(tmp_path / "args.json", {"lr": 1e-5, "words": ("a", "b")})
+    assert json.loads((tmp_path / "args.json").read_text()) == {"lr": 1e-5, "words": ["a", "b"]}
