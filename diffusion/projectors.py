@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from diffusion.process import Process
 from utils.geometry.cameras import Camera, fit_points, project, reprojection_error
+from utils.run.errors import UsageError
 
 
 def keyframes(known: Tensor, mask: Tensor) -> Callable[[Tensor, int], Tensor]:
@@ -80,6 +83,23 @@ class MultiView:
     def shown(self, points: Tensor) -> Tensor:
         """A 3D motion as the network sees it from every view, [V * B, T, J, 2], normalised."""
         return self.to_model(project(points, self.views, self.camera).flatten(0, 1))
+
+
+def pooled_evidence(
+    denoise: Callable[[Tensor, int], Tensor], process: Process, factor: float
+) -> Callable[[Tensor, int], Tensor]:
+    """Denoise each view as if its signal-to-noise ratio were `factor` times what it is.
+
+    A view sees two of the three noisy dimensions of the 3D motion, so its estimate of x_0 is drawn towards the mean
+    more than one that knew all views would be, and what the views agree on is too calm. 3/2 would make up for the
+    third dimension; the ratio is that of the nearest step of the process. Raises UsageError outside 0.5 to 2.
+    """
+    if not 0.5 <= factor <= 2:
+        raise UsageError(f"--evidence {factor:g}: from 0.5 to 2")
+    ratio = np.log(process.abar / (1 - process.abar))
+    told = np.abs(ratio - (ratio + np.log(factor))[:, None]).argmin(1)
+    scale = np.sqrt(process.abar[told] / process.abar)
+    return lambda x, t: denoise(x * float(scale[t]), int(told[t]))
 
 
 def prominent_weights(views: int, chosen: int) -> Tensor:

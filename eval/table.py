@@ -22,8 +22,13 @@ COMMON = 0.01  # classes with a larger share of the training frames must be met
 Clips = list[np.ndarray]
 
 
-def real_clips(dataset: ProjectedDataset, count: int, seed: int) -> tuple[Clips, Clips, torch.Tensor]:
-    """Real windows: 2D [T, J, 2] and 3D [T, J, 3] in metres, turned alike, and their lengths [count]."""
+def real_clips(
+    dataset: ProjectedDataset, count: int, seed: int, longest: int | None = None
+) -> tuple[Clips, Clips, torch.Tensor]:
+    """Real windows: 2D [T, J, 2] and 3D [T, J, 3] in metres, turned alike, and their lengths [count].
+
+    `longest` cuts them to so many frames.
+    """
     spec = dataset.spec
     drawn = np.concatenate(
         [epoch_order(seed, epoch, len(dataset), dataset.weights) for epoch in range(count // len(dataset) + 1)]
@@ -34,7 +39,8 @@ def real_clips(dataset: ProjectedDataset, count: int, seed: int) -> tuple[Clips,
     zero, one = torch.zeros_like(cos), torch.ones_like(cos)
     turn = torch.stack((cos, zero, sin, zero, one, zero, -sin, zero, cos), -1).unflatten(-1, (3, 3))
     solid = torch.einsum("btjc,bcd->btjd", windows["points"], turn)
-    return cut(flat, windows["lengths"]), cut(solid, windows["lengths"]), windows["lengths"]
+    lengths = windows["lengths"].clamp(max=longest or windows["points"].shape[1])
+    return cut(flat, lengths), cut(solid, lengths), lengths
 
 
 def cut(motions: torch.Tensor, lengths: torch.Tensor) -> Clips:
@@ -45,11 +51,13 @@ def cut(motions: torch.Tensor, lengths: torch.Tensor) -> Clips:
 def quality_table(session: Session, options: MasOptions, real: int) -> str:
     """Markdown: real, generated and their ratio, in 2D, in 3D as solved, and in 3D with rigid bones.
 
-    Generated clips have the lengths of the first real ones, so that slow change means the same on both sides.
+    Generated clips have the lengths of the first real ones, so that slow change means the same on both sides;
+    `--motion_length` bounds both.
     """
-    spec, count = session.spec, session.sampling.num_samples
+    spec, count, seconds = session.spec, session.sampling.num_samples, session.sampling.motion_length
+    longest = int(seconds * spec.fps) if seconds else None
     dataset = load_dataset(spec, session.data, "none", session.run.seed)
-    flat_real, solid_real, lengths = real_clips(dataset, real, session.run.seed)
+    flat_real, solid_real, lengths = real_clips(dataset, real, session.run.seed, longest)
     request = Request(lengths[:count], choose_actions(session, count))
     flat = cut(sample_2d(session, request) * spec.skeleton.metres_per_unit, request.lengths)
     raw = sample_3d(session, request, dataclasses.replace(options, bones="raw"))

@@ -16,7 +16,7 @@ from data_loaders.projections import camera_of
 from diffusion.distillation import STEPS, distill
 from diffusion.noise import Noise, per_sample, published_normal, seen_from
 from diffusion.process import Process
-from diffusion.projectors import AdamFit, MultiView, prominent_weights
+from diffusion.projectors import AdamFit, MultiView, pooled_evidence, prominent_weights
 from diffusion.sampling import sample
 from sample.options import MasOptions
 from sample.session import Request, Session
@@ -147,7 +147,10 @@ def _ancestral(session: Session, request: Request, options: MasOptions, variant:
         )
     else:
         x, step = noise(), session.stepper(noise)
-    sample(session.denoiser(request, count), step, x, process.steps, process.last, together)
+    denoise = session.denoiser(request, count)
+    if options.evidence != 1:
+        denoise = pooled_evidence(denoise, process, options.evidence)
+    sample(denoise, step, x, process.steps, process.last, together)
     return together.points
 
 

@@ -1,0 +1,213 @@
+"""`train.train_mdm` from data to motions: every network, both targets, resuming, the run's folder and its lock."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.commands import TINY, listing, refusal, run, toy, train
+from utils.formats import results
+from utils.run import checkpoint
+from utils.run.files import locked
+
+RUN_FILES = {"args.json", "Mean.npy", "Std.npy", "manifest.json", "progress.jsonl"}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return toy(tmp_path_factory.mktemp("toy") / "nba", count=10)
+
+
+def same_weights(one: Path, other: Path) -> bool:
+    """Whether two checkpoints hold the same weights, plain and averaged, and the same optimiser, bit for bit."""
+    a, b = checkpoint.load(one), checkpoint.load(other)
+    parts = [name for name in ("model", "model_avg") if name in a]
+    equal = all(torch.equal(a[part][name], b[part][name]) for part in parts for name in a[part])
+    states = zip(a["optimizer"]["state"].values(), b["optimizer"]["state"].values(), strict=True)
+    return equal and set(a) == set(b) and all(torch.equal(x[k], y[k]) for x, y in states for k in x)
+
+
+@pytest.mark.parametrize("target", ["x_start", "epsilon"])
+@pytest.mark.parametrize("arch", ["trans_enc", "trans_dec", "emb_trans_dec", "gru", "dit"])
+def test_from_data_to_motions(arch, target, data, tmp_path, capsys):
+    flags = f"--arch {arch.removeprefix('emb_')} --model_mean_type {target}"
+    folder = train(tmp_path / "run", data, flags + " --emb_trans_dec" * arch.startswith("emb_"))
+    said = capsys.readouterr().out
+    assert f"{arch.removeprefix('emb_')} with 0.0" in said and f"trained: {folder / 'checkpoint_3.pth'}" in said
+    assert set(listing(folder)) == RUN_FILES | {"checkpoint_3.pth"}
+    args = json.loads((folder / "args.json").read_text())
+    assert (args["arch"], args["model_mean_type"], args["num_steps"]) == (arch.removeprefix("emb_"), target, 3)
+    for module, shape in (("sample.generate", (2, 16, 2, 9)), ("sample.mas", (2, 9, 16, 3))):
+        out = tmp_path / module
+        views = "--num_views 2" if module == "sample.mas" else ""
+        run(module, "--model_path", folder, "--output_dir", out, "--num_samples 2 --motion_length 0.3", views)
+        motions = results.load(out / "results.npy")["motions"]
+        assert motions.shape == shape and np.isfinite(motions).all() and np.abs(motions).max() < 60
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        "--lambda_vel 2 --loss_weight inv_sqrt_noise",
+        "--loss_weight inv_noise --grad_clip 1 --ema_decay 0.9 --lr_schedule cosine --warmup_steps 2",
+        "--data_augmentations length_aug scale_aug shift_aug",
+        "--data_split test --train_batch_size 1",
+        "--precision bf16",
+        "--noise_schedule cosine --diffusion_steps 10 --sigma_small False",
+        "--compat published",
+        "--train_platform_type TensorboardPlatform",
+    ],
+)
+def test_ways_to_train(flags, data, tmp_path):
+    (tmp_path / "data").symlink_to(data)
+    if "test" in flags:
+        shutil.copytree(data, tmp_path / "split")
+        names = sorted(path.stem for path in (data / "motions").iterdir())
+        (tmp_path / "split" / "split.json").write_text(json.dumps({"train": names[1:], "test": names[:1]}))
+    folder = train(tmp_path / "run", tmp_path / ("split" if "test" in flags else "data"), flags)
+    plain = train(tmp_path / "plain", data)
+    assert not same_weights(folder / "checkpoint_3.pth", plain / "checkpoint_3.pth") or "platform" in flags
+    if "platform" in flags:
+        assert list(folder.glob("events.out.tfevents.*"))
+    args = json.loads((folder / "args.json").read_text())
+    for flag in flags.removeprefix("--").split(" --"):
+        name, *values = flag.split()
+        assert str(args[name]) in (values[0], str(values), str(float(values[0])) if values[0].isdigit() else "")
+
+
+def test_the_same_command_gives_the_same_weights(data, tmp_path):
+    one, same, other = (
+        train(tmp_path / name, data, f"--seed {seed}") for name, seed in (("one", 1), ("same", 1), ("other", 2))
+    )
+    assert same_weights(one / "checkpoint_3.pth", same / "checkpoint_3.pth")
+    assert not same_weights(one / "checkpoint_3.pth", other / "checkpoint_3.pth")
+
+
+@pytest.mark.parametrize("name", ["the folder", "the file"])
+def test_a_resumed_run_is_the_whole_one(name, data, tmp_path):
+    flags = "--ema_decay 0.9 --lr_schedule cosine --resume_interval 2 --data_augmentations length_aug"
+    whole = train(tmp_path / "whole", data, f"{flags} --num_steps 6")
+    part = shutil.copytree(whole, tmp_path / "part")
+    (part / "checkpoint_6.pth").unlink()
+    source = part if name == "the folder" else part / "checkpoint_4.pth"
+    run("train.train_mdm", "--resume_checkpoint", source)
+    assert same_weights(part / "checkpoint_6.pth", whole / "checkpoint_6.pth")
+    assert set(listing(part)) == set(listing(whole))
+    run("train.train_mdm", "--resume_checkpoint", whole / "checkpoint_2.pth", "--save_dir", tmp_path / "branch")
+    assert same_weights(tmp_path / "branch" / "checkpoint_6.pth", whole / "checkpoint_6.pth")
+
+
+def test_nothing_left_to_do(data, tmp_path, capsys):
+    folder = train(tmp_path / "run", data)
+    before = (folder / "checkpoint_3.pth").read_bytes()
+    run("train.train_mdm", "--resume_checkpoint", folder)
+    assert (folder / "checkpoint_3.pth").read_bytes() == before
+    run("train.train_mdm", "--resume_checkpoint", folder, "--save_dir", tmp_path / "copy")
+    assert f"trained: {tmp_path / 'copy' / 'checkpoint_3.pth'}" in capsys.readouterr().out
+    assert same_weights(tmp_path / "copy" / "checkpoint_3.pth", folder / "checkpoint_3.pth")
+
+
+def test_saves_are_pruned_and_milestones_kept(data, tmp_path):
+    folder = train(tmp_path / "run", data, "--num_steps 9 --save_interval 4 --resume_interval 1")
+    assert sorted(checkpoint.step_of(path) for path in folder.glob("*.pth")) == [4, 7, 8, 9]
+    records = [json.loads(line) for line in (folder / "progress.jsonl").read_text().splitlines()]
+    assert [record["step"] for record in records] == [9]
+
+
+def test_an_old_model_is_replaced_only_when_told(data, tmp_path, capsys):
+    folder = train(tmp_path / "run", data)
+    before = listing(tmp_path)
+    line = ("train.train_mdm", "--datapath", data, "--save_dir", folder, TINY, "--num_steps 2")
+    assert "add --overwrite_model to replace it" in refusal(capsys, 2, *line)
+    assert listing(tmp_path) == before
+    run(*line, "--overwrite_model")
+    assert set(listing(folder)) == RUN_FILES | {"checkpoint_2.pth"}
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_the_model_keeps_the_figures_that_it_was_trained_with(data, tmp_path):
+    own = shutil.copytree(data, tmp_path / "data")
+    for name, value in (("Mean.npy", 0.25), ("Std.npy", 2.0)):
+        np.save(own / name, np.full((16, 2), value))
+    folder = train(tmp_path / "run", own)
+    assert np.all(np.load(folder / "Mean.npy") == 0.25) and np.all(np.load(folder / "Std.npy") == 2)
+    line = ("sample.generate", "--model_path", folder, "--num_samples 2 --motion_length 0.3")
+    run(*line, "--output_dir", tmp_path / "a")
+    for name, value in (("Mean.npy", 1.25), ("Std.npy", 2.0)):
+        np.save(folder / name, np.full((16, 2), value))
+    run(*line, "--output_dir", tmp_path / "b")
+    a, b = (results.load(tmp_path / name / "results.npy")["motions"] for name in "ab")
+    np.testing.assert_allclose(b, a + 1, atol=1e-5)
+
+
+def test_one_trainer_holds_a_folder(data, tmp_path, capsys):
+    folder = train(tmp_path / "run", data)
+    fresh = ("train.train_mdm", "--datapath", data, "--save_dir", folder, TINY, "--num_steps 4 --overwrite_model")
+    with locked(folder):
+        before = listing(folder)
+        for line in (("train.train_mdm", "--resume_checkpoint", folder, "--num_steps 4"), fresh):
+            said = refusal(capsys, 2, *line)
+            assert said == f"error: {folder} is in use by another run; wait for its end, or choose another folder"
+        assert listing(folder) == before
+    run("train.train_mdm", "--resume_checkpoint", folder, "--num_steps 4")
+    assert not (folder / "run.lock").exists()
+
+
+def test_the_folder_is_held_while_training(data, tmp_path, monkeypatch):
+    """Held from the first update to the last save, and free again when the training fails."""
+    from train import loop
+
+    held = []
+
+    def watch(*_, **__):
+        held.append((tmp_path / "run" / "run.lock").exists())
+        raise RuntimeError("the end")
+
+    monkeypatch.setattr(loop, "save", watch)
+    for flags in ("", "--overwrite_model"):
+        with pytest.raises(RuntimeError, match="the end"):
+            train(tmp_path / "run", data, flags)
+        assert not (tmp_path / "run" / "run.lock").exists()
+    assert held == [True, True]
+
+
+def test_what_a_killed_run_left_in_the_making_is_removed(data, tmp_path):
+    folder = train(tmp_path / "run", data)
+    (folder / ".tmp-4242-checkpoint_4.pth").write_bytes(b"half")
+    run("train.train_mdm", "--resume_checkpoint", folder, "--num_steps 5")
+    assert set(listing(folder)) == RUN_FILES | {"checkpoint_3.pth", "checkpoint_5.pth"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["x_start", "epsilon"])
+def test_motions_come_to_look_like_the_data(target, tmp_path):
+    """After a minute of training, each joint's mean and spread over the samples are near those of the data."""
+    data = toy(tmp_path / "data", count=64)
+    flags = (
+        "--arch dit --layers 3 --latent_dim 64 --num_heads 4 --ff_size 128 --train_batch_size 16 --threads 1 --lr 3e-3 "
+        "--lr_schedule cosine --warmup_steps 50 --ema_decay 0.99 --data_augmentations length_aug"
+    )
+    folder = train(
+        tmp_path / "run", data, f"--model_mean_type {target} --num_steps 1200 --log_interval 300", base=flags
+    )  # fmt: skip
+    run(
+        "sample.generate",
+        "--model_path",
+        folder,
+        "--output_dir",
+        tmp_path / "out",
+        "--num_samples 64 --motion_length 2",
+    )
+    made = results.load(tmp_path / "out" / "results.npy")["motions"].transpose(0, 3, 1, 2)
+    real = [np.load(path)[::2, :, :2] for path in sorted((data / "motions").iterdir())]
+    frames = np.concatenate(real)
+    mean, spread = made.mean((0, 1)), made.std((0, 1))
+    assert np.abs(mean - frames.mean(0)).max() < 0.2
+    moving = frames.std(0) > 0.05
+    ratio = spread[moving] / frames.std(0)[moving]
+    assert ratio.min() > 0.5 and ratio.max() < 1.6, ratio
+    speed = np.abs(np.diff(made, axis=1)).mean() / np.mean([np.abs(np.diff(motion, axis=0)).mean() for motion in real])
+    assert 0.4 < speed < 2.5, speed
