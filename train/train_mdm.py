@@ -22,8 +22,17 @@ from utils.run.options import RunOptions, parse
 GROUPS = (RunOptions, DataOptions, ModelOptions, DiffusionOptions, TrainingOptions)
 
 
-def check(data: DataOptions, training: TrainingOptions) -> TrainingOptions:
+def check(
+    data: DataOptions, model: ModelOptions, diffusion: DiffusionOptions, training: TrainingOptions
+) -> TrainingOptions:
     """Refuse what cannot be trained, before anything is loaded; returns the options with save_dir filled in."""
+    frames = model.frames_per_token if model.arch == "dit" else 1
+    numbers = frames * dataset_spec(data.dataset).features
+    if diffusion.model_mean_type == "epsilon" and model.latent_dim < numbers:
+        raise UsageError(
+            f"--model_mean_type epsilon: noise does not fit through a network narrower than the {numbers} numbers of "
+            f"{frames} frame{'s' * (frames > 1)}; raise --latent_dim from {model.latent_dim}"
+        )
     if training.eval_during_training:
         raise UsageError("--eval_during_training needs the evaluators, which this version does not have yet")
     if data.cond == "text":
@@ -80,7 +89,7 @@ def main(argv: list[str]) -> None:
         saved_from=("resume_checkpoint",), saved_groups=GROUPS, known=GROUPS,
         never_saved=("save_dir", "overwrite_model", "resume_checkpoint", "device", "config"),
     )  # fmt: skip
-    training = check(data, training)
+    training = check(data, model, diffusion, training)
 
     import torch
 

@@ -285,6 +285,8 @@ def test_spoilt_figures(training, data):
         ("--cond text", "has no sentences"),
         ("--cond action", "has no action labels"),
         ("--num_heads 3", "--num_heads 3"),
+        ("--model_mean_type epsilon", "narrower than the 32 numbers of 1 frame; raise --latent_dim from 8"),
+        ("--model_mean_type epsilon --arch dit", "the 128 numbers of 4 frames"),
         ("--diffusion_steps 0", "diffusion steps"),
         ("--noise_schedule wave", "unknown noise schedule 'wave'"),
         ("--noise_schedule linear --diffusion_steps 20", "more than 20 diffusion steps"),

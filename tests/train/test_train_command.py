@@ -1,5 +1,6 @@
 """`train.train_mdm` from data to motions: every network, both targets, resuming, the run's folder and its lock."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -8,7 +9,13 @@ import numpy as np
 import pytest
 import torch
 
+from diffusion.options import DiffusionOptions
+from diffusion.process import Process
+from sample.options import SamplingOptions
+from sample.plain import sample_2d
+from sample.session import Request
 from tests.commands import TINY, listing, refusal, run, toy, train
+from tests.published import tiny_session
 from utils.formats import results
 from utils.run import checkpoint
 from utils.run.files import locked
@@ -33,10 +40,11 @@ def same_weights(one: Path, other: Path) -> bool:
 @pytest.mark.parametrize("target", ["x_start", "epsilon"])
 @pytest.mark.parametrize("arch", ["trans_enc", "trans_dec", "emb_trans_dec", "gru", "dit"])
 def test_from_data_to_motions(arch, target, data, tmp_path, capsys):
-    flags = f"--arch {arch.removeprefix('emb_')} --model_mean_type {target}"
+    size = "--latent_dim 32 --frames_per_token 1" if target == "epsilon" else ""
+    flags = f"--arch {arch.removeprefix('emb_')} --model_mean_type {target} {size}"
     folder = train(tmp_path / "run", data, flags + " --emb_trans_dec" * arch.startswith("emb_"))
     said = capsys.readouterr().out
-    assert f"{arch.removeprefix('emb_')} with 0.0" in said and f"trained: {folder / 'checkpoint_3.pth'}" in said
+    assert f"{arch.removeprefix('emb_')} with 0." in said and f"trained: {folder / 'checkpoint_3.pth'}" in said
     assert set(listing(folder)) == RUN_FILES | {"checkpoint_3.pth"}
     args = json.loads((folder / "args.json").read_text())
     assert (args["arch"], args["model_mean_type"], args["num_steps"]) == (arch.removeprefix("emb_"), target, 3)
@@ -181,17 +189,43 @@ def test_what_a_killed_run_left_in_the_making_is_removed(data, tmp_path):
     assert set(listing(folder)) == RUN_FILES | {"checkpoint_3.pth", "checkpoint_5.pth"}
 
 
+class Gaussian(torch.nn.Module):
+    """The best possible network for data whose numbers are all normal: mean 0.7, deviation 0.3."""
+
+    def __init__(self, process: Process, target: str):
+        super().__init__()
+        self.process, self.target = process, target
+
+    def forward(self, x: torch.Tensor, step: torch.Tensor, *_: torch.Tensor) -> torch.Tensor:
+        abar = torch.from_numpy(self.process.abar).float()[step][:, None, None]
+        away = (x - abar.sqrt() * 0.7) / (abar * 0.09 + 1 - abar)
+        return (1 - abar).sqrt() * away if self.target == "epsilon" else 0.7 + abar.sqrt() * 0.09 * away
+
+
+@pytest.mark.parametrize("sampler", ["ddpm", "ddim"])
+@pytest.mark.parametrize("target", ["x_start", "epsilon"])
+def test_either_target_leads_to_the_distribution(target, sampler, golden):
+    session = tiny_session(golden, 100, compat="none")
+    session = dataclasses.replace(
+        session, model=Gaussian(session.process, target), diffusion=DiffusionOptions(model_mean_type=target),
+        sampling=SamplingOptions(sampler=sampler),
+    )  # fmt: skip
+    request = Request(torch.full((16,), 40), torch.full((16,), -1))
+    made = session.to_model(sample_2d(session, request))
+    assert made.mean().item() == pytest.approx(0.7, abs=0.01) and made.std().item() == pytest.approx(0.3, abs=0.03)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("target", ["x_start", "epsilon"])
 def test_motions_come_to_look_like_the_data(target, tmp_path):
     """After a minute of training, each joint's mean and spread over the samples are near those of the data."""
     data = toy(tmp_path / "data", count=64)
     flags = (
-        "--arch dit --layers 3 --latent_dim 64 --num_heads 4 --ff_size 128 --train_batch_size 16 --threads 1 --lr 3e-3 "
-        "--lr_schedule cosine --warmup_steps 50 --ema_decay 0.99 --data_augmentations length_aug"
+        "--arch dit --layers 2 --latent_dim 96 --num_heads 4 --ff_size 192 --train_batch_size 8 --threads 1 --lr 3e-3 "
+        "--frames_per_token 1 --lr_schedule cosine --warmup_steps 50 --ema_decay 0.99 --data_augmentations length_aug"
     )
     folder = train(
-        tmp_path / "run", data, f"--model_mean_type {target} --num_steps 1200 --log_interval 300", base=flags
+        tmp_path / "run", data, f"--model_mean_type {target} --num_steps 1500 --log_interval 500", base=flags
     )  # fmt: skip
     run(
         "sample.generate",
@@ -204,10 +238,10 @@ def test_motions_come_to_look_like_the_data(target, tmp_path):
     made = results.load(tmp_path / "out" / "results.npy")["motions"].transpose(0, 3, 1, 2)
     real = [np.load(path)[::2, :, :2] for path in sorted((data / "motions").iterdir())]
     frames = np.concatenate(real)
-    mean, spread = made.mean((0, 1)), made.std((0, 1))
-    assert np.abs(mean - frames.mean(0)).max() < 0.2
     moving = frames.std(0) > 0.05
-    ratio = spread[moving] / frames.std(0)[moving]
+    mean, spread = frames.mean(0)[moving], frames.std(0)[moving]
+    assert np.abs((made.mean((0, 1))[moving] - mean) / spread).max() < 0.6
+    ratio = made.std((0, 1))[moving] / spread
     assert ratio.min() > 0.5 and ratio.max() < 1.6, ratio
     speed = np.abs(np.diff(made, axis=1)).mean() / np.mean([np.abs(np.diff(motion, axis=0)).mean() for motion in real])
-    assert 0.4 < speed < 2.5, speed
+    assert 0.4 < speed < 2, speed
