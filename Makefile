@@ -61,7 +61,7 @@ UV_HTTP_TIMEOUT=20 UV_HTTP_RETRIES=1 \
 endef
 
 demo: $(VENV)/.done
-	@$(RUN) -m sample.mas --num_samples 3 --output_dir runs/demo --overwrite
+	@$(RUN) -m sample.mas --action_name drawn --num_samples 3 --output_dir runs/demo --overwrite
 	@echo 'look at runs/demo/contact_sheet.png and runs/demo/result_0.mp4, then try:'
 	@echo '  $(RUN) -m sample.mas --action_name dance --num_samples 3 --output_dir runs/dance'
 	@echo '  $(RUN) -m sample.generate --num_samples 10 --output_dir runs/2d'

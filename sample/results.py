@@ -45,7 +45,7 @@ def write_results(folder: Path, session: Session, request: Request, motions: Ten
         results.write(made / "results.npy", content)
         write_plain(made / "results.npz", content)
         for i, motion in enumerate(cut):
-            write_video(made / f"result_{i}.mp4", motion, session.spec, request.title)
+            write_video(made / f"result_{i}.mp4", motion, session.spec, title_of(session, request, i))
         contact_sheet.write_contact_sheet(
             made / "contact_sheet.png", cut, session.spec.skeleton,
             fps=session.spec.fps, trajectory_joints=session.spec.trajectory,
@@ -65,8 +65,8 @@ def result_content(session: Session, request: Request, motions: np.ndarray) -> d
     if request.inputs:
         mask = request.inputs["mask"].expand(-1, -1, -1, 2)
         conditions |= {"mask": mask.permute(0, 2, 3, 1).contiguous().numpy(), "uncond": True}
-    if request.title:
-        conditions["text"] = [request.title] * len(motions)
+    if session.sampling.text_prompt:
+        conditions["text"] = [session.sampling.text_prompt] * len(motions)
     if session.data.cond != "no_cond":
         conditions["action"] = request.action[:, None].numpy()
         conditions["scale"] = np.full(len(motions), session.sampling.guidance_param, np.float32)
@@ -80,6 +80,12 @@ def result_content(session: Session, request: Request, motions: np.ndarray) -> d
         "dataset": session.spec.name,
         "provenance": provenance(session.run.seed, session.path),
     }
+
+
+def title_of(session: Session, request: Request, sample: int) -> str:
+    """What is written above a sample: the prompt, or the kind of motion that was asked for."""
+    label = int(request.action[sample])
+    return session.sampling.text_prompt or (session.spec.actions[label] if label >= 0 else "")
 
 
 def write_plain(path: Path, content: dict[str, Any]) -> None:

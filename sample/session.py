@@ -39,7 +39,6 @@ class Request:
 
     lengths: Tensor
     action: Tensor
-    title: str = ""
     inputs: dict[str, Tensor] | None = None
 
     @property
@@ -175,7 +174,7 @@ def make_request(session: Session) -> Request:
         lengths = torch.full((sampling.num_samples,), frames)
     else:
         lengths = inputs["lengths"]
-    return Request(lengths, action, sampling.text_prompt or sampling.action_name, inputs)
+    return Request(lengths, action, inputs)
 
 
 def choose_actions(session: Session, count: int) -> Tensor:
