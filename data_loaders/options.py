@@ -14,12 +14,12 @@ class DataOptions:
 
     dataset: str = option("nba", "which dataset", tuple(DATASETS))
     datapath: str = option("", "its folder (default: the dataset's, ./dataset/<name>)")
-    data_size: int | None = option(None, "use only this many motions")
+    data_size: int | None = option(None, "use only this many motions", least=1)
     data_split: str = option("train", "which part", ("train", "test"))
     data_augmentations: tuple[str, ...] = option((), "variations drawn anew each time", AUGMENTATIONS, many=True)
     cond: str = option("no_cond", "what the model is told about a motion", ("no_cond", "text", "action"))
-    scale_aug_std: float = option(0.1, "scale_aug multiplies by exp of a normal number of this deviation")
-    shift_aug_std: float = option(0.1, "shift_aug adds a normal number of this deviation, in data units")
+    scale_aug_std: float = option(0.1, "scale_aug multiplies by exp of a normal number of this deviation", least=0)
+    shift_aug_std: float = option(0.1, "shift_aug adds a normal number of this deviation, in data units", least=0)
     detector_noise: float = option(
-        0.0, "mocap2d: detector-like jitter, bias and missing joints of this strength (1: typical)"
+        0.0, "mocap2d: detector-like jitter, bias and missing joints of this strength (1: typical)", least=0
     )

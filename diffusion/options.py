@@ -13,5 +13,5 @@ class DiffusionOptions:
 
     model_mean_type: str = option("x_start", "what the network predicts", ("x_start", "epsilon"))
     noise_schedule: str = option("cosine_tau_2", "linear, cosine or cosine_tau_<number>")
-    diffusion_steps: int = option(100, "steps of the process that the network is trained on")
+    diffusion_steps: int = option(100, "steps of the process that the network is trained on", least=2)
     sigma_small: bool = option(True, "sample with the posterior variance; False: with beta, its upper bound")

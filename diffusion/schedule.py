@@ -23,7 +23,9 @@ def betas_of(schedule: str, steps: int) -> np.ndarray:
     try:
         tau = 1.0 if schedule == "cosine" else float(schedule.removeprefix("cosine_tau_"))
     except ValueError:
-        raise UsageError(f"unknown noise schedule {schedule!r}; choose linear, cosine or cosine_tau_<number>") from None
+        tau = math.nan
+    if not 0 < tau < math.inf:
+        raise UsageError(f"unknown noise schedule {schedule!r}; choose linear, cosine or cosine_tau_<positive number>")
 
     def signal(u: float) -> float:
         return math.cos((u + 0.008) / 1.008 * math.pi / 2) ** (2 * tau)
