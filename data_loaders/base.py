@@ -62,6 +62,15 @@ def load_stats(spec: DatasetSpec, datapath: str | Path) -> tuple[np.ndarray, np.
     return mean, std
 
 
+def chosen_augmentations(spec: DatasetSpec, options: DataOptions, known: Sequence[str]) -> tuple[str, ...]:
+    """The variations that the options name. Raises UsageError for one that is not `known` to the dataset's loader."""
+    chosen = tuple(name for name in options.data_augmentations if name)
+    for name in chosen:
+        if name not in known:
+            raise UsageError(f"{spec.name} cannot be varied by {name}; choose from {', '.join(known)}")
+    return chosen
+
+
 def motion_files(spec: DatasetSpec, datapath: str | Path) -> dict[str, Path]:
     """The motion files of a dataset folder by name (the file name up to its first dot), sorted.
 
@@ -175,10 +184,7 @@ def load(spec: DatasetSpec, options: DataOptions, compat: str = "none", seed: in
     `compat="published"` takes the published split, and its shuffled order by `seed`; the default order is that of the
     names. Raises MissingFileError, DataError or UsageError with the file and the value in question.
     """
-    augmentations = tuple(name for name in options.data_augmentations if name)
-    for name in augmentations:
-        if name not in AUGMENTATIONS:
-            raise UsageError(f"{spec.name} cannot be varied by {name}; choose from {', '.join(AUGMENTATIONS)}")
+    augmentations = chosen_augmentations(spec, options, AUGMENTATIONS)
     datapath = Path(options.datapath or spec.defaults["datapath"])
     mean, std = load_stats(spec, datapath)
     motions, masks = {}, {}

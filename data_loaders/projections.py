@@ -168,10 +168,7 @@ def clip_weights(clips: list[dict[str, Any]], spec: DatasetSpec) -> np.ndarray:
 
 def load(spec: DatasetSpec, options: DataOptions, compat: str = "none", seed: int = 0) -> ProjectedDataset:
     """The packed folder `options.datapath` as 2D data. Raises MissingFileError, DataError or UsageError."""
-    augmentations = tuple(name for name in options.data_augmentations if name)
-    for name in augmentations:
-        if name not in AUGMENTATIONS:
-            raise UsageError(f"{spec.name} cannot be varied by {name}; choose from {', '.join(AUGMENTATIONS)}")
+    augmentations = base.chosen_augmentations(spec, options, AUGMENTATIONS)
     if options.data_size is not None and options.data_size < 1:
         raise UsageError(f"--data_size must be at least 1, not {options.data_size}")
     datapath = Path(options.datapath or spec.defaults["datapath"])

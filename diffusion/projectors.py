@@ -1,7 +1,7 @@
 """What must hold of an estimate of x_0: known frames and joints, or one 3D motion behind all views (MAS)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -9,7 +9,6 @@ from torch import Tensor
 
 from diffusion.process import Process
 from utils.geometry.cameras import Camera, fit_points, project, reprojection_error
-from utils.run.errors import UsageError
 
 
 def keyframes(known: Tensor, mask: Tensor) -> Callable[[Tensor, int], Tensor]:
@@ -53,8 +52,8 @@ class MultiView:
 
     `points` [B, T, J, 3] is the 3D motion after the latest call. Estimates are [V * B, T, J, 2], views leading, and
     normalised; `to_data` and `to_model` go between normalised and data units. Frames outside `valid` [B, T] count as
-    lying at the origin. A root that the data centre on is
-    pinned to the origin: taking it off afterwards would spread its jitter over the whole figure.
+    lying at the origin. A root that the data centre on is pinned to the origin: taking it off afterwards would spread
+    its jitter over the whole figure.
     """
 
     views: Tensor
@@ -66,8 +65,6 @@ class MultiView:
     fit: Callable[..., Tensor] = fit_points
     pinned_root: int = -1
     valid: Tensor | None = None
-    history: list[Tensor] = field(default_factory=list)
-    keep_history: bool = False
 
     def __call__(self, x0: Tensor, t: int) -> Tensor:
         seen = self.to_data(x0).unflatten(0, (len(self.views), -1))
@@ -76,8 +73,6 @@ class MultiView:
         self.points = self.fit(seen, self.views, self.camera, self.points, self.weights)
         if self.pinned_root >= 0:
             self.points[:, :, self.pinned_root] = 0
-        if self.keep_history:
-            self.history.append(self.points)
         return self.shown(self.points)
 
     def shown(self, points: Tensor) -> Tensor:
@@ -92,10 +87,8 @@ def pooled_evidence(
 
     A view sees two of the three noisy dimensions of the 3D motion, so its estimate of x_0 is drawn towards the mean
     more than one that knew all views would be, and what the views agree on is too calm. 3/2 would make up for the
-    third dimension; the ratio is that of the nearest step of the process. Raises UsageError outside 0.5 to 2.
+    third dimension; the ratio is that of the nearest step of the process.
     """
-    if not 0.5 <= factor <= 2:
-        raise UsageError(f"--evidence {factor:g}: from 0.5 to 2")
     ratio = np.log(process.abar / (1 - process.abar))
     told = np.abs(ratio - (ratio + np.log(factor))[:, None]).argmin(1)
     scale = np.sqrt(process.abar[told] / process.abar)

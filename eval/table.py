@@ -13,6 +13,7 @@ from sample.multiview import sample_3d
 from sample.options import MasOptions
 from sample.plain import sample_2d
 from sample.session import Request, Session, choose_actions
+from utils.geometry.cameras import view_rotations
 from utils.geometry.kinematics import rigid_bones
 from utils.run.errors import DataError
 from utils.run.randomness import numpy_rng
@@ -35,9 +36,7 @@ def real_clips(
     )
     windows = dataset.windows(drawn[:count].tolist(), lambda position: numpy_rng(seed, "real", position))
     flat = see(windows["points"], windows["azimuth"], spec) * spec.skeleton.metres_per_unit
-    cos, sin = windows["azimuth"].cos(), windows["azimuth"].sin()
-    zero, one = torch.zeros_like(cos), torch.ones_like(cos)
-    turn = torch.stack((cos, zero, sin, zero, one, zero, -sin, zero, cos), -1).unflatten(-1, (3, 3))
+    turn = view_rotations(windows["azimuth"], torch.zeros_like(windows["azimuth"]))
     solid = torch.einsum("btjc,bcd->btjd", windows["points"], turn)
     lengths = windows["lengths"].clamp(max=longest or windows["points"].shape[1])
     return cut(flat, lengths), cut(solid, lengths), lengths

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from model.conditions import action_vector
 from utils.run.errors import UsageError
 
 
@@ -111,7 +112,7 @@ class DiT(nn.Module):
         tokens = self.embed(x.reshape(batch, -1, features * self.frames_per_token))
         condition = self.step(sinusoid(step, tokens.shape[-1]))
         if self.action is not None and action is not None:
-            condition = condition + self.action(action.clamp(min=0)) * (action >= 0)[:, None]
+            condition = condition + action_vector(self.action, action)
         condition = F.silu(condition)
         modulation = self.modulation(condition).unflatten(-1, (6, -1))
         table = rotary_table(tokens.shape[1], self.head_width, x.device)

@@ -136,7 +136,6 @@ def _ancestral(session: Session, request: Request, options: MasOptions, variant:
         fit=AdamFit(start.shape) if options.fit == "adam" else fit_points,
         pinned_root=-1 if session.published else spec.pinned_root,
         valid=None if session.published else request.valid,
-        keep_history=wandering,
     )  # fmt: skip
     noise = draws.noise_2d if variant.endswith("no_3d_noise") else seen_from(draws.noise_3d, lambda: together.views)
     if wandering:
@@ -163,15 +162,15 @@ def replayed(
     anew, for perspective does not add up.
     """
     noise = first
-    passed: list[int] = []
+    passed: list[tuple[int, Tensor]] = []
 
     def step(_: Tensor, x: Tensor, t: int) -> Tensor:
         nonlocal noise
         noise = float(process.posterior_xt[t]) * noise + math.sqrt(process.posterior_variance[t]) * noise_3d()
         together.views = fresh_views()
-        passed.append(t)
+        passed.append((t, together.points))
         signal = torch.zeros_like(x)
-        for earlier, points in zip(passed, together.history, strict=True):
+        for earlier, points in passed:
             signal = process.posterior_mean(together.shown(points), signal, earlier)
         return signal + orthographic(noise, together.views).flatten(0, 1)
 

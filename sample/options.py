@@ -47,7 +47,9 @@ class MasOptions:
     """How several 2D views become one 3D motion."""
 
     num_views: int = option(7, "cameras around the figure", least=1)
-    evidence: float = option(1.0, "signal that all views show, over that of one view (1: as published; 1.3 moves more)")
+    evidence: float = option(
+        1.0, "signal that all views show, over that of one view (1: as published; 1.3 moves more)", least=0.5, most=2
+    )
     fit: str = option(
         "closed_form", "how the 3D motion is fitted; adam: the published optimiser", ("closed_form", "adam")
     )

@@ -18,6 +18,8 @@ from utils.run.files import atomic_folder, refuse_existing
 from utils.run.provenance import provenance
 from visualize import contact_sheet, figures, video
 
+TIMES_PLAYED = 2  # a 3D clip in its video, while the camera goes around
+
 
 def output_folder(sampling: SamplingOptions, seed: int, task: str) -> Path:
     """Where results go; refuses an existing folder before any work. Raises UsageError."""
@@ -39,7 +41,7 @@ def write_results(folder: Path, session: Session, request: Request, motions: Ten
         raise NumericError("the sampled motions hold NaN or infinity: nothing was written")
     shown = motions.cpu().numpy().astype(np.float32)
     cut = [motion[:length] for motion, length in zip(shown, request.lengths.tolist(), strict=True)]
-    turns = 2 if shown.shape[-1] == 3 else 1
+    played = TIMES_PLAYED if shown.shape[-1] == 3 else 1
     with atomic_folder(folder, session.sampling.overwrite) as made:
         content = result_content(session, request, shown)
         results.write(made / "results.npy", content)
@@ -50,7 +52,7 @@ def write_results(folder: Path, session: Session, request: Request, motions: Ten
             made / "contact_sheet.png", cut, session.spec.skeleton,
             fps=session.spec.fps, trajectory_joints=session.spec.trajectory,
         )  # fmt: skip
-        frames = {f"result_{i}.mp4": turns * len(motion) for i, motion in enumerate(cut)}
+        frames = {f"result_{i}.mp4": played * len(motion) for i, motion in enumerate(cut)}
         if session.sampling.show_input_motions and request.inputs:
             write_inputs(made, session, request.inputs)
             lengths = request.inputs["lengths"].tolist()
@@ -102,7 +104,7 @@ def write_video(
     if motion.shape[-1] == 2:
         frames = figures.draw_2d(motion, spec.skeleton, title, confidence=confidence)
     else:
-        frames = figures.draw_3d(motion, spec.skeleton, title, trajectory_joints=spec.trajectory)
+        frames = figures.draw_3d(motion, spec.skeleton, title, trajectory_joints=spec.trajectory, turns=TIMES_PLAYED)
     video.write_video(path, frames, spec.fps)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.acclaim import ASF
 from tests.commands import TINY, listing, refusal, run, toy, train
 from utils.formats import results
 from utils.run import checkpoint
@@ -364,25 +365,6 @@ Frames: 2
 Frame Time: 0.0333333
 0 1 0 0 0 0
 0 1 0 0 oops 0
-"""
-ASF = """:units
- length 0.45
- angle deg
-:root
- order TX TY TZ RX RY RZ
- axis XYZ
-:bonedata
- begin
-  name femur
-  direction 0 -1 0
-  length 4.5
-  axis 0 0 20 XYZ
-  dof rx rz
- end
-:hierarchy
- begin
-  root femur
- end
 """
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.acclaim import ASF
 from utils.formats import asf_amc, bvh
 from utils.geometry.motion import Motion
 from utils.run.errors import DataError
@@ -35,25 +36,6 @@ Frame Time: 0.033333
 1 2 3 0 0 0 0 0 0
 1 2 3 9 8 7 6 5 4
 1.5 2 3 9 8 7 6 5 4e1
-"""
-SMALL_ASF = b""":units
- length 0.45
- angle deg
-:root
- order TX TY TZ RX RY RZ
- axis XYZ
-:bonedata
- begin
-  name femur
-  direction 0 -1 0
-  length 4.5
-  axis 0 0 20 XYZ
-  dof rx rz
- end
-:hierarchy
- begin
-  root femur
- end
 """
 SMALL_AMC = b""":FULLY-SPECIFIED
 :DEGREES
@@ -137,7 +119,7 @@ def test_small_bvh(tmp_path: Path):
 
 
 def test_small_acclaim(tmp_path: Path):
-    attack_acclaim(tmp_path, SMALL_ASF, SMALL_AMC, 1)
+    attack_acclaim(tmp_path, ASF.encode(), SMALL_AMC, 1)
 
 
 @pytest.mark.parametrize(
