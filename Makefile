@@ -1,5 +1,5 @@
 # make demo: 3D motion from the shipped model. make test: the tests. make help: everything else.
-# Both first make .venv from constraints.txt; README has the plain commands for those without make.
+# Both first make .venv from the two files of constraints; README has the plain commands for those without make.
 
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -26,18 +26,20 @@ setup: $(VENV)/.done
 	@echo 'ready: $(RUN) -m prepare.doctor tells what is there and what is missing'
 
 # The stamp is newer than the pins it was made from: this runs once, and again when they change.
-$(VENV)/.done: constraints.txt
+$(VENV)/.done: constraints.txt constraints-no-deps.txt
 	@echo 'setting up $(VENV), about a minute ...'
 ifneq ($(UV),)
 	@$(UV) venv --quiet --seed --allow-existing --python '$(or $(PYTHON),>=3.11)' $(VENV)
 	@$(torch)
 	@UV_FIND_LINKS="$${UV_FIND_LINKS:-$(find_links)}" $(UV) pip install --quiet --python $(RUN) -r constraints.txt
+	@$(UV) pip install --quiet --python $(RUN) --no-deps -r constraints-no-deps.txt
 else
 	@$(or $(PYTHON),python3) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo 'error: this needs Python 3.11 or newer; name one, as in make setup PYTHON=python3.12'; exit 1; }
 	@$(or $(PYTHON),python3) -m venv $(VENV)
 	@$(torch)
 	@$(pip) install -qq -r constraints.txt
+	@$(pip) install -qq --no-deps -r constraints-no-deps.txt
 endif
 	@touch $@
 

@@ -28,12 +28,12 @@ def _like(x: Points, value: Any) -> Any:
 
 
 def normalise(x: Points, mean: Any, std: Any) -> Points:
-    """(x - mean) / std for data-unit points [..., J, 2]; numpy or torch, in and out."""
+    """(x - mean) / std for points [..., J, 2] or features [..., F] in data units; numpy or torch, in and out."""
     return (x - _like(x, mean)) / _like(x, std)
 
 
 def denormalise(x: Points, mean: Any, std: Any) -> Points:
-    """x * std + mean: normalised points [..., J, 2] back in data units; numpy or torch, in and out."""
+    """x * std + mean: normalised points or features back in data units; numpy or torch, in and out."""
     return x * _like(x, std) + _like(x, mean)
 
 
@@ -43,15 +43,19 @@ def trajectory(motion: Any, spec: DatasetSpec) -> Any:
 
 
 def load_stats(spec: DatasetSpec, datapath: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and Std [J, 2] in data units: those of the folder (`prepare.motion_stats`), else the published ones.
+    """Mean and Std, [J, 2] in data units or [F]: those of the folder, else the published ones.
 
-    Raises MissingFileError or DataError.
+    Rotations (`rot6d`) are taken as they are: 0 and 1. Raises MissingFileError or DataError.
     """
+    shape = (len(spec.skeleton.joints), 2) if spec.representation == "points2d" else (spec.features,)
     folder = Path(datapath)
     if not any((folder / name).is_file() for name in ("Mean.npy", "Std.npy")):
-        folder = Path(__file__).parent / spec.name
+        if spec.representation == "rot6d":
+            return np.zeros(shape, np.float32), np.ones(shape, np.float32)
+        folder = Path(__file__).parent / "stats" / spec.name
+        if not folder.is_dir():
+            raise MissingFileError(f"Mean.npy and Std.npy of {spec.name} are needed: put them into {datapath}")
     mean, std = load_array(folder / "Mean.npy"), load_array(folder / "Std.npy")
-    shape = (len(spec.skeleton.joints), 2)
     for name, value in (("Mean.npy", mean), ("Std.npy", std)):
         if value.shape != shape or value.dtype.kind not in "fiu" or not np.isfinite(value).all():
             raise DataError(

@@ -13,11 +13,17 @@ class DataOptions:
     """Which motions, from where, and how they are varied."""
 
     dataset: str = option("nba", "which dataset", tuple(DATASETS))
-    datapath: str = option("", "its folder (default: the dataset's, ./dataset/<name>)")
+    datapath: str = option("", "its folder (default: the dataset's, ./dataset/<name>)", aliases=("data_dir",))
     data_size: int | None = option(None, "use only this many motions", least=1)
-    data_split: str = option("train", "which part", ("train", "test"))
+    data_split: str = option("train", "which part", ("train", "val", "test"))
     data_augmentations: tuple[str, ...] = option((), "variations drawn anew each time", AUGMENTATIONS, many=True)
     cond: str = option("no_cond", "what the model is told about a motion", ("no_cond", "text", "action"))
+    num_frames: int | None = option(
+        None, "longest motion, in frames (default: the dataset's; HumanML3D and KIT-ML always take 196)", least=4
+    )
+    root_emphasis: float = option(
+        1.0, "HumanML3D's features: how much larger the root's four are made, and count (their Std is divided)", least=1
+    )
     scale_aug_std: float = option(0.1, "scale_aug multiplies by exp of a normal number of this deviation", least=0)
     shift_aug_std: float = option(0.1, "shift_aug adds a normal number of this deviation, in data units", least=0)
     detector_noise: float = option(

@@ -154,15 +154,18 @@ def detector_noise(points: np.ndarray, rng: np.random.RandomState, strength: flo
     return noisy, confidence
 
 
-def clip_weights(clips: list[dict[str, Any]], spec: DatasetSpec) -> np.ndarray:
-    """Share of an epoch that each clip gets [C]: by its frames, standing takes less, rare classes of motion more."""
+def clip_weights(clips: list[dict[str, Any]], spec: DatasetSpec, balance: float = BALANCE) -> np.ndarray:
+    """Share of an epoch that each clip gets [C]: by its frames, standing takes less, rare classes of motion more.
+
+    A class counts by its frames to the power of 1 - `balance`.
+    """
     labels = [action_ids(clip["actions"], spec)[0] for clip in clips]
     frames = np.array([clip["stop"] - clip["start"] for clip in clips], np.float64)
     frames *= [IDLE_SHARE if clip["source"] == "reactidle" else 1.0 for clip in clips]
     shown: Counter[int] = Counter()
     for label, count in zip(labels, frames, strict=True):
         shown[label] += count
-    frames *= [(shown[label] / frames.sum()) ** -BALANCE for label in labels]
+    frames *= [(shown[label] / frames.sum()) ** -balance for label in labels]
     return frames / frames.sum()
 
 

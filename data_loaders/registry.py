@@ -17,12 +17,16 @@ class DatasetSpec:
     perspective * camera_distance / visualization_scale. `pinned_root` is the joint that the data centre on (or -1),
     `trajectory` the joints whose mean is the trajectory of plots. `action_shares` are the shares that the kinds of
     motion have in an epoch of training. `loader` is "module:function" of our own.
+    `representation` says what a frame is made of: keypoints `points2d`, the features `hml` of HumanML3D and KIT-ML
+    (Guo et al. 2022), or joint rotations `rot6d`; the latter two are 3D motion of at most `max_frames`.
     """
 
     name: str
     skeleton: Skeleton
     fps: float
     loader: str
+    representation: str = "points2d"
+    max_frames: int = 0
     camera_distance: float = 7.0
     elevation: float = 3.141592653589793 / 16
     visualization_scale: float = 1.0
@@ -40,9 +44,20 @@ class DatasetSpec:
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def sentences(self) -> bool:
+        """Whether its motions come with sentences."""
+        return self.representation == "hml" or self.loader.startswith("data_loaders.projections")
+
+    @property
+    def is_3d(self) -> bool:
+        """Whether its models make 3D motion by themselves (the MDM family), not only what a camera sees (MAS)."""
+        return self.representation != "points2d"
+
+    @property
     def features(self) -> int:
-        """Numbers a frame of 2D motion."""
-        return 2 * len(self.skeleton.joints)
+        """Numbers a frame."""
+        joints = len(self.skeleton.joints)
+        return {"points2d": 2 * joints, "hml": 12 * joints - 1, "rot6d": 6 * (joints + 1)}[self.representation]
 
     def num_actions(self, cond: str) -> int:
         """Action labels that a model of this dataset is told under `--cond`: 0 for an unconditional one."""
@@ -51,6 +66,26 @@ class DatasetSpec:
 
 _POINTS_2D = "data_loaders.base:load"
 _AUGMENTED = {"data_augmentations": ("length_aug",)}
+_HML = dict(loader="data_loaders.humanml:load", representation="hml", max_frames=196)
+_MDM = {
+    "seed": 10, "train_batch_size": 64, "lr": 1e-4, "weight_decay": 0.0, "noise_schedule": "cosine",
+    "diffusion_steps": 1000, "log_interval": 1000, "num_samples": 6, "num_repetitions": 3,
+}  # fmt: skip
+_HUMANACT12_ACTIONS = (
+    "warm_up", "walk", "run", "jump", "drink", "lift_dumbbell", "sit", "eat", "turn steering wheel", "phone", "boxing",
+    "throw",
+)  # fmt: skip
+_UESTC_ACTIONS = (
+    "punching-and-knee-lifting", "marking-time-and-knee-lifting", "jumping-jack", "squatting", "forward-lunging",
+    "left-lunging", "left-stretching", "raising-hand-and-jumping", "left-kicking", "rotation-clapping",
+    "front-raising", "pulling-chest-expanders", "punching", "wrist-circling", "single-dumbbell-raising",
+    "shoulder-raising", "elbow-circling", "dumbbell-one-arm-shoulder-pressing", "arm-circling",
+    "dumbbell-shrugging", "pinching-back", "head-anticlockwise-circling", "shoulder-abduction",
+    "deltoid-muscle-stretching", "straight-forward-flexion", "spinal-stretching", "dumbbell-side-bend",
+    "standing-opposite-elbow-to-knee-crunch", "standing-rotation", "overhead-stretching", "upper-back-stretching",
+    "knee-to-chest", "knee-circling", "alternate-knee-lifting", "bent-over-twist", "rope-skipping",
+    "standing-toe-touches", "standing-gastrocnemius-calf", "single-leg-lateral-hopping", "high-knees-running",
+)  # fmt: skip
 
 DATASETS: dict[str, DatasetSpec] = {
     row.name: row
@@ -113,6 +148,54 @@ DATASETS: dict[str, DatasetSpec] = {
                 "data_augmentations": ("facing_aug", "mirror_aug", "tempo_aug", "size_aug", "length_aug"),
             },
         ),
+        DatasetSpec(
+            "humanml",
+            SKELETONS["smpl22"],
+            fps=20,
+            **_HML,
+            minimum_length=40,
+            defaults=_MDM | {"datapath": "./dataset/HumanML3D", "cond": "text"},
+        ),
+        DatasetSpec(
+            "kit",
+            SKELETONS["kit21"],
+            fps=12.5,
+            **_HML,
+            minimum_length=24,
+            defaults=_MDM | {"datapath": "./dataset/KIT-ML", "cond": "text"},
+        ),
+        DatasetSpec(
+            "mocap",
+            SKELETONS["smpl22"],
+            fps=20,
+            **_HML,
+            minimum_length=20,
+            defaults=_MDM
+            | {
+                "datapath": "./dataset/mocap", "cond": "text", "text_encoder_type": "minilm", "seed": 0,
+                "diffusion_steps": 50, "log_interval": 100, "num_samples": 3, "num_repetitions": 1,
+            },
+        ),
+        DatasetSpec(
+            "humanact12",
+            SKELETONS["smpl24"],
+            fps=20,
+            loader="data_loaders.humanact12:load",
+            representation="rot6d",
+            max_frames=60,
+            actions=_HUMANACT12_ACTIONS,
+            defaults=_MDM | {"datapath": "./dataset/HumanAct12Poses", "cond": "action"},
+        ),
+        DatasetSpec(
+            "uestc",
+            SKELETONS["smpl24"],
+            fps=20,
+            loader="data_loaders.uestc:load",
+            representation="rot6d",
+            max_frames=60,
+            actions=_UESTC_ACTIONS,
+            defaults=_MDM | {"datapath": "./dataset/uestc", "cond": "action"},
+        ),
     )
 }  # fmt: skip
 
@@ -125,11 +208,12 @@ def dataset_spec(name: str) -> DatasetSpec:
 
 
 def dataset_defaults(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The flags whose defaults the dataset among the option `values` sets."""
-    return dataset_spec(values["dataset"]).defaults
+    """The flags whose defaults the dataset among the option `values` sets; `unconstrained` means no_cond."""
+    told_nothing = {"cond": "no_cond"} if values.get("unconstrained") else {}
+    return {**dataset_spec(values["dataset"]).defaults, **told_nothing}
 
 
-def load_dataset(spec: DatasetSpec, options: Any, compat: str = "none", seed: int = 0) -> Any:
-    """The motions of a dataset, read by the loader that its row names."""
+def load_dataset(spec: DatasetSpec, options: Any, compat: str = "none", seed: int = 0, **extra: Any) -> Any:
+    """The motions of a dataset, read by the loader that its row names (`extra`: what only that loader knows)."""
     module, function = spec.loader.split(":")
-    return getattr(importlib.import_module(module), function)(spec, options, compat, seed)
+    return getattr(importlib.import_module(module), function)(spec, options, compat, seed, **extra)

@@ -1,22 +1,31 @@
 """Classifier-free guidance (Ho & Salimans 2022): follow the condition more than the model would by itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 
-UNCONDITIONAL = -1
+Condition = Mapping[str, Tensor]
 
 
-def guided(predict: Callable[[Tensor], Tensor], action: Tensor, scale: float) -> Tensor:
-    """Without condition + scale * (with - without); `predict(action [B])` runs the network.
+def guided(
+    predict: Callable[[Tensor, Condition], Tensor],
+    x: Tensor,
+    told: Condition,
+    hidden: Condition,
+    scale: float,
+    together: bool = True,
+) -> Tensor:
+    """Without the condition + scale * (with - without), of the network `predict(x [B, ...], condition)`.
 
-    One run where the two would be mixed 0 or 1 to 1, or where no sample has a condition.
+    `told` and `hidden` hold the same entries, batch leading. Both are asked in one batch of twice the size unless the
+    network's samples depend on each other (`together` False); one run where the mixture is one of the two.
     """
-    hidden = torch.full_like(action, UNCONDITIONAL)
-    if scale == 0 or bool((action == UNCONDITIONAL).all()):
-        return predict(hidden)
-    if scale == 1:
-        return predict(action)
-    without = predict(hidden)
-    return without + scale * (predict(action) - without)
+    if scale in (0, 1):
+        return predict(x, told if scale else hidden)
+    if together:
+        both = {name: torch.cat((hidden[name], told[name])) for name in told}
+        without, given = predict(torch.cat((x, x)), both).chunk(2)
+    else:
+        without, given = predict(x, hidden), predict(x, told)
+    return without + scale * (given - without)

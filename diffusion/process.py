@@ -37,6 +37,11 @@ class Process:
         return np.append(1.0, self.abar[:-1])
 
     @cached_property
+    def half_log_snr(self) -> np.ndarray:
+        """Logarithm of signal over noise amplitude [N], the time of the solvers (lambda of Lu et al. 2022)."""
+        return 0.5 * (np.log(self.abar) - np.log1p(-self.abar))
+
+    @cached_property
     def posterior_variance(self) -> np.ndarray:
         """Variance of q(x_{t-1} | x_t, x_0), equation 7."""
         return self.betas * (1 - self.abar_prev) / (1 - self.abar)

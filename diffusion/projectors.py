@@ -53,7 +53,8 @@ class MultiView:
     `points` [B, T, J, 3] is the 3D motion after the latest call. Estimates are [V * B, T, J, 2], views leading, and
     normalised; `to_data` and `to_model` go between normalised and data units. Frames outside `valid` [B, T] count as
     lying at the origin. A root that the data centre on is pinned to the origin: taking it off afterwards would spread
-    its jitter over the whole figure.
+    its jitter over the whole figure. Given together, `held` [B, T, J, 3] is put into the 3D motion after each fit
+    wherever `held_mask` [B, T, J] is true, so that every view is shown it: editing in 3D.
     """
 
     views: Tensor
@@ -65,6 +66,8 @@ class MultiView:
     fit: Callable[..., Tensor] = fit_points
     pinned_root: int = -1
     valid: Tensor | None = None
+    held: Tensor | None = None
+    held_mask: Tensor | None = None
 
     def __call__(self, x0: Tensor, t: int) -> Tensor:
         seen = self.to_data(x0).unflatten(0, (len(self.views), -1))
@@ -73,6 +76,8 @@ class MultiView:
         self.points = self.fit(seen, self.views, self.camera, self.points, self.weights)
         if self.pinned_root >= 0:
             self.points[:, :, self.pinned_root] = 0
+        if self.held is not None and self.held_mask is not None:
+            self.points = torch.where(self.held_mask[..., None], self.held, self.points)
         return self.shown(self.points)
 
     def shown(self, points: Tensor) -> Tensor:

@@ -37,7 +37,8 @@ def space_timesteps(steps: int, counts: list[int] | str) -> np.ndarray:
     """The sorted original timesteps that a respaced process keeps.
 
     `counts` is a list (so many steps from each equal section), the same as text "a,b,c", or "ddimK": K steps at one
-    whole stride (Song et al. 2021). Raises UsageError where that cannot be done.
+    whole stride (Song et al. 2021). A single step is the noisiest, where sampling starts. Raises UsageError where that
+    cannot be done.
     """
     if isinstance(counts, str) and counts.startswith("ddim"):
         wanted = int(counts.removeprefix("ddim"))
@@ -47,6 +48,8 @@ def space_timesteps(steps: int, counts: list[int] | str) -> np.ndarray:
         raise UsageError(f"no whole stride takes {wanted} of {steps} steps")
     if isinstance(counts, str):
         counts = [int(count) for count in counts.split(",")]
+    if counts == [1]:
+        return np.array([steps - 1])
     size, extra = divmod(steps, len(counts))
     kept: list[int] = []
     start = 0

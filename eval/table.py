@@ -11,8 +11,9 @@ from data_loaders.registry import load_dataset
 from eval.physical import facing_aligned, nearest_labels, summary
 from sample.multiview import sample_3d
 from sample.options import MasOptions
-from sample.plain import sample_2d
-from sample.session import Request, Session, choose_actions
+from sample.plain import sample_plain
+from sample.request import choose_conditions
+from sample.session import Request, Session
 from utils.geometry.cameras import view_rotations
 from utils.geometry.kinematics import rigid_bones
 from utils.run.errors import DataError
@@ -57,8 +58,8 @@ def quality_table(session: Session, options: MasOptions, real: int) -> str:
     longest = int(seconds * spec.fps) if seconds else None
     dataset = load_dataset(spec, session.data, "none", session.run.seed)
     flat_real, solid_real, lengths = real_clips(dataset, real, session.run.seed, longest)
-    request = Request(lengths[:count], choose_actions(session, count))
-    flat = cut(sample_2d(session, request) * spec.skeleton.metres_per_unit, request.lengths)
+    request = Request(lengths[:count], *choose_conditions(session, count))
+    flat = cut(sample_plain(session, request) * spec.skeleton.metres_per_unit, request.lengths)
     raw = sample_3d(session, request, dataclasses.replace(options, bones="raw"))
     rigid = rigid_bones(raw, spec.skeleton, request.lengths)
     measured = {
@@ -117,7 +118,7 @@ def class_table(session: Session, options: MasOptions, count: int) -> str:
             labels.append(label)
     if not known:
         raise DataError(f"{session.data.datapath} has no train clip of {LABEL_FRAMES} frames to name motion by")
-    request = Request(torch.full((count,), 60), choose_actions(session, count))
+    request = Request(torch.full((count,), 60), *choose_conditions(session, count))
     samples = cut(sample_3d(session, request, options), request.lengths)
     found = nearest_labels([label_feature(clip, session) for clip in samples], np.stack(known), np.array(labels))
     shares, met = frames / frames.sum(), np.bincount(found, minlength=len(spec.actions))

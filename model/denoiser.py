@@ -1,4 +1,4 @@
-"""The one constructor of denoisers: every architecture takes (x [B, T, F], step [B], lengths [B], action [B])."""
+"""The one constructor of denoisers: every architecture takes (x [B, T, F], step [B], condition) and gives [B, T, F]."""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,27 +6,42 @@ from functools import partial
 from torch import Tensor, nn
 
 from model.options import ModelOptions
+from utils.run.errors import UsageError
 
 Weights = dict[str, Tensor]
 
 
-def build_denoiser(options: ModelOptions, features: int, num_actions: int = 0) -> nn.Module:
-    """A denoiser of `features` numbers a frame; `num_actions` 0 is a model that takes no condition."""
-    size = {name: getattr(options, name) for name in ("latent_dim", "layers", "num_heads", "ff_size")}
+def build_denoiser(
+    options: ModelOptions, features: int, num_actions: int = 0, text_width: int = 0, encoder_hides: bool = True
+) -> nn.Module:
+    """A denoiser of `features` numbers a frame.
+
+    `num_actions` 0 and `text_width` 0 are a model that is told neither. `encoder_hides`: trans_enc hides padded frames
+    whatever --mask_frames says, as the published models of 2D motion do, those of 3D motion do not.
+    Raises UsageError for sizes and conditions that do not go together.
+    """
+    sizes = ("latent_dim", "layers", "num_heads", "ff_size")
+    size = {name: getattr(options, name) for name in sizes} | {"num_actions": num_actions, "text_width": text_width}
     if options.arch == "dit":
+        from model.conditions import GoalEncoder
         from model.dit import DiT
 
-        return DiT(features, **size, frames_per_token=options.frames_per_token, num_actions=num_actions)
+        encoder = (options.multi_encoder_type, options.latent_dim, options.target_enc_layers)
+        goals = GoalEncoder(*encoder) if options.multi_target_cond else None
+        tokens = {"frames_per_token": options.frames_per_token, "context": options.context_len}
+        return DiT(features, **size, **tokens, goals=goals)
     from model.sequence import SequenceDenoiser
 
-    published = {name: getattr(options, name) for name in ("arch", "dropout", "activation", "emb_trans_dec")}
+    if text_width and options.text_encoder_type == "bert" and options.arch != "trans_dec":
+        raise UsageError(f"--text_encoder_type bert: --arch {options.arch} takes one vector a text; choose trans_dec")
+    published = ("arch", "dropout", "activation", "emb_trans_dec", "recurrence", "emb_policy")
     return SequenceDenoiser(
         features=features,
-        num_actions=num_actions,
-        recurrence=options.recurrence,
-        padding=options.padding,
+        mask_frames=options.mask_frames or (encoder_hides and options.arch == "trans_enc"),
+        goals=options.multi_encoder_type if options.multi_target_cond else "",
+        goal_layers=options.target_enc_layers,
         **size,
-        **published,
+        **{name: getattr(options, name) for name in published},
     )
 
 
@@ -36,4 +51,4 @@ def file_layout(options: ModelOptions) -> tuple[Callable[[Weights], Weights], Ca
         return dict, dict
     from model.published import from_published, to_published
 
-    return partial(to_published, latent_dim=options.latent_dim), from_published
+    return partial(to_published, latent_dim=options.latent_dim, rows=options.pos_embed_max_len), from_published

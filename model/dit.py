@@ -1,10 +1,13 @@
 """A diffusion transformer for motion of any length: several frames a token, rotary positions, adaptive norms.
 
 Tokens of `frames_per_token` frames are projected to width d, run through pre-norm transformer layers whose norms are
-scaled, shifted and gated by the diffusion step and the action (adaLN-zero, Peebles & Xie 2023, section 3.2; one table
-for all layers with an offset for each, Chen et al. 2023, PixArt-alpha), with rotary positions (Su et al. 2021), and
-projected back. Output layers start at zero. x: [B, T, F], step: [B], lengths: [B] -> [B, T, F].
+scaled, shifted and gated by the diffusion step and what the model is told (adaLN-zero, Peebles & Xie 2023, section
+3.2; one table for all layers with an offset for each, Chen et al. 2023, PixArt-alpha), with rotary positions (Su et al.
+2021), and projected back. Output layers start at zero. Frames shown before the motion (the prefix of DiP) are tokens
+with a mark of their own. x: [B, T, F], step: [B], condition -> [B, T, F].
 """
+
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
@@ -66,7 +69,11 @@ class DiTLayer(nn.Module):
 
 
 class DiT(nn.Module):
-    """The whole network."""
+    """The whole network.
+
+    `text_width` is that of the vectors of a sentence, of which it reads the mean (0: it reads none), `context` the
+    number of frames that it is shown before the motion, `goals` what reads where joints shall be.
+    """
 
     def __init__(
         self,
@@ -76,18 +83,27 @@ class DiT(nn.Module):
         num_heads: int,
         ff_size: int,
         frames_per_token: int,
-        num_actions: int,
+        num_actions: int = 0,
+        text_width: int = 0,
+        context: int = 0,
+        goals: nn.Module | None = None,
     ):
         super().__init__()
         if num_heads < 1 or latent_dim % (2 * num_heads):
             raise UsageError(f"--latent_dim {latent_dim} is not a multiple of twice --num_heads {num_heads}")
         if frames_per_token < 1:
             raise UsageError(f"--frames_per_token {frames_per_token}: at least 1")
-        self.frames_per_token = frames_per_token
+        if context % frames_per_token:
+            raise UsageError(f"--context_len {context} is not a multiple of --frames_per_token {frames_per_token}")
+        self.frames_per_token, self.context = frames_per_token, context
+        self.latent_dim, self.text_width = latent_dim, text_width
         self.head_width = latent_dim // num_heads
         self.embed = nn.Linear(features * frames_per_token, latent_dim)
-        self.step = nn.Sequential(nn.Linear(latent_dim, latent_dim), nn.SiLU(), nn.Linear(latent_dim, latent_dim))
+        self.step = _two_layers(latent_dim, latent_dim)
         self.action = nn.Embedding(num_actions, latent_dim) if num_actions else None
+        self.text = _two_layers(text_width, latent_dim) if text_width else None
+        self.goals = goals
+        self.shown = nn.Parameter(torch.zeros(latent_dim)) if context else None
         self.modulation = nn.Linear(latent_dim, 6 * latent_dim)
         self.layers = nn.ModuleList(DiTLayer(latent_dim, num_heads, ff_size) for _ in range(layers))
         self.final = nn.Linear(latent_dim, 2 * latent_dim)
@@ -98,8 +114,12 @@ class DiT(nn.Module):
         if self.action is not None:
             nn.init.normal_(self.action.weight, std=0.02)
 
-    def forward(self, x: Tensor, step: Tensor, lengths: Tensor | None = None, action: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, step: Tensor, condition: Mapping[str, Tensor]) -> Tensor:
         """The denoised (or noise) sequence; frames at or beyond `lengths` neither count nor mean anything."""
+        lengths = condition.get("lengths")
+        if self.context:
+            x = torch.cat((condition["prefix"].to(x.dtype), x), dim=1)
+            lengths = None if lengths is None else lengths + self.context
         batch, frames, features = x.shape
         hidden = None
         if lengths is not None and bool((lengths < frames).any()):
@@ -110,14 +130,33 @@ class DiT(nn.Module):
             hidden = hidden[:, None, None]
         x = F.pad(x, (0, 0, 0, -frames % self.frames_per_token))
         tokens = self.embed(x.reshape(batch, -1, features * self.frames_per_token))
-        condition = self.step(sinusoid(step, tokens.shape[-1]))
-        if self.action is not None and action is not None:
-            condition = condition + action_vector(self.action, action)
-        condition = F.silu(condition)
-        modulation = self.modulation(condition).unflatten(-1, (6, -1))
+        if self.shown is not None:
+            seen = torch.arange(tokens.shape[1], device=x.device) < self.context // self.frames_per_token
+            tokens = tokens + seen[:, None] * self.shown
+        told = F.silu(self.told(step, condition))
+        modulation = self.modulation(told).unflatten(-1, (6, -1))
         table = rotary_table(tokens.shape[1], self.head_width, x.device)
         for layer in self.layers:
             tokens = layer(tokens, modulation, table, hidden)
-        shift, scale = self.final(condition)[:, None].chunk(2, dim=-1)
+        shift, scale = self.final(told)[:, None].chunk(2, dim=-1)
         output = self.head(F.layer_norm(tokens, tokens.shape[-1:]) * (1 + scale) + shift)
-        return output.float().reshape(batch, -1, features)[:, :frames]
+        return output.float().reshape(batch, -1, features)[:, self.context : frames]
+
+    def told(self, step: Tensor, condition: Mapping[str, Tensor]) -> Tensor:
+        """The sum [B, d] of the vectors of the diffusion step and of what the model is told."""
+        vector = self.step(sinusoid(step, self.latent_dim))
+        if self.action is not None and "action" in condition:
+            vector = vector + action_vector(self.action, condition["action"])
+        if self.text is not None:
+            text = condition.get("text")
+            if text is None:
+                text = torch.zeros(len(step), 1, self.text_width, device=step.device)
+            weight = condition.get("text_visible", torch.ones(text.shape[:2], device=text.device))[..., None].float()
+            vector = vector + self.text((text * weight).sum(1) / weight.sum(1).clamp(min=1))
+        if self.goals is not None and "goal" in condition:
+            vector = vector + self.goals(condition)
+        return vector
+
+
+def _two_layers(width: int, latent_dim: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(width, latent_dim), nn.SiLU(), nn.Linear(latent_dim, latent_dim))

@@ -84,12 +84,14 @@ class Layer(nn.Module):
         self.norm3 = nn.LayerNorm(width) if reads_memory else None
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, visible: Tensor | None, memory: Tensor | None) -> Tensor:
-        """x [B, T, d], which frames may be looked at, memory [B, S, d] -> [B, T, d]."""
+    def forward(
+        self, x: Tensor, visible: Tensor | None, memory: Tensor | None = None, readable: Tensor | None = None
+    ) -> Tensor:
+        """x [B, T, d], memory [B, S, d], and what of each may be looked at [B, 1, 1, T or S] -> [B, T, d]."""
         x = self.norm1(x + self.dropout(self.self_attn(x, visible=visible)))
         if self.multihead_attn is None or self.norm3 is None:
             return self.norm2(x + self.feed_forward(x))
-        x = self.norm2(x + self.dropout(self.multihead_attn(x, memory)))
+        x = self.norm2(x + self.dropout(self.multihead_attn(x, memory, readable)))
         return self.norm3(x + self.feed_forward(x))
 
     def feed_forward(self, x: Tensor) -> Tensor:

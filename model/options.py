@@ -1,10 +1,13 @@
 """The flags of the network."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from utils.run.options import option
 
 ARCHITECTURES = ("trans_enc", "trans_dec", "gru", "dit")
+TEXT_WIDTHS = {"clip": 512, "bert": 768, "minilm": 384}  # of the vectors that each text encoder gives
+GOALS = ("pelvis", "left_foot", "right_foot", "left_wrist", "right_wrist", "head", "traj", "heading")
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,24 @@ class ModelOptions:
     )
     frames_per_token: int = option(4, "dit: frames that share a token", least=1)
     recurrence: str = option("time", "gru: what it recurs over", ("time", "batch"), saved_default="batch")
-    padding: str = option(
-        "masked", "trans_dec: whether padded frames are seen", ("masked", "attended"), saved_default="attended"
+    mask_frames: bool = option(
+        True, "padded frames are hidden from the others; False as published", saved_default=False
     )
+    unconstrained: bool = option(False, "the model is told nothing about a motion (the same as --cond no_cond)")
+    text_encoder_type: str = option("clip", "what turns sentences into vectors", tuple(TEXT_WIDTHS))
+    emb_policy: str = option(
+        "add", "trans_dec: the step is added to each word, or is a word of its own", ("add", "concat")
+    )
+    pos_embed_max_len: int = option(5000, "rows of the positional table in published files", least=1)
+    context_len: int = option(0, "frames before the motion that the model is shown (DiP)", least=0)
+    pred_len: int = option(0, "frames that such a model adds at a time (0: as many as it is shown)", least=0)
+    multi_target_cond: bool = option(False, "the model is told where joints shall be at the end")
+    multi_encoder_type: str = option("single", "how it reads them", ("single", "multi", "split"), saved_default="multi")
+    target_enc_layers: int = option(1, "hidden layers of what reads them", least=1)
+
+
+def translated(saved: dict[str, Any]) -> dict[str, Any]:
+    """An `args.json` in today's names: the first published ones say `cond_mode` for what `unconstrained` says."""
+    if "cond_mode" in saved and "unconstrained" not in saved:
+        return saved | {"unconstrained": saved["cond_mode"] == "no_cond"}
+    return saved

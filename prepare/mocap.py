@@ -4,20 +4,15 @@
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from utils.run.errors import DataError, MissingFileError, UsageError, run_command
+from utils.run.errors import DataError, UsageError, run_command
 from utils.run.files import refuse_existing
 from utils.run.options import option, parse
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from utils.geometry.motion import Motion
-
-_UNITS = (1.0, 0.1, 0.0254 / 0.45, 0.0254, 0.01)  # the third is that of the CMU recordings
 
 
 @dataclass(frozen=True)
@@ -42,60 +37,6 @@ def check(options: MocapOptions) -> None:
         raise UsageError(f"--test_share {options.test_share:g}: from 0 to less than 1")
 
 
-def find_files(sources: tuple[str, ...]) -> list[Path]:
-    """All motion files under `sources`, each once, sorted source by source. Raises MissingFileError or UsageError."""
-    if not sources:
-        raise UsageError("name at least one file or folder: python -m prepare.mocap --sources FILE_OR_FOLDER ...")
-    found: list[Path] = []
-    for source in map(Path, sources):
-        if not source.exists():
-            raise MissingFileError(f"{source} does not exist")
-        inside = sorted(source.rglob("*")) if source.is_dir() else [source]
-        found += [path for path in inside if path.suffix.lower() in (".bvh", ".amc", ".npz")]
-    if not found:
-        raise MissingFileError(f"no .bvh, .amc or packed .npz file under {', '.join(sources)}")
-    return list(dict.fromkeys(found))
-
-
-def read_clips(path: Path, scale: float) -> Iterator["Motion"]:
-    """The clips of one file, in metres. Raises DataError."""
-    match path.suffix.lower():
-        case ".npz":
-            from utils.formats import shards
-
-            yield from shards.read(path)
-        case ".bvh":
-            from utils.formats import bvh
-
-            motion = bvh.read(path)
-            unit = scale or guess_scale(motion.positions)
-            meta = {} if scale else {"guess": f"; a unit of the file was taken for {unit:.3g} m (else: --scale)"}
-            yield replace(motion, positions=motion.positions * unit, meta=meta)
-        case ".amc":
-            from utils.formats import asf_amc
-
-            yield asf_amc.read(find_skeleton(path), path)
-
-
-def find_skeleton(amc: Path) -> Path:
-    """The ASF file of an AMC file: the longest name that this one's begins with, or the only one in the folder."""
-    known = sorted(path for path in amc.parent.iterdir() if path.suffix.lower() == ".asf")
-    named = [path for path in known if f"{amc.stem}_".startswith(f"{path.stem}_")]
-    if named:
-        return max(named, key=lambda path: len(path.stem))
-    if len(known) != 1:
-        raise MissingFileError(f"{amc} needs its skeleton: put {amc.stem.rsplit('_', 1)[0]}.asf beside it")
-    return known[0]
-
-
-def guess_scale(positions: "np.ndarray") -> float:
-    """Metres per unit of positions [T, J, 3]: the unit in _UNITS that makes the figure nearest to 1.7 m tall."""
-    import numpy as np
-
-    height = np.median(np.ptp(positions[..., 1], axis=1))
-    return min(_UNITS, key=lambda unit: abs(float(np.log(max(height, 1e-9) * unit / 1.7))))
-
-
 def convert(motion: "Motion", source: str, options: MocapOptions) -> tuple[Any, dict[str, Any]]:
     """A clip as positions [T, 16, 3] of the `nba` skeleton at the folder's rate, with its record."""
     from data_loaders.splits import held_out
@@ -115,12 +56,13 @@ def main(argv: list[str]) -> None:
     (options,) = parse("prepare.mocap", __doc__ or "", [MocapOptions], argv)
     check(options)
     refuse_existing(options.output_dir, options.overwrite)
-    files = find_files(options.sources)
-
     import numpy as np
 
     from data_loaders import packed
+    from data_loaders.captured import find_files, read_clips
     from utils.geometry.skeleton import SKELETONS
+
+    files = find_files(options.sources)
 
     def clips() -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
         for path in files:

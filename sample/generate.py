@@ -1,6 +1,6 @@
-"""Entry: 2D motion from a diffusion model.
+"""Entry: motion straight from a diffusion model: 2D from one of 2D motion; 3D from text, from actions, from nothing.
 
-`python -m sample.generate --model_path save/mocap2d --num_samples 10`
+`python -m sample.generate --model_path save/mocap_text --text_prompt "a person walks in a circle and waves"`
 """
 
 from sample.options import parse_sampling
@@ -11,10 +11,10 @@ def main(argv: list[str]) -> None:
     """Run the command."""
     options = parse_sampling("sample.generate", __doc__ or "", (), argv)
 
-    from sample.plain import sample_2d
+    from sample.plain import sample_plain
     from sample.results import run_sampling
 
-    run_sampling(options, "sample", sample_2d)
+    run_sampling(options, "sample", sample_plain)
 
 
 if __name__ == "__main__":

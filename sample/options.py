@@ -7,7 +7,7 @@ from typing import Any
 from data_loaders.options import DataOptions
 from data_loaders.registry import dataset_defaults
 from diffusion.options import DiffusionOptions
-from model.options import ModelOptions
+from model.options import ModelOptions, translated
 from train.options import TrainingOptions
 from utils.run.options import RunOptions, option, parse
 
@@ -26,6 +26,7 @@ class SamplingOptions:
     model_path: str = option(SHIPPED_MODEL, "checkpoint file, or a folder: its newest", aliases=("model",))
     output_dir: str = option("", "the folder to write (default: <task>_seed_<seed> beside the checkpoint)")
     num_samples: int = option(10, "how many motions", least=1)
+    num_repetitions: int = option(1, "how often each of them, with other noise", least=1)
     max_batch: int = option(
         0, "most rows that the network sees at once; bounds memory (0: no bound)", aliases=("batch_size",), least=0
     )
@@ -34,11 +35,17 @@ class SamplingOptions:
     use_data: bool = option(False, "take the lengths of motions of the dataset")
     show_input_motions: bool = option(False, "also draw those motions (with --use_data)")
     motion_length: float | None = option(None, "seconds (default: 6; with --use_data the data's own lengths)")
-    text_prompt: str | None = option(None, "title of the videos and end of the folder's name; no 2D model reads text")
+    text_prompt: tuple[str, ...] = option(
+        (), "what the person does; several: one after another in one motion", many=True
+    )
+    input_text: str = option("", "a file of prompts, one a line: a motion for each")
     action_name: str = option(
         "", "kind of motion, for models with --cond action; drawn: one for each sample (default: any)"
     )
-    sampler: str = option("ddpm", "how one step goes", ("ddpm", "ddim"))
+    action_file: str = option("", "a file of kinds, one a line: a motion for each")
+    overlap: float = option(1.0, "seconds that a prompt shares with the one before it", least=0)
+    text_encoder_path: str = option("", "folder of CLIP's or DistilBERT's weights (default: transformers' cache)")
+    sampler: str = option("ddpm", "how one step goes", ("ddpm", "ddim", "dpm++"))
     sampling_steps: int = option(0, "use only so many of the diffusion steps (0: all)", least=0)
 
 
@@ -67,8 +74,9 @@ class AblationOptions:
 class PublishedOptions:
     """Names that published checkpoints carry and that mean nothing here."""
 
-    batch_size: int = option(0, "-")
-    eval_during_training: bool = option(False, "-")
+    cuda: bool = option(True, "-")
+    external_mode: bool = option(False, "-")
+    cond_mode: str = option("", "-")
 
 
 _PUBLISHED_PRESET = {"fit": "adam", "bones": "raw"}
@@ -85,5 +93,5 @@ def parse_sampling(command: str, purpose: str, extra: tuple[type, ...], argv: li
         command, purpose, (RunOptions, SamplingOptions, DataOptions, ModelOptions, DiffusionOptions, *extra), argv,
         defaults_of=defaults_of, saved_from=("model_path",), saved_groups=(ModelOptions, DiffusionOptions),
         saved_names=("dataset", "cond", "data_split"),
-        known=(TrainingOptions, PublishedOptions, MasOptions, AblationOptions),
+        known=(TrainingOptions, PublishedOptions, MasOptions, AblationOptions), translate=translated,
     )  # fmt: skip

@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from data_loaders.registry import DatasetSpec
+from sample.motions import made, write_motions
 from sample.options import SamplingOptions
-from sample.session import Request, Session, make_request, open_session
+from sample.request import make_request
+from sample.session import Request, Session, open_session
 from utils.formats import results
 from utils.run.errors import DataError, NumericError, UsageError
 from utils.run.files import atomic_folder, refuse_existing
@@ -25,8 +27,9 @@ def output_folder(sampling: SamplingOptions, seed: int, task: str) -> Path:
     """Where results go; refuses an existing folder before any work. Raises UsageError."""
     checkpoint = Path(sampling.model_path)
     beside = checkpoint if checkpoint.is_dir() else checkpoint.parent
-    prompt = sampling.text_prompt or sampling.action_name
-    name = f"{task}_seed_{seed}" + (f"_{prompt.replace(' ', '_')}" if prompt else "")
+    source = Path(sampling.input_text or sampling.action_file).stem
+    prompt = "_".join(sampling.text_prompt) or sampling.action_name or source
+    name = f"{task}_seed_{seed}" + (f"_{prompt.replace(' ', '_').replace('.', '')}"[:100] if prompt else "")
     folder = Path(sampling.output_dir) if sampling.output_dir else beside / name
     refuse_existing(folder, sampling.overwrite)
     return folder
@@ -47,7 +50,7 @@ def write_results(folder: Path, session: Session, request: Request, motions: Ten
         results.write(made / "results.npy", content)
         write_plain(made / "results.npz", content)
         for i, motion in enumerate(cut):
-            write_video(made / f"result_{i}.mp4", motion, session.spec, title_of(session, request, i))
+            write_video(made / f"result_{i}.mp4", motion, session.spec, str(request.titles[i]))
         contact_sheet.write_contact_sheet(
             made / "contact_sheet.png", cut, session.spec.skeleton,
             fps=session.spec.fps, trajectory_joints=session.spec.trajectory,
@@ -67,10 +70,10 @@ def result_content(session: Session, request: Request, motions: np.ndarray) -> d
     if request.inputs:
         mask = request.inputs["mask"].expand(-1, -1, -1, 2)
         conditions |= {"mask": mask.permute(0, 2, 3, 1).contiguous().numpy(), "uncond": True}
-    if session.sampling.text_prompt:
-        conditions["text"] = [session.sampling.text_prompt] * len(motions)
+    if session.sampling.text_prompt or session.encode:
+        conditions["text"] = list(request.titles)
     if session.data.cond != "no_cond":
-        conditions["action"] = request.action[:, None].numpy()
+        conditions["action"] = request.told["action"][:, None].numpy()
         conditions["scale"] = np.full(len(motions), session.sampling.guidance_param, np.float32)
     skeleton = session.spec.skeleton
     return {
@@ -82,12 +85,6 @@ def result_content(session: Session, request: Request, motions: np.ndarray) -> d
         "dataset": session.spec.name,
         "provenance": provenance(session.run.seed, session.path),
     }
-
-
-def title_of(session: Session, request: Request, sample: int) -> str:
-    """What is written above a sample: the prompt, or the kind of motion that was asked for."""
-    label = int(request.action[sample])
-    return session.sampling.text_prompt or (session.spec.actions[label] if label >= 0 else "")
 
 
 def write_plain(path: Path, content: dict[str, Any]) -> None:
@@ -133,15 +130,18 @@ def run_sampling(options: list[Any], task: str, make: Callable[[Session, Request
         raise UsageError("--show_input_motions draws the motions that --use_data takes: add that flag")
     session = open_session(run, sampling, data, model, diffusion)
     request = make_request(session)
-    if sampling.text_prompt:
-        print("note: no 2D model reads text; --text_prompt names the folder and the videos only")
+    if sampling.text_prompt and not session.encode:
+        print("note: this model reads no text; --text_prompt names the folder and the videos only")
     if model.arch == "gru" and model.recurrence == "batch":
         print("note: this model recurs over the batch, as published, so samples depend on each other")
-    if model.arch == "trans_dec" and model.padding == "attended":
+    if not model.mask_frames and (model.arch == "trans_dec" or session.spec.is_3d):
         print("note: this model sees padded frames, as published, so samples depend on the longest")
     print(f"sampling {len(request.lengths)} motions of {request.frames} frames ({session.spec.name}, {session.path})")
     started = time.monotonic()
     motions = make(session, request)
     print(f"sampled in {time.monotonic() - started:.1f} s; writing")
-    write_results(folder, session, request, motions)
+    if session.spec.is_3d:
+        write_motions(folder, session, made(request, motions))
+    else:
+        write_results(folder, session, request, motions)
     print(f"results.npy, {len(motions)} videos and contact_sheet.png are in {folder}")

@@ -1,9 +1,8 @@
 """From a checkpoint's path to everything that sampling needs: data facts, process, network, and what to sample."""
 
-import dataclasses
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,33 +12,41 @@ from torch import Tensor, nn
 
 from data_loaders.base import denormalise, load_stats, normalise
 from data_loaders.options import DataOptions
-from data_loaders.order import epoch_order
-from data_loaders.registry import DatasetSpec, dataset_spec, load_dataset
-from diffusion.guidance import UNCONDITIONAL, guided
+from data_loaders.registry import DatasetSpec, dataset_spec
+from data_loaders.representations import joints_of
+from diffusion.guidance import guided
 from diffusion.options import DiffusionOptions
 from diffusion.process import Process, build_process
-from diffusion.samplers import SAMPLERS
+from diffusion.samplers import stepper
+from model.conditions import hidden
 from model.denoiser import build_denoiser, file_layout
-from model.options import ModelOptions
-from sample.options import DRAWN, SamplingOptions
+from model.options import TEXT_WIDTHS, ModelOptions
+from model.text_encoders import TextEncoder, load_text_encoder
+from sample.options import SamplingOptions
 from utils.run import checkpoint
 from utils.run.device import arithmetic, pick_device
-from utils.run.errors import DataError, UsageError
+from utils.run.errors import DataError, MissingFileError, UsageError
 from utils.run.options import RunOptions
-from utils.run.randomness import numpy_rng
 
-DEFAULT_SECONDS = 6.0
 # An estimate of x_0 from predicted noise is divided by sqrt(abar), 1e-5 at the noisy end: no pose lies further out.
 FARTHEST_X0 = 6.0
 
 
 @dataclass(frozen=True)
 class Request:
-    """The motions to make: `lengths` [B] frames, `action` [B] (-1: any), and the data they were taken from, if any."""
+    """The motions to make: `lengths` [B] frames, what the model is told of each, and what is written above each.
+
+    `told` has its entries batch leading (see model/conditions.py); `inputs` is the data they were taken from, if any.
+    Motions of several prompts are made of `segments`, rows segment leading, of which each shares `overlap` frames with
+    the next; their titles are one a frame.
+    """
 
     lengths: Tensor
-    action: Tensor
+    told: dict[str, Tensor] = field(default_factory=dict)
+    titles: Sequence[str | Sequence[str]] = ()
     inputs: dict[str, Tensor] | None = None
+    segments: "Request | None" = None
+    overlap: int = 0
 
     @property
     def frames(self) -> int:
@@ -68,53 +75,77 @@ class Session:
     std: Tensor
     device: torch.device
     path: Path
+    encode: TextEncoder | None = None
 
     @property
     def published(self) -> bool:
-        """Whether the published programs' numbers are wanted."""
-        return self.run.compat == "published"
+        """Whether the published MAS programs' numbers are wanted."""
+        return self.run.compat == "published" and not self.spec.is_3d
+
+    @property
+    def last(self) -> int:
+        """The step at which sampling stops: MDM's goes to 0, that of MAS to the first whose timestep is 1 or more."""
+        return 0 if self.spec.is_3d else self.process.last
+
+    @property
+    def frame_shape(self) -> tuple[int, ...]:
+        """The shape of a frame of a motion: [J, 2], or [F] features."""
+        return tuple(self.mean.shape)
 
     def to_data(self, x: Tensor) -> Tensor:
-        """Normalised points [..., J, 2] in data units."""
+        """Normalised points [..., J, 2] or features [..., F] in data units."""
         return denormalise(x, self.mean, self.std)
 
     def to_model(self, x: Tensor) -> Tensor:
-        """Points [..., J, 2] in data units, normalised."""
+        """Points [..., J, 2] or features [..., F] in data units, normalised."""
         return normalise(x, self.mean, self.std)
 
+    def joints(self, features: Tensor) -> Tensor:
+        """World positions [B, T, J, 3] of features [B, T, F] in data units (models of 3D motion)."""
+        return joints_of(self.spec.representation, self.spec.skeleton)(features)
+
     def denoiser(self, request: Request, views: int = 1) -> Callable[[Tensor, int], Tensor]:
-        """The function (x_t [V * B, T, J, 2], t) -> estimate of x_0, guidance inside; views lead."""
-        lengths, action = (value.repeat(views).to(self.device) for value in (request.lengths, request.action))
+        """The function (x_t [V * B, T, ...], t) -> estimate of x_0, guidance inside; views lead."""
+        told = {
+            name: value.repeat(views, *(1,) * (value.dim() - 1)).to(self.device)
+            for name, value in (request.told | {"lengths": request.lengths}).items()
+        }
+        without, rows = hidden(told), len(told["lengths"])
+        nothing = all(torch.equal(told[name], without[name]) for name in told)
+        scale = 0.0 if nothing else 1.0 if self.model_options.cond_mask_prob == 0 else self.sampling.guidance_param
         # A GRU that recurs over the batch must see the batch whole.
-        most = len(lengths) if self.model_options.recurrence == "batch" else self.sampling.max_batch or len(lengths)
+        most = rows if self.model_options.recurrence == "batch" else self.sampling.max_batch or rows
 
         @torch.no_grad()
         def denoise(x: Tensor, t: int) -> Tensor:
-            parts = [
-                self._estimate(*part, t)
-                for part in zip(x.split(most), lengths.split(most), action.split(most), strict=True)
-            ]
+            parts = []
+            for first in range(0, rows, most):
+                part = slice(first, first + most)
+                given, not_given = ({name: value[part] for name, value in each.items()} for each in (told, without))
+                parts.append(self._estimate(x[part], given, not_given, scale, t))
             return torch.cat(parts)
 
         return denoise
 
-    def _estimate(self, x: Tensor, lengths: Tensor, action: Tensor, t: int) -> Tensor:
-        step = torch.full((len(x),), int(self.process.timestep_map[t]), device=self.device)
+    def _estimate(self, x: Tensor, told: dict[str, Tensor], without: dict[str, Tensor], scale: float, t: int) -> Tensor:
+        timestep = int(self.process.timestep_map[t])
 
-        def predict(shown: Tensor) -> Tensor:
+        def predict(shown: Tensor, condition: Any) -> Tensor:
+            step = torch.full((len(shown),), timestep, device=self.device)
             with arithmetic(self.device, self.run.precision):
-                return self.model(x.to(self.device).flatten(2), step, lengths, shown).float()
+                return self.model(shown, step, condition).float()
 
-        output = guided(predict, action, self.sampling.guidance_param).view_as(x).to(x.device)
+        together = self.model_options.recurrence != "batch" or self.model_options.arch != "gru"
+        output = guided(predict, x.to(self.device).flatten(2), told, without, scale, together)
+        output = output.view_as(x).to(x.device)
         if self.diffusion.model_mean_type == "x_start" or self.published:
             return output
         return self.process.x0_from_noise(x, t, output).clamp(-FARTHEST_X0, FARTHEST_X0)
 
     def stepper(self, noise: Callable[[], Tensor]) -> Callable[[Tensor, Tensor, int], Tensor]:
         """The function (x0, x_t, t) -> x_{t-1} of the chosen sampler."""
-        step = SAMPLERS[self.sampling.sampler]
-        extra = {"sigma_small": self.published or self.diffusion.sigma_small} if self.sampling.sampler == "ddpm" else {}
-        return lambda x0, x, t: step(self.process, x0, x, t, noise, **extra)
+        small = self.published or self.diffusion.sigma_small
+        return stepper(self.sampling.sampler, self.process, noise, sigma_small=small)
 
 
 def open_session(
@@ -123,16 +154,18 @@ def open_session(
     """Load the checkpoint and all that belongs to it. Raises the errors that a user should see as one sentence."""
     if run.threads:
         torch.set_num_threads(run.threads)
-    if data.cond == "text" or (data.cond == "action" and not dataset_spec(data.dataset).actions):
-        raise UsageError(f"--cond {data.cond}: no model of {data.dataset} is told that; choose no_cond")
-    if sampling.sampling_steps == 1:
-        raise UsageError("--sampling_steps 1: it takes at least 2 (0: all)")
-    device = pick_device(run.device)
     spec = dataset_spec(data.dataset)
+    if data.cond == "action" and not spec.actions:
+        raise UsageError(f"--cond action: no model of {data.dataset} is told that; choose no_cond or text")
+    if sampling.sampling_steps == 1 and not spec.is_3d:
+        raise UsageError("--sampling_steps 1: it takes at least 2 (0: all)")
+    check_prompts(sampling, data, spec)
+    device = pick_device(run.device)
     path = checkpoint.resolve(sampling.model_path)
     content = checkpoint.load(path)
-    network = build_denoiser(model, spec.features, spec.num_actions(data.cond))
-    if run.compat == "published":
+    width = TEXT_WIDTHS[model.text_encoder_type] if data.cond == "text" else 0
+    network = build_denoiser(model, spec.features, spec.num_actions(data.cond), width, encoder_hides=not spec.is_3d)
+    if run.compat == "published" and not spec.is_3d:
         _seed_as_published(run.seed, model, spec, data)
     _, from_file = file_layout(model)
     try:
@@ -142,13 +175,39 @@ def open_session(
         raise DataError(
             f"{path} does not fit {model.arch} for {data.dataset} ({len(spec.skeleton.joints)} joints): {reason}"
         ) from error
-    mean, std = load_stats(spec, path.parent)
+    mean, std = _stats(spec, path.parent, data)
     kept = [sampling.sampling_steps] if sampling.sampling_steps else None
     return Session(
         run, sampling, data, model, diffusion, spec,
         build_process(diffusion.noise_schedule, diffusion.diffusion_steps, kept),
         network.to(device).eval(), torch.from_numpy(mean).float(), torch.from_numpy(std).float(), device, path,
+        load_text_encoder(model.text_encoder_type, sampling.text_encoder_path) if width else None,
     )  # fmt: skip
+
+
+def check_prompts(sampling: SamplingOptions, data: DataOptions, spec: DatasetSpec) -> None:
+    """Refuse words for a model that reads none, and kinds for one that knows none. Raises UsageError."""
+    asked = {
+        "text": "--text_prompt" if sampling.text_prompt else "--input_text" if sampling.input_text else "",
+        "action": "--action_name" if sampling.action_name else "--action_file" if sampling.action_file else "",
+    }
+    kinds = {"text": "sentences", "action": "kinds of motion (--action_name)", "no_cond": "nothing"}
+    for cond, flag in asked.items():
+        if flag and data.cond != cond and not (cond == "text" and data.cond == "no_cond" and not spec.is_3d):
+            raise UsageError(f"{flag}: {sampling.model_path} was trained to be told {kinds[data.cond]}, not {cond}")
+    if sampling.text_prompt and sampling.input_text or sampling.action_name and sampling.action_file:
+        raise UsageError("give either a prompt or a file of prompts, not both")
+
+
+def _stats(spec: DatasetSpec, beside: Path, data: DataOptions) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and Std: those beside the checkpoint, else the published ones, else the dataset's own."""
+    try:
+        return load_stats(spec, beside)
+    except MissingFileError:
+        datapath = Path(data.datapath or spec.defaults["datapath"])
+        if not (datapath / "Mean.npy").is_file():
+            raise
+        return load_stats(spec, datapath)
 
 
 def _seed_as_published(seed: int, model: ModelOptions, spec: DatasetSpec, data: DataOptions) -> None:
@@ -159,56 +218,3 @@ def _seed_as_published(seed: int, model: ModelOptions, spec: DatasetSpec, data: 
     np.random.seed(seed)
     torch.manual_seed(seed)
     consume_construction(model, spec.features, spec.num_actions(data.cond))
-
-
-def make_request(session: Session) -> Request:
-    """What to sample, from the options: fixed lengths, or those of motions of the dataset."""
-    sampling, spec = session.sampling, session.spec
-    action = choose_actions(session, sampling.num_samples)
-    inputs = _take_motions(session) if sampling.use_data else None
-    seconds = sampling.motion_length
-    if inputs is None or seconds is not None:
-        frames = int((DEFAULT_SECONDS if seconds is None else seconds) * spec.fps)
-        if frames < 1:
-            raise UsageError(f"--motion_length {seconds} s is less than a frame at {spec.fps:g} frames a second")
-        lengths = torch.full((sampling.num_samples,), frames)
-    else:
-        lengths = inputs["lengths"]
-    return Request(lengths, action, inputs)
-
-
-def choose_actions(session: Session, count: int) -> Tensor:
-    """The label [count] of each sample that `--action_name` asks for; -1 (any) without it. Raises UsageError.
-
-    `drawn` draws sample i's from (seed, i) by the shares that the kinds have in training.
-    """
-    name, spec = session.sampling.action_name, session.spec
-    if not name:
-        return torch.full((count,), UNCONDITIONAL)
-    if session.data.cond != "action":
-        raise UsageError(f"--action_name: {session.path} was not trained with --cond action")
-    if name == DRAWN:
-        shares = np.cumsum(spec.action_shares)
-        drawn = [numpy_rng(session.run.seed, "action", i).uniform(0, shares[-1]) for i in range(count)]
-        return torch.from_numpy(np.searchsorted(shares, drawn, side="right"))
-    if name not in spec.actions:
-        raise UsageError(f"--action_name {name!r}: choose from {DRAWN}, {', '.join(spec.actions)}")
-    return torch.full((count,), spec.actions.index(name))
-
-
-def _take_motions(session: Session) -> dict[str, Any]:
-    """The first motions of the dataset's order, as the published loader shuffles them or by (seed, epoch 0).
-
-    Raises DataError where there are fewer than samples are asked for.
-    """
-    count, seed, data = session.sampling.num_samples, session.run.seed, session.data
-    if session.published:
-        data = dataclasses.replace(data, data_size=count)
-    dataset = load_dataset(session.spec, data, session.run.compat, seed)
-    if len(dataset) < count:
-        raise DataError(f"--use_data: the {data.data_split} part holds {len(dataset)} motions; --num_samples {count}")
-    if session.published:
-        order = torch.utils.data.DataLoader(range(count), batch_size=count, shuffle=True)  # type: ignore[arg-type]
-        return dataset.batch(next(iter(order)).tolist(), lambda _: np.random.mtrand._rand)  # type: ignore[attr-defined]
-    indices = epoch_order(seed, 0, len(dataset), dataset.weights)[:count]
-    return dataset.batch(indices.tolist(), lambda position: numpy_rng(seed, "data", 0, position))

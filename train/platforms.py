@@ -1,11 +1,14 @@
-"""Where a loss curve can be followed: TensorBoard, ClearML, W&B, or nowhere. Each is imported only when asked for."""
+"""Where a training can be followed: TensorBoard, ClearML, W&B, or nowhere. Each is imported only when asked for."""
 
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from utils.run.errors import MissingFileError
+from utils.run.parallel import is_first
+
+MEDIA = "Predicted Motion"
 
 
 class Platform(Protocol):
@@ -13,6 +16,10 @@ class Platform(Protocol):
 
     def report_scalar(self, name: str, value: float, step: int, group: str) -> None:
         """One point of the curve `group/name`."""
+        ...
+
+    def report_media(self, films: Sequence[Path], step: int) -> None:
+        """Show what the model makes after so many updates: mp4 files."""
         ...
 
     def close(self) -> None:
@@ -32,6 +39,9 @@ class TensorboardPlatform:
     def report_scalar(self, name: str, value: float, step: int, group: str) -> None:
         self.writer.add_scalar(f"{group}/{name}", value, step)
 
+    def report_media(self, films: Sequence[Path], step: int) -> None:
+        """Nothing: event files hold films only in a form that takes another package to make."""
+
     def close(self) -> None:
         self.writer.close()
 
@@ -48,6 +58,10 @@ class ClearmlPlatform:
     def report_scalar(self, name: str, value: float, step: int, group: str) -> None:
         self.task.get_logger().report_scalar(title=group, series=name, iteration=step, value=value)
 
+    def report_media(self, films: Sequence[Path], step: int) -> None:
+        for film in films:
+            self.task.get_logger().report_media(title=MEDIA, series=film.stem, iteration=step, local_path=str(film))
+
     def close(self) -> None:
         self.task.close()
 
@@ -58,10 +72,14 @@ class WandBPlatform:
     def __init__(self, save_dir: Path, args: Mapping[str, Any]):
         import wandb  # pyright: ignore[reportMissingImports]
 
+        self.video = wandb.Video
         self.run = wandb.init(project="motion_diffusion", name=save_dir.name, config=dict(args), dir=str(save_dir))
 
     def report_scalar(self, name: str, value: float, step: int, group: str) -> None:
         self.run.log({f"{group}/{name}": value}, step=step)
+
+    def report_media(self, films: Sequence[Path], step: int) -> None:
+        self.run.log({MEDIA: [self.video(str(film), format="mp4") for film in films]}, step=step)
 
     def close(self) -> None:
         self.run.finish()
@@ -82,5 +100,5 @@ def check_platform(name: str) -> None:
 
 
 def open_platform(name: str, save_dir: str | Path, args: Mapping[str, Any]) -> Platform | None:
-    """The platform of `--train_platform_type`, or None for `NoPlatform`."""
-    return _PLATFORMS[name][0](Path(save_dir), args) if name in _PLATFORMS else None
+    """The platform of `--train_platform_type`, or None for `NoPlatform` and on all ranks but the first."""
+    return _PLATFORMS[name][0](Path(save_dir), args) if name in _PLATFORMS and is_first() else None

@@ -1,4 +1,4 @@
-"""Entry: train a diffusion model of 2D motion.
+"""Entry: train a diffusion model of motion: 2D keypoints (MAS), or 3D motion from text or actions (MDM, DiP).
 
 `python -m train.train_mdm --dataset nba --save_dir save/my_model`
 """
@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from data_loaders.options import DataOptions
-from data_loaders.registry import dataset_defaults, dataset_spec, load_dataset
+from data_loaders.registry import DatasetSpec, dataset_defaults, dataset_spec, load_dataset
 from diffusion.options import DiffusionOptions
-from model.options import ModelOptions
+from model.options import ModelOptions, translated
 from train.options import TrainingOptions
 from train.platforms import check_platform, open_platform
 from utils.run.errors import UsageError, run_command
@@ -27,7 +27,8 @@ def check(
 ) -> TrainingOptions:
     """Refuse what cannot be trained, before anything is loaded; returns the options with save_dir filled in."""
     frames = model.frames_per_token if model.arch == "dit" else 1
-    numbers = frames * dataset_spec(data.dataset).features
+    spec = dataset_spec(data.dataset)
+    numbers = frames * spec.features
     if diffusion.model_mean_type == "epsilon" and model.latent_dim < numbers:
         raise UsageError(
             f"--model_mean_type epsilon: noise does not fit through a network narrower than the {numbers} numbers of "
@@ -35,9 +36,9 @@ def check(
         )
     if training.eval_during_training:
         raise UsageError("--eval_during_training needs the evaluators, which this version does not have yet")
-    if data.cond == "text":
+    if data.cond == "text" and not spec.sentences:
         raise UsageError(f"--cond text: dataset {data.dataset} has no sentences; choose no_cond or action")
-    if data.cond == "action" and not dataset_spec(data.dataset).actions:
+    if data.cond == "action" and not spec.actions:
         raise UsageError(f"--cond action: dataset {data.dataset} has no action labels; choose no_cond")
     check_platform(training.train_platform_type)
     if training.resume_checkpoint:
@@ -56,6 +57,15 @@ def continues(training: TrainingOptions) -> bool:
     """Whether the run goes on in the folder of the checkpoint that it resumes."""
     source, folder = Path(training.resume_checkpoint).resolve(), Path(training.save_dir).resolve()
     return bool(training.resume_checkpoint) and folder in (source, source.parent)
+
+
+def window(spec: DatasetSpec, model: ModelOptions) -> dict[str, int]:
+    """What a loader of HumanML3D-style folders must know of the model: its window, and whether padding matters."""
+    if spec.representation != "hml":
+        return {}
+    if model.context_len:
+        return {"exact": model.context_len + (model.pred_len or model.context_len)}
+    return {} if model.mask_frames else {"pad_to": spec.max_frames}
 
 
 @contextlib.contextmanager
@@ -88,6 +98,7 @@ def main(argv: list[str]) -> None:
         "train.train_mdm", __doc__ or "", GROUPS, argv, defaults_of=dataset_defaults,
         saved_from=("resume_checkpoint",), saved_groups=GROUPS, known=GROUPS,
         never_saved=("save_dir", "overwrite_model", "resume_checkpoint", "device", "config"),
+        translate=translated,
     )  # fmt: skip
     training = check(data, model, diffusion, training)
 
@@ -95,8 +106,10 @@ def main(argv: list[str]) -> None:
 
     from diffusion.process import build_process
     from model.denoiser import build_denoiser, file_layout
+    from model.text_encoders import load_text_encoder
     from train.loop import restore_weights, train
     from train.task import DiffusionTask
+    from train.terms import aims, terms
     from utils.run import checkpoint
     from utils.run.device import pick_device
     from utils.run.randomness import seeded
@@ -105,15 +118,20 @@ def main(argv: list[str]) -> None:
         torch.set_num_threads(run.threads)
     device = pick_device(run.device)
     spec = dataset_spec(data.dataset)
-    dataset = load_dataset(spec, data, run.compat, run.seed)
+    dataset = load_dataset(spec, data, run.compat, run.seed, **window(spec, model))
     resume = checkpoint.load(checkpoint.resolve(training.resume_checkpoint)) if training.resume_checkpoint else None
+    encode = load_text_encoder(model.text_encoder_type) if data.cond == "text" else None
     with seeded(run.seed, "weights"):
-        denoiser = build_denoiser(model, spec.features, spec.num_actions(data.cond)).to(device)
+        denoiser = build_denoiser(
+            model, spec.features, spec.num_actions(data.cond), encode.width if encode else 0,
+            encoder_hides=not spec.is_3d,
+        ).to(device)  # fmt: skip
     to_file, from_file = file_layout(model)
     process = build_process(diffusion.noise_schedule, diffusion.diffusion_steps)
     task = DiffusionTask(
         dataset, process, training.train_batch_size, run.seed, target=diffusion.model_mean_type,
-        weighting=training.loss_weight, lambda_vel=training.lambda_vel, hide=model.cond_mask_prob,
+        weighting=training.loss_weight, terms=terms(spec, training, dataset), hide=model.cond_mask_prob, encode=encode,
+        context=model.context_len, aim=aims(spec, model, training, dataset),
     )  # fmt: skip
     # A dataset smaller than a batch and a checkpoint that does not fit are refused before the folder is touched.
     task.batch(0)
@@ -130,7 +148,7 @@ def main(argv: list[str]) -> None:
             platform=open_platform(training.train_platform_type, training.save_dir, args),
             to_file=to_file, from_file=from_file,
         )  # fmt: skip
-    print(f"trained: {last}; next: python -m sample.mas --model_path {last}")
+    print(f"trained: {last}; next: python -m sample.{'generate' if spec.is_3d else 'mas'} --model_path {last}")
 
 
 if __name__ == "__main__":

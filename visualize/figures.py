@@ -1,7 +1,8 @@
-"""Stick figures drawn straight into RGB pixels: 2D motion on fixed axes, 3D motion under a turning camera on a floor.
+"""Stick figures drawn straight into RGB pixels: 2D motion on fixed axes, 3D motion on a floor.
 
 World of `draw_3d`: the camera frame of MAS, x right, y up, z away from the viewer (left-handed); a viewer at azimuth 0
-sees +x on the right. Right-handed motion that faces +z is brought into it by negating z. With azimuth a, elevation e:
+sees +x on the right. `draw_world` takes right-handed motion and negates its z, so that its viewer at azimuth 0 stands
+on +z, where people who face +z look. With azimuth a, elevation e:
 
     right = x cos a + z sin a,   away = z cos a - x sin a            (the eye walks from -z over +x to +z)
     up = y cos e + away sin e,   depth = away cos e - y sin e,  pixel = centre + focal (right, -up) / (distance + depth)
@@ -11,7 +12,7 @@ published plots of MAS; the lower camera, the perspective, the shadow and the dr
 """
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -35,11 +36,18 @@ from visualize.floor import (
 
 LEFT, RIGHT, MIDDLE = (0x61, 0xCE, 0xB9), (0x4D, 0x84, 0xAA), (0x8A, 0x96, 0xA3)
 LOOSE, MISSING = (0xF0, 0x9A, 0x5B), (0, 0, 0)
+PLAIN = {"left": LEFT, "right": RIGHT, "middle": MIDDLE, "loose": LOOSE}
+# What was given and what was made, blue and orange as in the published plots of MDM.
+GIVEN = {"left": (0x4F, 0xB3, 0xE8), "right": (0x2B, 0x6C, 0xAD), "middle": (0x6E, 0x95, 0xBF), "loose": LOOSE}
+MADE = {"left": (0xF2, 0xB0, 0x3A), "right": (0xDD, 0x5A, 0x37), "middle": (0xD6, 0x94, 0x62), "loose": LOOSE}
 INK = (0x3F, 0x4A, 0x56)
 FRAMES_PER_TURN = 300
 ELEVATION = float(np.radians(16.0))
+THREE_QUARTER = float(np.radians(35.0))
 
 _BLOCK = 256  # frames whose outlines are held at once: bounds the memory of long clips
+_FOLLOW = 6.0  # frames: standard deviation of the Gaussian that smooths the way of a camera behind the root
+_ASTRAY = 0.2  # of the figure's height: the most that it may be off the root, however suddenly that moves
 
 
 def draw_2d(
@@ -69,7 +77,7 @@ def draw_2d(
     whole = np.concatenate([visible[:, limbs].all(-1), visible], axis=1)  # [T, L + J]
     finite = np.asarray(np.isfinite(screen).all(-1))
     drawable = np.concatenate([finite[:, limbs].all(-1), finite], axis=1)
-    colours = np.where(whole[..., None], _colours(skeleton), MISSING)
+    colours = np.where(whole[..., None], _palette(skeleton, PLAIN), MISSING)
     radius = LIMB_RADIUS * size * np.where(whole, 1.0, np.repeat([0.15, 0.5], [len(limbs), len(loose)]))
     layers = np.where(whole, _layers(skeleton), -1)
     order = _back_to_front(layers[:, : len(limbs)], layers[:, len(limbs) :], limbs)
@@ -78,7 +86,7 @@ def draw_2d(
         ends = np.repeat(radius[block, : len(limbs), None], 2, axis=2)
         dots = radius[block, len(limbs) :]
         paint = _figure_painter(np.nan_to_num(screen[block]), skeleton, ends, dots, colours[block], order[block])
-        yield from _painted(len(block), paper, paint)
+        yield from _painted([paper] * len(block), paint)
 
 
 def draw_3d(
@@ -100,23 +108,85 @@ def draw_3d(
     clip and does not change over it. `frames` picks from the T * `turns` frames. Raises DataError and NumericError.
     """
     motion, _ = _checked(motion, skeleton, 3, None)
-    chained = ~loose_joints(skeleton)
-    trajectory = motion[:, list(trajectory_joints) or chained][..., [0, 2]].mean(1)  # [T, 2]
-    body = motion.copy()
-    body[..., [0, 2]] -= trajectory[:, None]
-    body[..., 1] -= motion[:, chained, 1].min()
+    followed = motion[:, list(trajectory_joints) or ~loose_joints(skeleton)].mean(1)
+    turning = np.arange(turns * len(motion)) * (2 * np.pi / FRAMES_PER_TURN)
+    angles = turning if azimuth is None else np.full(len(turning), float(azimuth))
+    colours, titles = _palette(skeleton, PLAIN)[None], [title] * len(motion)
+    yield from _scene(motion, followed[:, [0, 2]], skeleton, titles, size, angles, elevation, colours, frames)
 
-    played = np.arange(turns * len(motion))
-    angles = played * (2 * np.pi / FRAMES_PER_TURN) if azimuth is None else np.full(len(played), float(azimuth))
+
+def draw_world(
+    motion: np.ndarray,
+    skeleton: Skeleton,
+    title: str | Sequence[str] = "",
+    size: int = 480,
+    given: np.ndarray | None = None,
+    azimuth: float = THREE_QUARTER,
+    elevation: float = ELEVATION,
+    frames: Sequence[int] | None = None,
+) -> Iterator[np.ndarray]:
+    """Yield RGB uint8 pictures [size, size, 3] of people who walk through space: motion [T, J, 3], right-handed, y up.
+
+    The camera keeps its direction, `azimuth` from +z towards +x (by default half from the front of someone who faces
+    +z), and follows the root smoothly, so that the floor passes below, with the way that is walked drawn on it. The
+    lowest joint with a limb stands on the floor; any unit will do. `title` is one for the clip or one a frame. Where
+    `given`, bool [T] or [T, J], is told, those joints are blue and the others orange. `frames` picks which frames to
+    draw. Raises DataError and NumericError.
+    """
+    motion, _ = _checked(motion, skeleton, 3, None)
+    motion = motion * (1, 1, -1)
+    titles = [title] * len(motion) if isinstance(title, str) else list(title)
+    if len(titles) != len(motion):
+        raise DataError(f"{len(titles)} titles for {len(motion)} frames: one title, or one a frame")
+    root, height = motion[:, skeleton.parents.index(-1)], np.median(np.ptp(motion[..., 1], axis=1))
+    followed = _behind(root[:, [0, 2]], _ASTRAY * float(height))
+    angles, colours = np.full(len(motion), float(azimuth)), _colours(skeleton, given, len(motion))
+    yield from _scene(motion, followed, skeleton, titles, size, angles, elevation, colours, frames)
+
+
+def _scene(
+    motion: np.ndarray,
+    followed: np.ndarray,
+    skeleton: Skeleton,
+    titles: Sequence[str],
+    size: int,
+    angles: np.ndarray,
+    elevation: float,
+    colours: np.ndarray,
+    frames: Sequence[int] | None,
+) -> Iterator[np.ndarray]:
+    """Draw motion [T, J, 3] with the point `followed` [T, 2] of the floor in the middle, once for each of `angles`.
+
+    The clip is repeated where there are more angles than frames; `titles` has T, `colours` [T or 1, L + J, 3].
+    """
+    chained = ~loose_joints(skeleton)
+    body = motion.copy()
+    body[..., [0, 2]] -= followed[:, None]
+    body[..., 1] -= motion[:, chained, 1].min()
+    played = np.arange(len(angles))
     shown = _to_be_shown(body, chained)[played % len(body)]
-    camera = fitted_camera(shown, angles, elevation, size, _title_height(title, size))
+    camera = fitted_camera(shown, angles, elevation, size, max(_title_height(title, size) for title in set(titles)))
     stage, fade = empty_floor(camera, size)
-    write_title(stage, title)
+    stages = {title: write_title(stage.copy(), title) for title in set(titles)}
+    colours = np.broadcast_to(colours, (len(body), *colours.shape[1:]))
     for block in _blocks(played if frames is None else frames):
         clip = block % len(body)
-        paint_floor = floor_painter(body[clip], trajectory, clip, angles[block], skeleton, camera, fade)
-        paint_figure = _solid_painter(body[clip], angles[block], skeleton, camera, size)
-        yield from _painted(len(block), stage, paint_floor, paint_figure)
+        paint_floor = floor_painter(body[clip], followed, clip, angles[block], skeleton, camera, fade)
+        paint_figure = _solid_painter(body[clip], angles[block], skeleton, camera, size, colours[clip])
+        yield from _painted([stages[titles[int(frame)]] for frame in clip], paint_floor, paint_figure)
+
+
+def _behind(root: np.ndarray, most: float) -> np.ndarray:
+    """The way [T, 2] of what follows `root` [T, 2]: a Gaussian of `_FOLLOW` frames, nowhere more than `most` astray.
+
+    Beyond its ends the root goes on as it came.
+    """
+    reach = round(3 * _FOLLOW)
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / _FOLLOW) ** 2)
+    longer = np.pad(root, ((reach, reach), (0, 0)), "reflect", reflect_type="odd")
+    windows = np.lib.stride_tricks.sliding_window_view(longer, len(weights), axis=0)
+    astray = windows @ (weights / weights.sum()) - root
+    return root + astray * np.minimum(1, most / np.maximum(np.linalg.norm(astray, axis=1, keepdims=True), 1e-9))
 
 
 def _to_be_shown(body: np.ndarray, chained: np.ndarray) -> np.ndarray:
@@ -141,14 +211,15 @@ def fitted_camera(
     return Camera(elevation, top / 2, distance, focal, ((size - 1) / 2, middle), 2.8 * radius)
 
 
-def write_title(image: np.ndarray, title: str) -> None:
-    """Write a title, wrapped and centred, along the upper edge of an RGB picture (in place)."""
+def write_title(image: np.ndarray, title: str) -> np.ndarray:
+    """Write a title, wrapped and centred, along the upper edge of an RGB picture (in place); the same picture."""
     size = image.shape[1]
     font, letters = cv2.FontFace("sans"), _title_letters(size)
     for row, line in enumerate(_title_lines(title)):
         _, _, width, _ = cv2.getTextSize((size, size), line, (0, 0), font, letters, 400)
         origin = (max(0, (size - width) // 2), round(size * 0.035 + letters * (1 + 1.3 * row)))
         cv2.putText(image, line, origin, INK, font, letters, 400)
+    return image
 
 
 def _title_letters(size: int) -> int:
@@ -185,22 +256,36 @@ def _checked(
     return motion, visible
 
 
-def _colours(skeleton: Skeleton) -> np.ndarray:
-    """Colours [L + J, 3] of limbs, then joints; a limb has the side of whichever end is not on the midline."""
-    palette = {"left": LEFT, "right": RIGHT, "middle": MIDDLE}
+def _sides(skeleton: Skeleton) -> list[str]:
+    """The side of each limb, then joint: left, right, middle, or loose; a limb has that of its end off the midline."""
     sides = [skeleton.side(joint) for joint in range(len(skeleton.joints))]
     limbs = []
     for a, b in skeleton.edges:
         ends = {sides[a], sides[b]} - {"middle"}
-        limbs.append(palette[ends.pop() if len(ends) == 1 else "middle"])
-    joints = [LOOSE if loose else palette[side] for side, loose in zip(sides, loose_joints(skeleton), strict=True)]
-    return np.array(limbs + joints).reshape(-1, 3)
+        limbs.append(ends.pop() if len(ends) == 1 else "middle")
+    return limbs + ["loose" if loose else side for side, loose in zip(sides, loose_joints(skeleton), strict=True)]
+
+
+def _palette(skeleton: Skeleton, palette: Mapping[str, tuple[int, int, int]]) -> np.ndarray:
+    """Colours [L + J, 3] of limbs, then joints."""
+    return np.array([palette[side] for side in _sides(skeleton)]).reshape(-1, 3)
+
+
+def _colours(skeleton: Skeleton, given: np.ndarray | None, frames: int) -> np.ndarray:
+    """Colours [T or 1, L + J, 3]: plain, or by what was given, bool [T] or [T, J]; a limb by both its ends."""
+    if given is None:
+        return _palette(skeleton, PLAIN)[None]
+    given = np.asarray(given, bool)
+    if given.shape not in ((frames,), (frames, len(skeleton.joints))):
+        raise DataError(f"what is given has shape {given.shape}, but there are {frames} frames")
+    given = np.broadcast_to(given.reshape(frames, -1), (frames, len(skeleton.joints)))
+    parts = np.concatenate([given[:, limb_pairs(skeleton)].all(-1), given], axis=1)
+    return np.where(parts[..., None], _palette(skeleton, GIVEN), _palette(skeleton, MADE))
 
 
 def _layers(skeleton: Skeleton) -> np.ndarray:
     """What lies on what [L + J] where there is no depth to tell: left on the midline on right, a ball on all."""
-    stack = [RIGHT, MIDDLE, LEFT, LOOSE]
-    return np.array([stack.index(tuple(colour)) for colour in _colours(skeleton).tolist()])
+    return np.array([("right", "middle", "left", "loose").index(side) for side in _sides(skeleton)])
 
 
 def _back_to_front(limb_key: np.ndarray, joint_key: np.ndarray, limbs: np.ndarray) -> np.ndarray:
@@ -216,9 +301,9 @@ def _blocks(frames: Sequence[int] | np.ndarray) -> list[np.ndarray]:
     return np.split(np.asarray(frames), range(_BLOCK, len(frames), _BLOCK))
 
 
-def _painted(count: int, background: np.ndarray, *painters: Painter) -> Iterator[np.ndarray]:
-    """Yield a fresh copy of the background for each frame of a block, after all painters in turn."""
-    for index in range(count):
+def _painted(backgrounds: Sequence[np.ndarray], *painters: Painter) -> Iterator[np.ndarray]:
+    """Yield a fresh copy of the background of each frame of a block, after all painters in turn."""
+    for index, background in enumerate(backgrounds):
         image = background.copy()
         for paint in painters:
             paint(image, index)
@@ -272,14 +357,16 @@ def _capsules(centres: np.ndarray, radii: np.ndarray) -> np.ndarray:
     return fixed_point(outline.reshape(*outline.shape[:-3], 14, 2))
 
 
-def _solid_painter(body: np.ndarray, azimuth: np.ndarray, skeleton: Skeleton, camera: Camera, size: int) -> Painter:
-    """Draws figures [F, J, 3] from far to near; nearer limbs are thicker and clearer."""
+def _solid_painter(
+    body: np.ndarray, azimuth: np.ndarray, skeleton: Skeleton, camera: Camera, size: int, colours: np.ndarray
+) -> Painter:
+    """Draws figures [F, J, 3] in `colours` [F, L + J, 3] from far to near; nearer limbs are thicker and clearer."""
     limbs = limb_pairs(skeleton)
     screen, nearness = camera.project(body, azimuth)
     middles = nearness[:, limbs].mean(-1)
     radius = LIMB_RADIUS * size * nearness**1.5
     haze = np.clip(1.4 * (1.08 - np.concatenate([middles, nearness], axis=1)), 0, 0.45)[..., None]
-    colours = _colours(skeleton) * (1 - haze) + np.array(PAPER) * haze
+    colours = colours * (1 - haze) + np.array(PAPER) * haze
     order = _back_to_front(middles, nearness, limbs)
     return _figure_painter(screen, skeleton, radius[:, limbs], radius, colours, order)
 

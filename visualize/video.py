@@ -29,6 +29,12 @@ def write_video(path: str | Path, frames: Iterable[np.ndarray], fps: float, thre
     bytes. Raises UsageError for another suffix, DataError where there is no frame, a frame is not such a picture, or
     ffmpeg fails (with its own words); what `frames` raises passes through.
     """
+    for _ in recorded(path, frames, fps, threads):
+        pass
+
+
+def recorded(path: str | Path, frames: Iterable[np.ndarray], fps: float, threads: int = 1) -> Iterator[np.ndarray]:
+    """Pass the frames on while they are written as by `write_video`: the file appears when the last one was taken."""
     path = Path(path)
     if path.suffix.lower() not in _FORMATS:
         raise UsageError(f"cannot write a video to {path.name}: the name must end in {' or '.join(_FORMATS)}")
@@ -47,6 +53,7 @@ def write_video(path: str | Path, frames: Iterable[np.ndarray], fps: float, thre
     ):
         for frame in itertools.chain([first], frames):
             pipe.write(_raw(frame, first.shape, pixels).data)
+            yield frame
 
 
 def frame_count(path: str | Path) -> int:

@@ -14,9 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from model import sequence
-from model.denoiser import build_denoiser
+from model.denoiser import build_denoiser, file_layout
 from model.options import ModelOptions
-from model.published import to_published
 from utils.run.errors import run_command
 from utils.run.options import option, parse
 
@@ -35,34 +34,49 @@ class BenchmarkOptions:
     tokens_at_once: int = option(sequence.CPU_TOKENS_AT_ONCE, "tokens that ours takes through all layers together")
 
 
-class PublishedEncoder(nn.Module):
-    """The published trans_enc: torch's encoder, sequence first, under the published names."""
+class PublishedDenoiser(nn.Module):
+    """A published transformer: torch's own, sequence first, under the published names."""
 
-    def __init__(self, options: ModelOptions):
+    def __init__(self, options: ModelOptions, features: int, text_width: int = 0):
         super().__init__()
-        width = options.latent_dim
-        self.input_process = nn.ModuleDict({"poseEmbedding": nn.Linear(FEATURES, width)})
-        layer = nn.TransformerEncoderLayer(
-            width, options.num_heads, options.ff_size, options.dropout, options.activation
-        )
-        self.seqTransEncoder = nn.TransformerEncoder(layer, options.layers, enable_nested_tensor=False)
+        width, size = options.latent_dim, (options.num_heads, options.ff_size, options.dropout, options.activation)
+        self.mask_frames = options.mask_frames
+        self.input_process = nn.ModuleDict({"poseEmbedding": nn.Linear(features, width)})
+        if options.arch == "trans_enc":
+            layer = nn.TransformerEncoderLayer(width, *size)
+            self.seqTransEncoder = nn.TransformerEncoder(layer, options.layers, enable_nested_tensor=False)
+        else:
+            self.seqTransDecoder = nn.TransformerDecoder(nn.TransformerDecoderLayer(width, *size), options.layers)
         self.embed_timestep = nn.Module()
         self.embed_timestep.time_embed = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
-        self.output_process = nn.ModuleDict({"poseFinal": nn.Linear(width, FEATURES)})
+        if text_width:
+            self.embed_text = nn.Linear(text_width, width)
+        self.output_process = nn.ModuleDict({"poseFinal": nn.Linear(width, features)})
         for module in (self, self.embed_timestep):
             module.sequence_pos_encoder = nn.Module()
-            module.sequence_pos_encoder.register_buffer("pe", torch.zeros(5000, 1, width))
+            module.sequence_pos_encoder.register_buffer("pe", torch.zeros(options.pos_embed_max_len, 1, width))
 
-    def forward(self, x: Tensor, step: Tensor, lengths: Tensor) -> Tensor:
-        """x [B, J, 2, T] -> [B, J, 2, T]."""
-        batch, joints, _, frames = x.shape
+    def forward(self, x: Tensor, step: Tensor, condition: dict[str, Tensor]) -> Tensor:
+        """x [B, J, C, T], text [L, B, E], hidden_words [B, L], prefix [B, J, C, K] -> [B, J, C, T]."""
+        asked, lengths = x.shape, condition["lengths"]
+        if "prefix" in condition:
+            x, lengths = torch.cat((condition["prefix"], x), dim=-1), lengths + condition["prefix"].shape[-1]
+        batch, joints, channels, frames = x.shape
         table = self.sequence_pos_encoder.pe
         token = self.embed_timestep.time_embed(table[step]).permute(1, 0, 2)
-        x = self.input_process["poseEmbedding"](x.permute(3, 0, 1, 2).reshape(frames, batch, joints * 2))
-        x = torch.cat((token, x), dim=0)
-        hidden = torch.arange(frames + 1) > lengths[:, None]
-        x = self.seqTransEncoder(x + table[: len(x)], src_key_padding_mask=hidden)[1:]
-        return self.output_process["poseFinal"](x).reshape(frames, batch, joints, 2).permute(1, 2, 3, 0)
+        if "text" in condition:
+            token = self.embed_text(condition["text"]) + token
+        x = self.input_process["poseEmbedding"](x.permute(3, 0, 1, 2).reshape(frames, batch, joints * channels))
+        lead = int(hasattr(self, "seqTransEncoder"))
+        hidden = torch.arange(frames + lead) >= lengths[:, None] + lead if self.mask_frames else None
+        if lead:
+            x = torch.cat((token, x), dim=0)
+            x = self.seqTransEncoder(x + table[: len(x)], src_key_padding_mask=hidden)[1:]
+        else:
+            masks = {"tgt_key_padding_mask": hidden, "memory_key_padding_mask": condition.get("hidden_words")}
+            x = self.seqTransDecoder(x + table[: len(x)], token, **masks)
+        x = self.output_process["poseFinal"](x[frames - asked[-1] :])
+        return x.reshape(asked[-1], *asked[:-1]).permute(1, 2, 3, 0)
 
 
 def inputs(size: BenchmarkOptions) -> tuple[Tensor, Tensor, Tensor]:
@@ -75,17 +89,18 @@ def inputs(size: BenchmarkOptions) -> tuple[Tensor, Tensor, Tensor]:
 
 def build_ways(options: ModelOptions, x: Tensor, step: Tensor, lengths: Tensor) -> dict[str, Way]:
     """The calls to time; each answers [B, T, F]."""
-    ours, published = build_denoiser(options, FEATURES).eval(), PublishedEncoder(options).eval()
-    published.load_state_dict(to_published(ours.state_dict(), options.latent_dim))
+    ours, published = build_denoiser(options, FEATURES).eval(), PublishedDenoiser(options, FEATURES).eval()
+    published.load_state_dict(file_layout(options)[0](ours.state_dict()))
+    condition = {"lengths": lengths}
     x_published = x.unflatten(2, (-1, 2)).permute(0, 2, 3, 1).contiguous()
 
     def bf16() -> Tensor:
         with torch.autocast("cpu", torch.bfloat16):
-            return ours(x, step, lengths)
+            return ours(x, step, condition)
 
     return {
-        "published, fp32": lambda: published(x_published, step, lengths).permute(0, 3, 1, 2).flatten(2),
-        "ours, fp32": lambda: ours(x, step, lengths),
+        "published, fp32": lambda: published(x_published, step, condition).permute(0, 3, 1, 2).flatten(2),
+        "ours, fp32": lambda: ours(x, step, condition),
         "ours, bf16": bf16,
     }
 

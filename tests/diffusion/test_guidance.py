@@ -1,12 +1,13 @@
 """Guidance by closed form, who is guided, and how often the network runs."""
 
 import dataclasses
+from collections.abc import Mapping
 
 import pytest
 import torch
 
-from diffusion.guidance import UNCONDITIONAL, guided
-from model.conditions import HIDDEN
+from diffusion.guidance import guided
+from model.conditions import hidden
 from sample.options import SamplingOptions
 from sample.session import Request
 from tests.people import SPEC, mocap_session, moving, record, tiny_dit, write_folder
@@ -18,16 +19,18 @@ class Network:
     def __init__(self):
         self.asked: list[list[int]] = []
 
-    def __call__(self, action: torch.Tensor) -> torch.Tensor:
+    def __call__(self, x: torch.Tensor, condition: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        action = condition["action"]
+        assert len(x) == len(action)
         self.asked.append(action.tolist())
         shown = 10.0 + (action + 1) * (action >= 0)
         return shown[:, None, None] * torch.ones(1, 4, 2)
 
 
-def answer(actions: list[int], scale: float) -> tuple[list[float], Network]:
+def answer(actions: list[int], scale: float, together: bool = True) -> tuple[list[float], Network]:
     """The answer to each sample, and the network that was asked."""
-    network = Network()
-    out = guided(network, torch.tensor(actions), scale)
+    network, told = Network(), {"action": torch.tensor(actions)}
+    out = guided(network, torch.zeros(len(actions), 4, 2), told, hidden(told), scale, together)
     assert out.shape == (len(actions), 4, 2)
     return out[:, 0, 0].tolist(), network
 
@@ -43,27 +46,18 @@ def test_scale_0_is_the_unconditional_answer_in_one_run():
 
 
 @pytest.mark.parametrize("scale", [0.5, 2.5, -1.0, 7.0])
-def test_other_scales_go_along_the_line_through_both(scale):
-    found, network = answer([0, 3, 1], scale)
+@pytest.mark.parametrize("together", [True, False])
+def test_other_scales_go_along_the_line_through_both(scale, together):
+    """In one batch of twice the size, or one after the other where samples of a batch see each other."""
+    found, network = answer([0, 3, 1], scale, together)
     assert found == pytest.approx([10 + scale * distance for distance in (1, 4, 2)])
-    assert sorted(network.asked) == [[-1, -1, -1], [0, 3, 1]]
+    assert network.asked == ([[-1, -1, -1, 0, 3, 1]] if together else [[-1, -1, -1], [0, 3, 1]])
 
 
 @pytest.mark.parametrize("scale", [0, 0.5, 1, 2.5])
 def test_a_hidden_action_is_never_guided(scale):
-    found, network = answer([3, -1, -1], scale)
+    found, _ = answer([3, -1, -1], scale)
     assert found[1:] == [10, 10] and found[0] == pytest.approx(10 + 4 * scale)
-    assert len(network.asked) == (1 if scale in (0, 1) else 2)
-
-
-@pytest.mark.parametrize("scale", [0, 1, 2.5])
-def test_without_any_condition_the_network_runs_once(scale):
-    found, network = answer([-1, -1], scale)
-    assert found == [10, 10] and network.asked == [[-1, -1]]
-
-
-def test_hidden_means_the_same_in_training_and_in_sampling():
-    assert UNCONDITIONAL == HIDDEN == -1
 
 
 @pytest.mark.parametrize("scale", [0.0, 1.0, 2.5])
@@ -71,12 +65,12 @@ def test_a_session_guides_every_view_by_its_samples_action(tmp_path, scale):
     """Rows of the network are [views x samples]; each is guided by its own sample's action, in parts or at once."""
     data = dataclasses.replace(write_folder(tmp_path / "data", [(moving(60), record("a"))]), cond="action")
     session = mocap_session(data, tiny_dit(len(SPEC.actions), spread=1.0), samples=2)
-    request = Request(torch.tensor([8, 8]), torch.tensor([4, -1]))
+    request = Request(torch.tensor([8, 8]), {"action": torch.tensor([4, -1])})
     x, t = torch.randn(6, 8, 16, 2, generator=torch.Generator().manual_seed(0)), 3
     step = torch.full((6,), int(session.process.timestep_map[t]))
     with torch.no_grad():
         without, shown = (
-            session.model(x.flatten(2), step, None, action).view_as(x)
+            session.model(x.flatten(2), step, {"action": action}).view_as(x)
             for action in (torch.full((6,), -1), torch.tensor([4, -1] * 3))
         )
     expected = without + scale * (shown - without)

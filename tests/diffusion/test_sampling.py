@@ -36,7 +36,7 @@ def run(
     @torch.no_grad()
     def denoise(x, t):
         step_of_network = torch.full((len(x),), int(process.timestep_map[t]))
-        output = network(x.flatten(2), step_of_network, lengths).view_as(x)
+        output = network(x.flatten(2), step_of_network, {"lengths": lengths}).view_as(x)
         return process.x0_from_noise(x, t, output) if epsilon else output
 
     first = draws[0]

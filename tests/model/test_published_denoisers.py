@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import nn
 
-from model.conditions import HIDDEN, hide_actions
+from model.conditions import HIDDEN
 from model.denoiser import build_denoiser
 from model.layers import Layer, sinusoids, visible_keys
 from model.options import ModelOptions
 from model.published import consume_construction, from_published, to_published
 from model.sequence import SequenceDenoiser
-from tests.published import flat, tensors
+from tests.published import frames_first, tensors
 from utils.run.errors import DataError, UsageError
 
 WAYS = ("trans_enc", "trans_dec", "emb_trans_dec", "gru")
@@ -26,9 +26,14 @@ def network(way: str = "trans_enc", published: bool = False, num_actions: int = 
     """A small network of one of WAYS, in evaluation."""
     torch.manual_seed(1)
     settings = {"latent_dim": WIDTH, "layers": 2, "num_heads": 2, "ff_size": 64, "dropout": 0.1, "activation": "gelu"}
-    settings |= {"recurrence": "batch", "padding": "attended"} if published else {}
+    settings |= {"recurrence": "batch", "mask_frames": way == "trans_enc"} if published else {}
     settings |= {"emb_trans_dec": way.startswith("emb_"), "num_actions": num_actions} | changes
     return SequenceDenoiser(way.removeprefix("emb_"), FEATURES, **settings).eval()
+
+
+def told(lengths: torch.Tensor | None = None, action: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
+    """A condition of what is given."""
+    return {name: value for name, value in (("lengths", lengths), ("action", action)) if value is not None}
 
 
 def published_network(golden: Path, way: str, **changes: object) -> SequenceDenoiser:
@@ -37,11 +42,6 @@ def published_network(golden: Path, way: str, **changes: object) -> SequenceDeno
     model = network(way, published=True, **changes)
     model.load_state_dict(from_published(weights))
     return model
-
-
-def frames_first(motion: torch.Tensor) -> torch.Tensor:
-    """Published [B, J, 2, T] as [B, T, F]."""
-    return flat(motion).flatten(2)
 
 
 def assert_close(found: torch.Tensor, expected: torch.Tensor, tolerance: float = 2e-5) -> None:
@@ -53,10 +53,10 @@ def assert_close(found: torch.Tensor, expected: torch.Tensor, tolerance: float =
 def test_golden_forward(golden: Path, way: str) -> None:
     record = tensors(golden / "mas" / "forward" / f"{way}.npz")
     model, x, t = published_network(golden, way), frames_first(record["x"]), record["t"]
-    assert_close(model(x, t, record["lengths_full"]), frames_first(record["out_full"]))
-    assert_close(model(x, t), frames_first(record["out_full"]))
-    assert_close(model(x, t, record["lengths"]), frames_first(record["out_lengths"]))
-    assert_close(model(x[1:2], t[1:2]), frames_first(record["out_sample1_alone"]))
+    assert_close(model(x, t, told(record["lengths_full"])), frames_first(record["out_full"]))
+    assert_close(model(x, t, {}), frames_first(record["out_full"]))
+    assert_close(model(x, t, told(record["lengths"])), frames_first(record["out_lengths"]))
+    assert_close(model(x[1:2], t[1:2], {}), frames_first(record["out_sample1_alone"]))
     assert_close(model.embed_step(sinusoids(t, WIDTH)), record["temb"][0])
 
 
@@ -65,9 +65,9 @@ def test_golden_action(golden: Path) -> None:
     record = tensors(golden / "mas" / "forward" / "action.npz")
     model, x = published_network(golden, "trans_enc", num_actions=4), frames_first(record["x"])
     action = record["action"][:, 0]
-    assert_close(model(x, record["t"], record["lengths"], action), frames_first(record["out_cond"]))
+    assert_close(model(x, record["t"], told(record["lengths"], action)), frames_first(record["out_cond"]))
     for hidden in (None, torch.full_like(action, HIDDEN)):
-        assert_close(model(x, record["t"], record["lengths"], hidden), frames_first(record["out_uncond"]))
+        assert_close(model(x, record["t"], told(record["lengths"], hidden)), frames_first(record["out_uncond"]))
 
 
 def test_golden_positions(golden: Path) -> None:
@@ -81,15 +81,15 @@ def test_golden_positions(golden: Path) -> None:
 def test_samples_do_not_see_each_other(way: str) -> None:
     model, x, t = network(way), torch.randn(3, 20, FEATURES), torch.tensor([0, 37, 99])
     lengths = torch.tensor([20, 13, 7])
-    whole = model(x, t, lengths)
+    whole = model(x, t, told(lengths))
     for i, length in enumerate(lengths):
-        assert_close(model(x[i : i + 1, :length], t[i : i + 1]), whole[i : i + 1, :length], 2e-6)
+        assert_close(model(x[i : i + 1, :length], t[i : i + 1], {}), whole[i : i + 1, :length], 2e-6)
 
 
 @torch.no_grad()
 def test_published_gru_lets_samples_see_each_other() -> None:
     model, x, t = network("gru", published=True), torch.randn(3, 20, FEATURES), torch.tensor([0, 37, 99])
-    assert (model(x[1:2], t[1:2]) - model(x, t)[1:2]).abs().max() > 1e-3
+    assert (model(x[1:2], t[1:2], {}) - model(x, t, {})[1:2]).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -99,9 +99,9 @@ def test_padding_never_reaches_valid_frames(way: str, training: bool) -> None:
     lengths = torch.tensor([13, 20, 7])
     valid = torch.arange(20) < lengths[:, None]
     changed = torch.where(valid[..., None], x, 1e6)
-    assert_close(model(changed, t, lengths)[valid], model(x, t, lengths)[valid], 1e-6)
+    assert_close(model(changed, t, told(lengths))[valid], model(x, t, told(lengths))[valid], 1e-6)
     published = network(way, published=True)
-    difference = published(changed, t, lengths)[valid] - published(x, t, lengths)[valid]
+    difference = published(changed, t, told(lengths))[valid] - published(x, t, told(lengths))[valid]
     assert (difference.abs().max() > 1e-3) == (way != "trans_enc")
 
 
@@ -109,14 +109,14 @@ def test_padding_never_reaches_valid_frames(way: str, training: bool) -> None:
 @torch.no_grad()
 def test_empty_and_single_frame_samples_are_finite(way: str) -> None:
     model, t = network(way), torch.tensor([0, 99])
-    assert model(torch.randn(2, 4, FEATURES), t, torch.tensor([0, 4])).isfinite().all()
-    assert model(torch.randn(2, 1, FEATURES), t, torch.tensor([1, 1])).isfinite().all()
+    assert model(torch.randn(2, 4, FEATURES), t, told(torch.tensor([0, 4]))).isfinite().all()
+    assert model(torch.randn(2, 1, FEATURES), t, told(torch.tensor([1, 1]))).isfinite().all()
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_training_without_dropout_is_evaluation(way: str) -> None:
     model, x, t = network(way, dropout=0.0, num_actions=3), torch.randn(50, 60, FEATURES), torch.randint(0, 100, (50,))
-    given = (x, t, torch.randint(1, 61, (50,)), torch.randint(-1, 3, (50,)))
+    given = (x, t, told(torch.randint(1, 61, (50,)), torch.randint(-1, 3, (50,))))
     trained = model.train()(*given)
     with torch.no_grad():  # more than one part of CPU_TOKENS_AT_ONCE
         assert_close(model.eval()(*given), trained, 5e-6)
@@ -127,9 +127,9 @@ def test_training_without_dropout_is_evaluation(way: str) -> None:
 @pytest.mark.parametrize("way", WAYS)
 def test_dropout_acts_in_training_only(way: str) -> None:
     model, x, t = network(way, dropout=0.5), torch.randn(2, 9, FEATURES), torch.tensor([3, 4])
-    assert torch.equal(model(x, t), model(x, t))
+    assert torch.equal(model(x, t, {}), model(x, t, {}))
     model.train()
-    assert not torch.allclose(model(x, t), model(x, t), atol=1e-2)
+    assert not torch.allclose(model(x, t, {}), model(x, t, {}), atol=1e-2)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -137,12 +137,12 @@ def test_dropout_acts_in_training_only(way: str) -> None:
 def test_bf16_is_close(way: str) -> None:
     model, x, t = network(way, latent_dim=128, num_heads=4), torch.randn(4, 50, FEATURES), torch.tensor([0, 5, 50, 99])
     lengths = torch.tensor([50, 40, 30, 20])
-    exact = model(x, t, lengths)
+    exact = model(x, t, told(lengths))
     with torch.autocast("cpu", torch.bfloat16):
-        mixed = model(x, t, lengths)
+        mixed = model(x, t, told(lengths))
     assert mixed.dtype == torch.float32
     assert (mixed - exact).square().mean().sqrt() < 0.01 * exact.square().mean().sqrt()
-    low = model.bfloat16()(x, t, lengths)
+    low = model.bfloat16()(x, t, told(lengths))
     assert (low - exact).square().mean().sqrt() < 0.03 * exact.square().mean().sqrt()
 
 
@@ -211,8 +211,8 @@ def test_names_and_order_of_parameters_are_published(way: str, num_actions: int)
 
 
 def test_unknown_names_are_refused() -> None:
-    with pytest.raises(DataError, match="embed_text.weight"):
-        from_published({"embed_text.weight": torch.zeros(1)})
+    with pytest.raises(DataError, match="embed_dance.weight"):
+        from_published({"embed_dance.weight": torch.zeros(1)})
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -299,13 +299,6 @@ def test_construction_draws_of_every_architecture(way: str, num_actions: int) ->
     options = ModelOptions(arch=way.removeprefix("emb_"), layers=2, latent_dim=WIDTH, num_heads=2, ff_size=64)
     consume_construction(options, FEATURES, num_actions)
     assert torch.equal(torch.randn(5), expected)
-
-
-def test_hidden_share_of_actions() -> None:
-    action = torch.arange(20_000) % 7
-    hidden = hide_actions(action, 0.1, torch.Generator().manual_seed(0)) == HIDDEN
-    assert 0.09 < hidden.float().mean() < 0.11
-    assert torch.equal(hide_actions(action, 0.0, torch.Generator()), action)
 
 
 def test_width_that_heads_cannot_share() -> None:

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from data_loaders import packed
+from data_loaders.captured import find_files, find_skeleton, guess_scale
 from data_loaders.splits import held_out
 from prepare import mocap
-from prepare.mocap import MocapOptions, convert, find_files, find_skeleton, guess_scale
+from prepare.mocap import MocapOptions, convert
 from tests.people import BODY, SPEC
 from utils.geometry.kinematics import bone_lengths
 from utils.geometry.motion import Motion

@@ -12,8 +12,9 @@ from data_loaders.options import DataOptions
 from diffusion.options import DiffusionOptions
 from prepare import ship
 from sample.options import SamplingOptions, parse_sampling
-from sample.plain import sample_2d
-from sample.session import make_request, open_session
+from sample.plain import sample_plain
+from sample.request import make_request
+from sample.session import open_session
 from tests.people import SPEC, TINY, tiny_dit
 from train.options import TrainingOptions
 from utils.run import checkpoint
@@ -79,7 +80,7 @@ def test_it_can_be_sampled_from_and_says_the_same(trained):
         assert session.path.name == "checkpoint_40.pth" and not session.model.training
         assert all(weight.dtype == torch.float32 for weight in session.model.parameters())
         torch.testing.assert_close(session.mean, torch.full((16, 2), 0.5))
-        motions.append(sample_2d(session, make_request(session)))
+        motions.append(sample_plain(session, make_request(session)))
     assert motions[0].shape == (2, 10, 16, 2) and motions[0].std() > 0.1
     torch.testing.assert_close(motions[1], motions[0], atol=0.02, rtol=0)
     assert not torch.equal(motions[1], motions[0])

@@ -52,7 +52,7 @@ def rerun(golden: Path, record: dict, variant: str) -> torch.Tensor:
     lengths = (
         torch.tensor([10, 6]) if "lengths" in record and len(record["lengths"]) else torch.full((samples,), frames)
     )
-    request = Request(lengths, torch.full((samples,), -1))
+    request = Request(lengths)
     options = dataclasses.replace(PUBLISHED, num_views=record["x0_pred"].shape[1])
     return sample_3d(session, request, options, variant, recorded_draws(record))
 

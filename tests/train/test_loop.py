@@ -1,6 +1,8 @@
-"""The training loop: exact resumption, refusals, signals, averaged weights."""
+"""The training loop: exact resumption, refusals, signals, averaged weights, rates, parts of a batch, what is logged."""
 
 import json
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,10 +11,10 @@ import torch
 from torch import nn
 
 from train import loop
-from train.optimizer import learning_rate, update_average
+from train.optimizer import average_decay, build_optimizer, final_step, learning_rate, update_average
 from train.options import TrainingOptions
 from utils.run import checkpoint
-from utils.run.errors import DataError, NumericError
+from utils.run.errors import DataError, NumericError, UsageError
 from utils.run.randomness import torch_generator
 
 
@@ -25,18 +27,19 @@ class Regression:
         return {"x": x, "y": x.sum(1, keepdim=True)}
 
     def loss(self, model, batch):
-        return (model(batch["x"]) - batch["y"]).square().mean()
+        missed = model(batch["x"]) - batch["y"]
+        return {"loss": missed.square().mean(), "absolute": missed.abs().mean()}
 
 
-def network() -> nn.Module:
+def network(dropout: float = 0.5) -> nn.Module:
     torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5), nn.Linear(8, 1))
+    return nn.Sequential(nn.Linear(3, 8), nn.Dropout(dropout), nn.Linear(8, 1))
 
 
 def options(folder: Path, **changes) -> TrainingOptions:
     base = TrainingOptions(
-        save_dir=str(folder), lr=0.01, num_steps=8, save_interval=100, resume_interval=3, ema_decay=0.9,
-        lr_schedule="cosine", log_interval=1,
+        save_dir=str(folder), lr=0.01, num_steps=8, save_interval=100, resume_interval=3, use_ema=True,
+        avg_model_beta=0.9, lr_schedule="cosine", log_interval=1,
     )  # fmt: skip
     return replace(base, **changes)
 
@@ -88,7 +91,7 @@ def test_saves_are_pruned_but_milestones_are_not(tmp_path):
 def test_loss_that_is_not_finite_ends_the_run_and_saves_nothing(tmp_path):
     class Broken(Regression):
         def loss(self, model, batch):
-            return super().loss(model, batch) * float("nan")
+            return {"loss": super().loss(model, batch)["loss"] * float("nan")}
 
     with pytest.raises(NumericError, match="not finite"):
         loop.train(network(), Broken(), options(tmp_path))
@@ -104,12 +107,135 @@ def test_weights_only_and_foreign_files_cannot_be_resumed(tmp_path):
         train_to_end(tmp_path, content)
 
 
-def test_a_published_file_counts_one_update_more(tmp_path):
+def test_a_published_file_of_mas_counts_one_update_more(tmp_path):
     content = train_to_end(tmp_path)
     model = network()
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     del content["run"]
     assert loop.restore(model, optimizer, {}, content | {"step": 3}, dict) == 4
+
+
+@pytest.mark.parametrize("averaged", [False, True])
+def test_a_published_file_of_mdm_goes_on_with_a_new_optimiser(averaged, tmp_path, capsys):
+    """Bare weights, or with averaged ones; the newest by its name; what lies in opt*.pt is left alone."""
+    state = network().state_dict()
+    other = {name: value + 1 for name, value in state.items()}
+    torch.save({"model": state, "model_avg": other} if averaged else state, tmp_path / "model000000004.pt")
+    for name in ("model000000003.pt", "opt000000004.pt", "opt000000005.pt"):
+        torch.save({}, tmp_path / name)
+    content = checkpoint.load(checkpoint.resolve(tmp_path))
+    torch.testing.assert_close(checkpoint.weights(content), other if averaged else state)
+    model, average = network(), {}
+    assert loop.restore(model, build_optimizer(model, options(tmp_path)), average, content, dict) == 5
+    assert "AdamW's running means start anew" in capsys.readouterr().err
+    assert set(average) == (set(other) if averaged else set())
+    last = train_to_end(tmp_path / "run", content, num_steps=6)
+    assert last["step"] == 6 and last["optimizer"]["state"][0]["step"] == 1
+
+
+def test_resuming_with_and_without_averages(tmp_path):
+    """Averages that are not asked for any more end; asked for anew, they begin with the weights."""
+    train_to_end(tmp_path / "run")
+    content = checkpoint.load(tmp_path / "run" / "checkpoint_3.pth")
+    assert "model_avg" not in train_to_end(tmp_path / "without", content, use_ema=False)
+    del content["model_avg"]
+    nothing_left = train_to_end(tmp_path / "with", content, num_steps=3)
+    assert same(nothing_left, {"model": content["model"], "model_avg": content["model"]})
+
+
+@pytest.mark.parametrize("accumulate", [2, 3, 8])
+def test_a_batch_in_parts_is_the_whole_batch(accumulate, tmp_path):
+    runs = [
+        loop.train(network(0), Regression(), options(tmp_path / str(parts), accumulate=parts, grad_clip=0.5))
+        for parts in (1, accumulate)
+    ]
+    whole, parts = (checkpoint.load(saved) for saved in runs)
+    for name, value in whole["model"].items():
+        torch.testing.assert_close(parts["model"][name], value, atol=1e-6, rtol=0)
+    logs = ([json.loads(line) for line in (run.parent / "progress.jsonl").read_text().splitlines()] for run in runs)
+    for one, other in zip(*logs, strict=True):
+        assert one["loss"] == pytest.approx(other["loss"]) and one["absolute"] == pytest.approx(other["absolute"])
+
+
+def test_more_parts_than_samples_are_refused(tmp_path):
+    with pytest.raises(UsageError, match="--train_batch_size 8 cannot be cut into 9 parts"):
+        train_to_end(tmp_path, accumulate=9)
+
+
+def test_every_term_and_the_norms_are_logged(tmp_path, capsys):
+    class Curves:
+        def __init__(self):
+            self.points, self.open = [], True
+
+        def report_scalar(self, name, value, step, group):
+            self.points.append((group, name, step, value))
+
+        def report_media(self, films, step):
+            raise AssertionError
+
+        def close(self):
+            self.open = False
+
+    curves, model = Curves(), network(0)
+    gradients = torch.autograd.grad(Regression().loss(model, Regression().batch(0))["loss"], list(model.parameters()))
+    loop.train(model, Regression(), options(tmp_path, num_steps=1), platform=curves)
+    record = json.loads((tmp_path / "progress.jsonl").read_text())
+    assert set(record) == {"step", "loss", "lr", "seconds", "absolute", "grad_norm", "param_norm"}
+    assert record["grad_norm"] == pytest.approx(float(sum(g.square().sum() for g in gradients)) ** 0.5, rel=1e-5)
+    after = float(sum(p.detach().square().sum() for p in model.parameters())) ** 0.5
+    assert record["param_norm"] == pytest.approx(after, rel=1e-5)
+    said = {name: value for group, name, step, value in curves.points if (group, step) == ("Loss", 1)}
+    assert said == {"mean_loss": record["loss"]} | {
+        name: record[name] for name in ("absolute", "grad_norm", "param_norm")
+    }
+    assert not curves.open
+    assert f"mean_loss: {record['loss']:.4f} | absolute: {record['absolute']:.4f} | lr: " in capsys.readouterr().out
+
+
+def test_an_update_that_is_passed_over_is_not_logged_and_changes_nothing(tmp_path):
+    class Once(Regression):
+        def loss(self, model, batch):
+            terms = super().loss(model, batch)
+            return terms | {"loss": terms["loss"] * (float("inf") if len(calls) == 2 else 1)}
+
+        def batch(self, step):
+            calls.append(step)
+            return super().batch(step)
+
+    calls = []
+    saved = loop.train(network(), Once(), options(tmp_path, resume_interval=1, num_steps=3, log_interval=2), seed=5)
+    two, one = (checkpoint.load(tmp_path / f"checkpoint_{step}.pth") for step in (2, 1))
+    assert same(one, two) and not same(two, checkpoint.load(saved))
+    lines = (tmp_path / "progress.jsonl").read_text().splitlines()
+    records = [json.loads(line, parse_constant=pytest.fail) for line in lines]
+    assert [record["step"] for record in records] == [2, 3]
+
+
+def test_a_polite_signal_saves_and_leaves(tmp_path, capsys):
+    class Told(Regression):
+        def batch(self, step):
+            if step == 4:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().batch(step)
+
+    whole, before = train_to_end(tmp_path / "whole"), signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as end:
+        loop.train(network(), Told(), options(tmp_path / "part"), seed=5)
+    saved = tmp_path / "part" / "checkpoint_5.pth"
+    assert end.value.code == 143 and f"continue with --resume_checkpoint {saved}" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert same(whole, train_to_end(tmp_path / "part", checkpoint.load(saved)))
+
+
+def test_bfloat16_resumes_bit_for_bit(tmp_path):
+    def run(folder, resume=None):
+        return checkpoint.load(
+            loop.train(network(), Regression(), options(folder), seed=5, precision="bf16", resume=resume)
+        )
+
+    whole = run(tmp_path / "whole")
+    assert same(whole, run(tmp_path / "part", checkpoint.load(tmp_path / "whole" / "checkpoint_3.pth")))
+    assert not same(whole, train_to_end(tmp_path / "exact"))
 
 
 def test_learning_rate_rises_and_falls(tmp_path):
@@ -119,8 +245,29 @@ def test_learning_rate_rises_and_falls(tmp_path):
     assert learning_rate(replace(schedule, lr_schedule="constant"), 90) == 1.0
 
 
+def test_learning_rate_falls_in_a_line_and_ends_the_run(tmp_path):
+    schedule = TrainingOptions(lr=2.0, num_steps=100, lr_anneal_steps=40)
+    assert [learning_rate(schedule, step) for step in (0, 10, 30, 40)] == pytest.approx([2, 1.5, 0.5, 0])
+    risen = replace(schedule, warmup_steps=1)
+    assert [learning_rate(risen, step) for step in (0, 20)] == pytest.approx([1, 1])
+    cosine = replace(schedule, lr_schedule="cosine")
+    assert learning_rate(cosine, 20) == pytest.approx(0.5 * learning_rate(replace(cosine, lr_anneal_steps=0), 20))
+    assert [final_step(replace(schedule, lr_anneal_steps=steps)) for steps in (0, 40, 200)] == [100, 40, 100]
+    assert train_to_end(tmp_path, lr_anneal_steps=5)["step"] == 5
+    assert (tmp_path / "checkpoint_5.pth").is_file()
+
+
 def test_average_moves_towards_the_weights():
     model = nn.Linear(1, 1, bias=False)
     average = {"weight": torch.zeros(1, 1)}
-    update_average(average, model, 0.9, 10**6)
+    update_average(average, model, 0.9)
     torch.testing.assert_close(average["weight"], 0.1 * model.weight.detach())
+    warm = TrainingOptions(avg_model_beta=0.99)
+    assert [average_decay(warm, step) for step in (0, 8, 10**6)] == pytest.approx([0.1, 0.5, 0.99])
+    assert average_decay(replace(warm, ema_warmup=False), 0) == 0.99
+
+
+@pytest.mark.parametrize("use_ema", [False, True])
+def test_adam_gets_its_beta_with_and_without_averages(use_ema):
+    optimizer = build_optimizer(network(), TrainingOptions(adam_beta2=0.98, use_ema=use_ema))
+    assert optimizer.param_groups[0]["betas"] == (0.9, 0.98)

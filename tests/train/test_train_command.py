@@ -12,7 +12,7 @@ import torch
 from diffusion.options import DiffusionOptions
 from diffusion.process import Process
 from sample.options import SamplingOptions
-from sample.plain import sample_2d
+from sample.plain import sample_plain
 from sample.session import Request
 from tests.commands import TINY, listing, refusal, run, toy, train
 from tests.published import tiny_session
@@ -210,8 +210,8 @@ def test_either_target_leads_to_the_distribution(target, sampler, golden):
         session, model=Gaussian(session.process, target), diffusion=DiffusionOptions(model_mean_type=target),
         sampling=SamplingOptions(sampler=sampler),
     )  # fmt: skip
-    request = Request(torch.full((16,), 40), torch.full((16,), -1))
-    made = session.to_model(sample_2d(session, request))
+    request = Request(torch.full((16,), 40))
+    made = session.to_model(sample_plain(session, request))
     assert made.mean().item() == pytest.approx(0.7, abs=0.01) and made.std().item() == pytest.approx(0.3, abs=0.03)
 
 

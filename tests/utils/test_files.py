@@ -127,6 +127,32 @@ def test_opening_an_array_runs_nothing(tmp_path):
     assert not bait.exists()
 
 
+def test_pickles_of_arrays_are_read(tmp_path):
+    path = tmp_path / "a.pkl"
+    content = {"pose": [np.ones((2, 72)), np.zeros((3, 72), np.float32)], "y": [np.int64(3), 4], "names": ("a", b"b")}
+    for protocol in range(2, 6):
+        path.write_bytes(pickle.dumps(content, protocol))
+        loaded = files.load_pickle(path)
+        assert [part.dtype for part in loaded["pose"]] == [np.float64, np.float32] and loaded["pose"][0].all()
+        assert loaded["y"] == [3, 4] and loaded["names"] == ("a", b"b")
+    with pytest.raises(MissingFileError, match=r"b\.pkl does not exist"):
+        files.load_pickle(tmp_path / "b.pkl")
+    for raw in (b"", b"junk", path.read_bytes()[:-20]):
+        path.write_bytes(raw)
+        with pytest.raises(DataError, match=r"a\.pkl is not a readable pickle"):
+            files.load_pickle(path)
+
+
+def test_opening_a_pickle_runs_nothing(tmp_path):
+    bait = tmp_path / "touched"
+    for call in ((os.mkdir, str(bait)), (eval, f"open({str(bait)!r}, 'w')"), (np.save, str(bait), 1)):
+        for content in (Hostile(*call), {"poses": [np.ones(2)], "y": Hostile(*call)}):
+            (tmp_path / "a.pkl").write_bytes(pickle.dumps(content))
+            with pytest.raises(DataError, match=r"a\.pkl is not a readable pickle: it asks for"):
+                files.load_pickle(tmp_path / "a.pkl")
+            assert not bait.exists()
+
+
 def test_foreign_arrays(tmp_path):
     path = tmp_path / "a.npy"
     with pytest.raises(MissingFileError, match="does not exist"):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from utils.run.errors import DataError, MissingFileError, UsageError
-from visualize.video import frame_count, write_video
+from visualize.video import frame_count, recorded, write_video
 
 
 def pictures(count=12, height=64, width=96):
@@ -74,6 +74,20 @@ def test_frames_that_are_views_or_reversed_are_copied(tmp_path):
     frames, _ = read_back(tmp_path / "a.mp4")
     assert frames[0, 28, -8].min() > 240
     assert frames[0, 28, 8].min() < 120
+
+
+def test_recorded_frames_are_passed_on(tmp_path):
+    passed = list(recorded(tmp_path / "a.mp4", pictures(), 20))
+    assert all(np.array_equal(got, put) for got, put in zip(passed, pictures(), strict=True))
+    write_video(tmp_path / "b.mp4", pictures(), 20)
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+
+
+def test_a_recording_that_is_left_leaves_nothing(tmp_path):
+    recording = recorded(tmp_path / "a.mp4", pictures(), 20)
+    next(recording)
+    recording.close()
+    assert not list(tmp_path.iterdir())
 
 
 def test_no_frames_are_refused(tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from utils.geometry.kinematics import forward, global_rotations
+from utils.geometry.kinematics import forward, global_rotations, local_rotations
 from utils.geometry.motion import Motion
 from utils.geometry.rotations import between_vectors
 from utils.geometry.skeleton import SKELETONS
@@ -189,11 +189,7 @@ def _retarget(motion: Motion, sources: list[list[int]]) -> np.ndarray | None:
     if at["head"][1] <= at["neck"][1]:
         return None
     world = turned[:, [source[0] for source in sources]] @ axes @ swings
-    local = world.clone()
-    for joint, parent in enumerate(_SMPL22.parents):
-        if parent >= 0:
-            local[:, joint] = world[:, parent].mT @ world[:, joint]
-    return local.float().numpy()
+    return local_rotations(world, _SMPL22.parents).float().numpy()
 
 
 def _rest_pose(motion: Motion, turned: Tensor) -> Tensor:

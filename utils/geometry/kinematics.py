@@ -32,6 +32,13 @@ def global_rotations(local_rotations: Tensor, parents: Sequence[int]) -> Tensor:
     return torch.stack([turned[joint] for joint in range(len(parents))], -3)
 
 
+def local_rotations(turned: Tensor, parents: Sequence[int]) -> Tensor:
+    """Rotations relative to the parents of world rotations [..., J, 3, 3], the inverse of `global_rotations`."""
+    roots = torch.tensor([parent < 0 for parent in parents], device=turned.device)
+    start = [joint if parent < 0 else parent for joint, parent in enumerate(parents)]
+    return torch.where(roots[:, None, None], turned, turned[..., start, :, :].mT @ turned)
+
+
 def forward(
     local_rotations: Tensor, offsets: Tensor, parents: Sequence[int], root_position: Tensor
 ) -> tuple[Tensor, Tensor]:

@@ -63,6 +63,7 @@ _SMPL22 = (
     "pelvis left_hip right_hip spine1 left_knee right_knee spine2 left_ankle right_ankle spine3 left_foot right_foot "
     "neck left_collar right_collar head left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist"
 ).split()
+_KIT21 = "root BP BT BLN BUN LS LE LW RS RE RW LH LK LA LMrot LF RH RK RA RMrot RF".split()
 
 SKELETONS: dict[str, Skeleton] = {
     row.name: row
@@ -93,6 +94,25 @@ SKELETONS: dict[str, Skeleton] = {
             tuple(_SMPL22),
             ((0, 2, 5, 8, 11), (0, 1, 4, 7, 10), (0, 3, 6, 9, 12, 15), (9, 14, 17, 19, 21), (9, 13, 16, 18, 20)),
             (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19),
+        ),
+        Skeleton(
+            "smpl24",
+            (*_SMPL22, "left_hand", "right_hand"),
+            (
+                (0, 2, 5, 8, 11),
+                (0, 1, 4, 7, 10),
+                (0, 3, 6, 9, 12, 15),
+                (9, 14, 17, 19, 21, 23),
+                (9, 13, 16, 18, 20, 22),
+            ),
+            (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21),
+        ),
+        Skeleton(
+            "kit21",
+            tuple(_KIT21),
+            ((0, 11, 12, 13, 14, 15), (0, 16, 17, 18, 19, 20), (0, 1, 2, 3, 4), (3, 5, 6, 7), (3, 8, 9, 10)),
+            (-1, 0, 1, 2, 3, 3, 5, 6, 3, 8, 9, 0, 11, 12, 13, 14, 0, 16, 17, 18, 19),
+            metres_per_unit=0.001,
         ),
     )
 }

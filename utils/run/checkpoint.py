@@ -3,6 +3,7 @@
 A checkpoint is one file in the published name and layout, `checkpoint_<step>.pth` with `model`, `optimizer`, `step`
 (and `model_avg`, `run` of our own); `manifest.json` beside it is written last and holds each file's size and SHA-256.
 Every save is whole or absent, and opening one never runs code (`weights_only`).
+Read are also the published files of MDM, `model<step>.pt`: bare weights, or `model` and `model_avg`.
 """
 
 import hashlib
@@ -72,6 +73,7 @@ def verify(path: Path) -> bool:
 def load(path: str | Path) -> dict[str, Any]:
     """The content of a checkpoint, on the CPU. A foreign file without a manifest entry is read as it is.
 
+    A published file of MDM, which holds weights alone, gets the step of its name.
     Raises MissingFileError, or DataError for a damaged, foreign or hostile file.
     """
     path = Path(path)
@@ -89,6 +91,8 @@ def load(path: str | Path) -> dict[str, Any]:
         raise DataError(f"{path} is not a checkpoint that can be opened safely: {reason}") from error
     if not isinstance(content, dict):
         raise DataError(f"{path} holds a {type(content).__name__}, not a checkpoint")
+    if "step" not in content and _NAME.match(path.name) and path.suffix == ".pt":
+        return (content if "model" in content else {"model": content}) | {"step": step_of(path)}
     return content
 
 

@@ -139,9 +139,9 @@ class _ArrayUnpickler(pickle.Unpickler):
     """Unpickles numpy arrays and plain containers; anything else is refused before it can run."""
 
     _ALLOWED = {
-        (module, name)
-        for module in ("numpy.core.multiarray", "numpy._core.multiarray")
-        for name in ("_reconstruct", "scalar")
+        (f"numpy.{core}.{module}", name)
+        for core in ("core", "_core")
+        for module, name in (("multiarray", "_reconstruct"), ("multiarray", "scalar"), ("numeric", "_frombuffer"))
     } | {("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")}
 
     def find_class(self, module: str, name: str) -> Any:
@@ -155,15 +155,31 @@ def load_array(path: str | Path) -> np.ndarray:
 
     Raises MissingFileError or DataError; opening a file never runs code.
     """
+    with _reading(path, "array file") as handle:
+        return _read_array(handle)
+
+
+def load_pickle(path: str | Path) -> Any:
+    """What a pickle of arrays, numbers, strings and plain containers holds, through the same unpickler.
+
+    Raises MissingFileError or DataError; opening a file never runs code.
+    """
+    with _reading(path, "pickle") as handle:
+        return _ArrayUnpickler(handle).load()
+
+
+@contextlib.contextmanager
+def _reading(path: str | Path, kind: str) -> Iterator[IO[bytes]]:
+    """The open file; whatever its parser stumbles over becomes a MissingFileError or a DataError."""
     try:
         with open(path, "rb") as handle:
-            return _read_array(handle)
+            yield handle
     except FileNotFoundError as error:
         raise MissingFileError(f"{path} does not exist") from error
     except OSError:
         raise
     except Exception as error:  # numpy's and pickle's parsers end in a dozen ways on bytes that are no array
-        raise DataError(f"{path} is not a readable array file: {str(error) or type(error).__name__}") from error
+        raise DataError(f"{path} is not a readable {kind}: {str(error) or type(error).__name__}") from error
 
 
 def _read_array(handle: IO[bytes]) -> np.ndarray:

@@ -155,7 +155,13 @@ def _check_word(item: dataclasses.Field[Any], word: Any, refusal: Refusal) -> No
         raise refusal(f"{item.name} is {word!r}{near}; choose from {', '.join(filter(None, choices))}")
 
 
-def read_saved(path: str | Path, groups: Sequence[type], wanted: Set[str], known: Sequence[type]) -> dict[str, Any]:
+def read_saved(
+    path: str | Path,
+    groups: Sequence[type],
+    wanted: Set[str],
+    known: Sequence[type],
+    translate: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+) -> dict[str, Any]:
     """The fields `wanted` of `groups` in the `args.json` beside the checkpoint `path` (or in that folder).
 
     Absent fields that the published programs lack get what those always do. Names that neither `groups` nor `known`
@@ -171,10 +177,11 @@ def read_saved(path: str | Path, groups: Sequence[type], wanted: Set[str], known
     saved = read_json(saved_file)
     if not isinstance(saved, dict):
         raise DataError(f"{saved_file} holds no options")
-    names = {item.name for group in (*groups, *known) for item in dataclasses.fields(group)}
+    fields = [item for group in (*groups, *known) for item in dataclasses.fields(group)]
+    names = {name for item in fields for name in (item.name, *item.metadata["aliases"])}
     if known and (foreign := sorted(set(saved) - names)):
         print(f"note: {saved_file} names options that are not ours: {', '.join(foreign)}", file=sys.stderr)
-    values = {}
+    values, saved = {}, translate(saved)
     for item, annotation in _annotated(groups):
         if item.name in wanted and item.name in saved:
             values[item.name] = _checked(
@@ -220,12 +227,14 @@ def parse(
     saved_names: Sequence[str] = (),
     never_saved: Sequence[str] = (),
     known: Sequence[type] = (),
+    translate: Callable[[dict[str, Any]], dict[str, Any]] = dict,
 ) -> list[Any]:
     """One instance of each of `groups`, filled in the order that this module's docstring gives.
 
     `saved_from` names the flags whose checkpoint's `args.json` counts (the first that has a value); from it come all
     fields of `saved_groups` but `never_saved`, and the single fields `saved_names`; `known` are the groups whose
-    names may appear there unremarked. `defaults_of` gives the defaults that depend on other values (the dataset's).
+    names may appear there unremarked, and `translate` puts older names right. `defaults_of` gives the defaults that
+    depend on other values (the dataset's).
     Raises UsageError for unknown flags, values and names in `--config`.
     """
     parser = build_parser(command, purpose, groups)
@@ -248,7 +257,7 @@ def parse(
     paths = (given.get(flag, fields[flag].default) for flag in saved_from)
     if path := next(filter(None, paths), None):
         whole = {item.name for group in saved_groups for item in dataclasses.fields(group)} - set(never_saved)
-        saved = read_saved(path, groups, whole | set(saved_names), known)
+        saved = read_saved(path, groups, whole | set(saved_names), known, translate)
     values = saved | given
     defaults = {name: item.default for name, item in fields.items()}
     values = (

@@ -1,0 +1,110 @@
+"""Recorded motion as it comes: which files hold clips, and the clips that each of them holds, in metres.
+
+BVH, ASF/AMC (the skeleton beside the motion), packed shards `.npz`, and positions [T, 22, 3] of the skeleton `smpl22`
+as `.npy`, or as `.npz` with `positions` and, if it is known, `fps`.
+"""
+
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from utils.geometry.motion import Motion
+from utils.geometry.skeleton import SKELETONS
+from utils.run.errors import DataError, MissingFileError, UsageError
+from utils.run.files import load_array
+
+RECORDED = (".bvh", ".amc", ".npz")
+_UNITS = (1.0, 0.1, 0.0254 / 0.45, 0.0254, 0.01)  # the third is that of the CMU recordings
+
+
+def find_files(sources: Sequence[str], kinds: Sequence[str] = RECORDED) -> list[Path]:
+    """All motion files under `sources`, each once, sorted source by source. Raises MissingFileError or UsageError."""
+    if not sources:
+        raise UsageError("name at least one file or folder: --sources FILE_OR_FOLDER ...")
+    found: list[Path] = []
+    for source in map(Path, sources):
+        if not source.exists():
+            raise MissingFileError(f"{source} does not exist")
+        inside = sorted(source.rglob("*")) if source.is_dir() else [source]
+        found += [path for path in inside if path.suffix.lower() in kinds]
+    if not found:
+        *most, last = (f"packed {kind}" if kind == ".npz" else kind for kind in kinds)
+        raise MissingFileError(f"no {', '.join(most)} or {last} file under {', '.join(sources)}")
+    return list(dict.fromkeys(found))
+
+
+def read_clips(path: Path, scale: float = 0.0, fps: float = 20.0) -> Iterator[Motion]:
+    """The clips of one file, in metres. Raises MissingFileError or DataError.
+
+    `scale` is metres per unit of BVH files (0: guessed), `fps` the frame rate of arrays that do not say theirs.
+    """
+    match path.suffix.lower():
+        case ".npz" if _names(path) & {"positions"}:
+            yield _points(path, fps)
+        case ".npz":
+            from utils.formats import shards
+
+            yield from shards.read(path)
+        case ".npy":
+            yield _points(path, fps)
+        case ".bvh":
+            from utils.formats import bvh
+
+            motion = bvh.read(path)
+            unit = scale or guess_scale(motion.positions)
+            meta = {} if scale else {"guess": f"; a unit of the file was taken for {unit:.3g} m (else: --scale)"}
+            yield replace(motion, positions=motion.positions * unit, meta=meta)
+        case ".amc":
+            from utils.formats import asf_amc
+
+            yield asf_amc.read(find_skeleton(path), path)
+
+
+def _names(path: Path) -> set[str]:
+    """The arrays that an .npz file holds; none if it is no archive."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {name.removesuffix(".npy") for name in archive.namelist()}
+    except (OSError, zipfile.BadZipFile):
+        return set()
+
+
+def _points(path: Path, fps: float) -> Motion:
+    """A clip stored as positions [T, 22, 3]. Raises DataError."""
+    body = SKELETONS["smpl22"]
+    if path.suffix.lower() == ".npz":
+        try:
+            with np.load(path, allow_pickle=False) as content:
+                positions = content["positions"]
+                fps = float(content["fps"]) if "fps" in content else fps
+        except (ValueError, TypeError, OSError, zipfile.BadZipFile) as error:
+            raise DataError(f"{path} is not a readable array file: {error}") from error
+    else:
+        positions = load_array(path)
+    if positions.ndim != 3 or positions.shape[1:] != (len(body.joints), 3) or positions.dtype.kind not in "fiu":
+        raise DataError(
+            f"{path} holds {positions.dtype} {positions.shape}; a motion is [frames, {len(body.joints)}, 3] in metres"
+        )
+    if not (np.isfinite(fps) and fps > 0):
+        raise DataError(f"{path}: fps is {fps}, which is no frame rate")
+    return Motion(positions.astype(np.float32), fps, body.joints, body.parents, None, path.stem)
+
+
+def find_skeleton(amc: Path) -> Path:
+    """The ASF file of an AMC file: the longest name that this one's begins with, or the only one in the folder."""
+    known = sorted(path for path in amc.parent.iterdir() if path.suffix.lower() == ".asf")
+    named = [path for path in known if f"{amc.stem}_".startswith(f"{path.stem}_")]
+    if named:
+        return max(named, key=lambda path: len(path.stem))
+    if len(known) != 1:
+        raise MissingFileError(f"{amc} needs its skeleton: put {amc.stem.rsplit('_', 1)[0]}.asf beside it")
+    return known[0]
+
+
+def guess_scale(positions: np.ndarray) -> float:
+    """Metres per unit of positions [T, J, 3]: the unit in _UNITS that makes the figure nearest to 1.7 m tall."""
+    height = np.median(np.ptp(positions[..., 1], axis=1))
+    return min(_UNITS, key=lambda unit: abs(float(np.log(max(height, 1e-9) * unit / 1.7))))

@@ -1,0 +1,412 @@
+"""Sentences that describe motion: the text files of HumanML3D (Guo et al. 2022), and sentences made from labels.
+
+A line of a text file is `caption#word/TAG word/TAG ...#start#end`, with the span in seconds (0 and 0: the whole clip);
+a line without `#` is a caption alone. Sentences made from labels are verb phrases (`*` marks the words to conjugate)
+put into templates with a subject and the style of the motion. What is made for a clip depends on its name alone.
+"""
+
+import functools
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from utils.run.errors import DataError, MissingFileError
+from utils.run.randomness import numpy_rng
+
+SENTENCES = 12  # of a clip, its own ones first
+POOL = 100  # sentences of a kind of motion in a style, from which its clips draw
+PLAIN = 0.2  # share of the sentences of a styled motion that do not tell the style
+
+NEUTRAL = (
+    "a person", "a person", "a person", "a person", "someone", "the person", "a human", "a figure", "somebody",
+    "the figure", "a man", "a woman",
+)  # fmt: skip
+_UNSEXED = tuple(subject for subject in NEUTRAL if not subject.endswith("man") or subject == "a human")
+_STAND = ("*stand still", "*stand in place", "*stand around", "*stand idle", "*wait", "*stand and *wait",
+          "*shift weight from foot to foot", "*stand on the spot")  # fmt: skip
+
+# Kinds of motion: what someone who does it does.
+PHRASES: dict[str, tuple[str, ...]] = {
+    "walk": (
+        "*walk", "*walk", "*walk forward", "*walk ahead", "*stroll", "*amble", "*take a walk", "*go for a walk",
+        "*wander forward", "*step forward", "*move forward on foot",
+    ),
+    "walk-turn-left": (
+        "*walk and *turn left", "*walk and *turn to the left", "*walk forward and then *turn left",
+        "*turn left while walking", "*make a left turn while walking", "*walk around a corner to the left",
+        "*walk, turning left", "*walk in a curve to the left",
+    ),
+    "walk-left": (
+        "*walk diagonally to the left", "*walk to the left", "*step to the left", "*walk forward and to the left",
+        "*drift to the left while walking", "*veer left while walking",
+    ),
+    "walk-back": (
+        "*walk backward", "*walk backwards", "*step backward", "*back up", "*move backwards", "*walk in reverse",
+        "*go backwards on foot",
+    ),
+    "walk-uneven": ("*walk on uneven ground", "*walk over rough terrain", "*step over bumpy ground"),
+    "navigate": ("*walk forward, backward and sideways", "*walk to and fro", "*walk around in all directions"),
+    "run": ("*run", "*run", "*run forward", "*jog", "*run ahead", "*go for a run", "*run straight ahead"),
+    "run-turn-left": (
+        "*run and *turn left", "*run and *turn to the left", "*turn left while running", "*run in a curve to the left",
+        "*run, turning left", "*make a left turn while running",
+    ),
+    "dash": ("*sprint", "*dash forward", "*run very fast", "*sprint forward", "*dash ahead", "*run at full speed"),
+    "raise-up-left-hand": (
+        "*raise the left hand", "*raise the left hand up", "*raise the left arm", "*lift the left hand",
+        "*lift the left arm up", "*put the left hand up", "*hold up the left hand", "*reach up with the left hand",
+        "*stretch the left arm up", "*raise a hand", "*lift an arm",
+    ),
+    "raise-up-both-hands": (
+        "*raise both hands", "*raise both hands up", "*raise both arms", "*lift both hands", "*lift both arms up",
+        "*put both hands up", "*hold up both hands", "*reach up with both arms", "*stretch both arms up",
+        "*raise the arms above the head", "*put the hands in the air",
+    ),
+    "wave-left-hand": (
+        "*wave the left hand", "*wave with the left hand", "*wave the left arm", "*wave at someone with the left hand",
+        "*give a wave with the left hand", "*wave hello with the left hand", "*wave", "*wave a hand", "*wave hello",
+    ),
+    "wave-both-hands": (
+        "*wave both hands", "*wave with both hands", "*wave both arms", "*wave at someone with both hands",
+        "*wave hello with both hands", "*wave both arms in the air", "*wave the arms",
+    ),
+    "bye": (
+        "*wave goodbye with one hand", "*wave goodbye", "*wave bye", "*say goodbye with a wave",
+        "*wave goodbye with the right hand", "*wave with one hand",
+    ),
+    "byebye": (
+        "*wave goodbye with both hands", "*wave bye with both hands", "*say goodbye with both hands",
+        "*wave both hands goodbye",
+    ),
+    "bow": ("*bow", "*take a bow", "*make a bow", "*bow down", "*bend forward and *bow", "*bow politely"),
+    "call": ("*call someone over", "*beckon someone", "*beckon with the hands", "*gesture for someone to come"),
+    "guide": (
+        "*point the way with one arm", "*show the way with one arm", "*point the way", "*show someone the way",
+        "*gesture to the side with one arm",
+    ),
+    "respond": ("*raise a hand to respond", "*raise the left hand to answer", "*answer by raising a hand"),
+    "punch": ("*punch", "*throw a punch", "*throw punches", "*punch with the fist", "*punch the air", "*hit the air"),
+    "box": ("*box", "*throw punches", "*shadow box", "*punch like a boxer", "*practise boxing"),
+    "run-punch": ("*run up and *punch", "*step in and *throw a punch", "*rush forward and *punch"),
+    "kick": ("*kick", "*throw a kick", "*kick the air", "*do kicks", "*kick with one leg", "*swing a leg to kick"),
+    "kick-front": ("*do karate front kicks", "*kick to the front", "*practise front kicks", "*kick forward"),
+    "kick-round": ("*do karate roundhouse kicks", "*practise roundhouse kicks", "*kick in a wide arc"),
+    "kick-side": ("*do karate side kicks", "*kick to the side", "*practise side kicks"),
+    "kata": ("*perform a karate kata", "*do karate", "*practise karate", "*perform martial arts moves"),
+    "block": ("*do karate blocks", "*block with the arms", "*practise blocks in karate", "*step and *block"),
+    "lunge": ("*step forward with punches", "*do karate lunge punches", "*punch while stepping forward"),
+    "sword": (
+        "*swing a sword", "*slash with a sword", "*fight with a sword", "*cut with a sword", "*wield a sword",
+        "*strike with a sword", "*practise with a sword",
+    ),
+    "dance": ("*dance", "*dance around", "*do a dance", "*perform a dance", "*dance to music", "*show a dance"),
+    "ballet": (
+        "*dance ballet", "*dance", "*perform a ballet dance", "*dance gracefully", "*do a modern dance",
+        "*dance like a ballet dancer",
+    ),
+    "pirouette": ("*dance and *spin in a pirouette", "*perform a pirouette", "*dance with a spin"),
+    "indian dance": ("*perform an Indian dance", "*dance an Indian dance", "*do a traditional Indian dance"),
+    "salsa": ("*dance salsa", "*salsa", "*dance the salsa", "*do salsa steps", "*dance salsa with a partner", "*dance"),
+    "breakdance": (
+        "*breakdance", "*do breakdance moves", "*dance breakdance", "*perform a breakdance routine",
+        "*dance hip hop with fast footwork",
+    ),
+    "charleston": ("*dance the charleston", "*do the charleston", "*dance a charleston"),
+    "lambada": ("*dance the lambada", "*do the lambada", "*dance a lambada"),
+    "jump": ("*jump", "*jump up", "*leap", "*jump into the air", "*make a jump", "*do a jump", "*spring into the air"),
+    "jump-forward": (
+        "*jump forward", "*leap forward", "*make a jump forward", "*hop forward with both feet", "*jump ahead",
+    ),
+    "jump-reach": ("*jump up and *reach high", "*reach up on tiptoe", "*jump up to grab something"),
+    "exercise": ("*exercise", "*do jumping jacks", "*do gymnastics", "*work out", "*warm up with exercises"),
+    "sit": ("*sit down", "*sit", "*sit down on a stool", "*sit down and *stand up", "*sit on a stool", "*get seated"),
+    "climb": (
+        "*climb", "*climb up", "*climb on a frame", "*play on climbing equipment", "*climb around on a playground",
+        "*clamber around",
+    ),
+    "ladder": ("*climb a ladder", "*climb up a ladder", "*go up a ladder", "*climb up the rungs of a ladder"),
+    "stairs": ("*climb steps", "*go up the stairs", "*walk up the stairs", "*climb three steps"),
+    "basketball": (
+        "*play basketball", "*dribble a basketball", "*dribble a ball", "*bounce a ball with one hand",
+        "*practise basketball",
+    ),
+    "basketball_signal": ("*give basketball referee signals", "*signal like a referee", "*make signs with the arms"),
+    "direct traffic": (
+        "*direct traffic", "*direct traffic with the arms", "*give hand signals to traffic", "*regulate traffic",
+    ),
+    "soccer": ("*kick a ball", "*kick a soccer ball", "*play soccer", "*play football", "*shoot a ball with the foot"),
+    "laugh": ("*laugh", "*laugh out loud", "*burst into laughter", "*shake with laughter", "*laugh hard"),
+    "drink": ("*drink", "*drink from a bottle", "*drink soda", "*take a drink", "*drink something with one hand"),
+    "wash": ("*wash", "*take a shower", "*wash the body", "*rub the body as if washing"),
+    "bend": ("*bend down and *pick something up", "*pick something up from the floor", "*bend over and *lift an arm"),
+    "balance": (
+        "*balance on one leg", "*stand on one leg", "*balance on one foot with outstretched arms", "*keep balance",
+    ),
+    "idle": _STAND,
+    "gesture": ("*gesture", "*gesture with the hands", "*make gestures with the arms"),
+    "move": ("*move", "*move around", "*do something"),
+}  # fmt: skip
+
+# Labels of the sources that are spelt otherwise than the kinds, the more telling first.
+_KINDS: dict[str, str] = {
+    "salsa": "salsa", "breakdance": "breakdance", "indian dance": "indian dance", "pirouette": "pirouette",
+    "arabesque": "ballet", "dance-short": "dance", "dance-long": "dance", "soccer": "soccer", "stairs": "stairs",
+    "kata": "kata", "block": "block", "sword": "sword", "slash": "sword", "dribble": "basketball", "wash": "wash",
+    "bend": "bend", "balance": "balance", "exercise": "exercise", "directing_traffic": "direct traffic",
+    "climb": "climb", "acrobatics": "breakdance", "reach": "jump-reach", "jumping": "jump", "walking": "walk",
+    "running": "run", "jog": "run", "wave": "wave-left-hand", "raise arms": "raise-up-both-hands", "swing": "climb",
+    "standing": "idle", "stand": "idle", "waving": "wave-left-hand", "dancing": "dance", "sitting": "sit",
+    "kicking": "kick", "punching": "punch", "boxing": "box", "climbing": "climb", "laughing": "laugh",
+    "drinking": "drink", "bowing": "bow",
+}  # fmt: skip
+
+# What the sources' own template sentences tell beyond the labels.
+_TOLD: dict[str, str] = {
+    "a person runs and turns left": "run-turn-left", "a person runs up and punches": "run-punch",
+    "a person walks on uneven ground": "walk-uneven", "walk on uneven terrain": "walk-uneven",
+    "a person walks forward, backward and sideways": "navigate", "a person climbs a ladder": "ladder",
+    "a person jumps forward": "jump-forward", "a person boxes": "box", "a person does karate front kicks": "kick-front",
+    "a person does karate roundhouse kicks": "kick-round", "a person does karate side kicks": "kick-side",
+    "a person steps forward with karate lunge punches": "lunge", "a person dances the charleston": "charleston",
+    "a person dances the lambada": "lambada", "a person directs traffic and waves": "direct traffic",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a motion is done: adverbs (after the verb), adjectives (before `person`), and who does it so."""
+
+    adverbs: tuple[str, ...]
+    adjectives: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
+    sexed: bool = False  # whether `a man` and `a woman` would contradict it
+
+
+STYLES: dict[str, Style] = {
+    "active": Style(
+        ("energetically", "actively", "with lots of energy", "vigorously", "in a lively way"),
+        ("energetic", "lively", "active"),
+    ),
+    "feminine": Style(
+        ("in a feminine way", "like a woman", "femininely", "in a feminine manner"),
+        ("feminine",), ("a woman", "a lady", "a girl"), True,
+    ),
+    "masculine": Style(
+        ("in a masculine way", "like a man", "in a manly way", "in a masculine manner"),
+        ("masculine", "manly"), ("a man", "a guy"), True,
+    ),
+    "youthful": Style(
+        ("youthfully", "like a young person", "in a youthful way", "with youthful energy"),
+        ("youthful", "young"), ("a young person", "a teenager"),
+    ),
+    "childish": Style(
+        ("childishly", "like a child", "like a kid", "in a childlike way"), ("childish",), ("a child", "a kid"), True
+    ),
+    "exhausted": Style(
+        ("tiredly", "wearily", "in exhaustion", "with no energy left", "sluggishly", "as if exhausted"),
+        ("exhausted", "tired", "weary", "worn out"),
+    ),
+    "elderly": Style(
+        ("like an old person", "like an elderly person", "frailly", "as if very old"),
+        ("elderly", "old", "aged"), ("an old man", "an old woman", "a senior", "an elderly person"), True,
+    ),
+    "angry": Style(("angrily", "furiously", "in anger", "in an angry way"), ("angry", "furious", "mad")),
+    "chimpira": Style(
+        ("like a thug", "with swagger", "in a swaggering way"), ("swaggering",), ("a thug", "a gangster", "a hoodlum")
+    ),
+    "giant": Style(("like a giant", "heavily, like a giant", "in huge movements"), (), ("a giant", "a huge person")),
+    "musical": Style(("rhythmically", "to music", "in a musical way", "to a beat"), ("musical",)),
+    "not-confident": Style(
+        ("timidly", "shyly", "hesitantly", "without confidence", "nervously"), ("timid", "shy", "insecure")
+    ),
+    "proud": Style(("proudly", "with pride", "with confidence", "in a proud way"), ("proud", "confident")),
+    "happy": Style(("happily", "joyfully", "merrily", "full of joy", "in a good mood"), ("happy", "joyful", "glad")),
+    "sad": Style(("sadly", "gloomily", "in low spirits", "sorrowfully"), ("sad", "gloomy", "unhappy", "depressed")),
+    "slow": Style(("slowly", "at a slow pace", "leisurely")),
+    "fast": Style(("quickly", "fast", "at a fast pace", "briskly")),
+}  # fmt: skip
+_STYLES = {"old": "elderly", "tired": "exhausted", "masculinity": "masculine"}  # other words for them
+
+
+@dataclass(frozen=True)
+class TextLine:
+    """A caption, its words with their part of speech (`word/TAG`), and the span it describes in seconds (0, 0: all)."""
+
+    caption: str
+    tags: tuple[str, ...]
+    start: float = 0.0
+    end: float = 0.0
+
+    @property
+    def whole(self) -> bool:
+        """Whether it describes the whole clip."""
+        return self.start == 0 and self.end == 0
+
+
+def read_lines(path: str | Path) -> list[TextLine]:
+    """The captions of a text file; a time that is not a number counts as 0. Raises MissingFileError or DataError."""
+    try:
+        content = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise MissingFileError(f"{path} does not exist") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text: {error}") from error
+    return [_parsed(line, path, number) for number, line in enumerate(content.splitlines(), 1) if line.strip()]
+
+
+def _parsed(line: str, path: str | Path, number: int) -> TextLine:
+    caption, *rest = line.strip().split("#")
+    if not rest:
+        return TextLine(caption.strip(), tagged(caption))
+    try:
+        tags, start, end = rest[0], *map(float, rest[1:3])
+    except ValueError:
+        raise DataError(f"{path}, line {number}: {line[:80]!r} is not caption#word/TAG ...#start#end") from None
+    span = [0.0 if math.isnan(time) else time for time in (start, end)]
+    if not all(0 <= time < math.inf for time in span):
+        raise DataError(f"{path}, line {number}: the span {start:g} to {end:g} is no span of seconds")
+    return TextLine(caption.strip(), tuple(tags.split()), *span)
+
+
+def tagged(caption: str) -> tuple[str, ...]:
+    """The words of a caption in lower case, each with the tag OTHER (parts of speech are for evaluators)."""
+    return tuple(f"{word}/OTHER" for word in re.findall(r"[^\W_]+(?:'[^\W_]+)?", caption.lower()))
+
+
+def written(line: TextLine) -> str:
+    """A line of a text file."""
+    return f"{line.caption}#{' '.join(line.tags)}#{line.start}#{line.end}"
+
+
+def normalised(caption: str) -> str:
+    """A caption on one line, without the sign that separates the fields."""
+    return " ".join(caption.replace("#", " ").split())
+
+
+_SIDE = re.compile(
+    r"(?<![a-z])(left|right|counter-?clockwise|anti-?clockwise|clockwise)(?=$|[^a-z]|wards?|hand|most)", re.I
+)
+_OPPOSITE = {"left": "right", "right": "left", "clockwise": "counterclockwise"}
+
+
+def mirrored(caption: str) -> str:
+    """The caption of the mirrored motion: left and right, and the directions of turning, exchanged."""
+
+    def other(match: re.Match[str]) -> str:
+        word = match[0]
+        swapped = _OPPOSITE.get(word.lower(), "clockwise")
+        return swapped.capitalize() if word[0].isupper() else swapped
+
+    return _SIDE.sub(other, caption)
+
+
+def sentences(record: Mapping[str, Any], name: str) -> list[str]:
+    """At most SENTENCES distinct captions of a clip: its own `texts`, then ones made from its labels.
+
+    The labels are `content`, `actions`, `style`, and `turn` (left or right) and `pace` (slow or fast) of a walk or run.
+    """
+    own = list(dict.fromkeys(filter(None, map(normalised, record.get("texts", ())))))
+    made = list(pool(*kind_of(record), _STYLES.get(record.get("style", ""), record.get("style", ""))))
+    rng = numpy_rng("sentences", name)
+    made = [made[index] for index in rng.permutation(len(made))]
+    if record.get("pace") in STYLES:
+        paced = pool(*kind_of(record), record["pace"])
+        made = [paced[index] for index in rng.permutation(len(paced))[:2]] + made
+    return list(dict.fromkeys(own + made))[: max(SENTENCES, len(own))]
+
+
+def kind_of(record: Mapping[str, Any]) -> tuple[str, bool]:
+    """The kind of motion (a key of PHRASES) that the labels tell, and whether it is the mirror image of that."""
+    for text in record.get("texts", ()):
+        for flip in (False, True):
+            if told := _TOLD.get(mirrored(text) if flip else text):
+                return told, flip
+    labels = list(record.get("actions", ()))
+    exact = [
+        record.get("content") or "",
+        *(f"{_KINDS.get(label, label)}-turn-{record.get('turn')}" for label in labels),
+    ]
+    for label in exact:
+        for flip in (False, True):
+            if (mirrored(label) if flip else label) in PHRASES:
+                return (mirrored(label) if flip else label), flip
+    known = [kind for label, kind in _KINDS.items() if label in [*exact, *labels]]
+    return next(iter(known + [label for label in labels if label in PHRASES]), "move"), False
+
+
+@functools.cache
+def pool(kind: str, flip: bool, style: str = "") -> tuple[str, ...]:
+    """At most POOL distinct sentences for a kind of motion (or its mirror image) in a style, always the same."""
+    rng = numpy_rng("pool of sentences", kind, style)
+    made = {}
+    for _ in range(6 * POOL):
+        sentence = _sentence(rng, PHRASES[kind], STYLES.get(style))
+        made[mirrored(sentence) if flip else sentence] = None
+        if len(made) == POOL:
+            break
+    return tuple(made)
+
+
+def _sentence(rng: np.random.RandomState, phrases: Sequence[str], style: Style | None) -> str:
+    """One sentence about somebody who does one of the phrases, in the style or (sometimes) without a word of it."""
+
+    def one(choices: Sequence[str]) -> str:
+        return choices[rng.randint(len(choices))]
+
+    phrase, shape, told, full_stop = one(phrases), rng.uniform(), rng.uniform(), rng.uniform() < 0.1
+    subject, manner = one(NEUTRAL), ""
+    if style is not None and told >= PLAIN:
+        subject, manner = _styled(rng, style)
+    if shape < 0.5:
+        made = f"{subject} {conjugated(phrase, 's')} {manner}"
+    elif shape < 0.7:
+        made = f"{subject} is {conjugated(phrase, 'ing')} {manner}"
+    elif shape < 0.85 and (manner or subject in NEUTRAL):
+        made = f"{conjugated(phrase, 'ing')} {manner}"
+    elif manner or subject in NEUTRAL:
+        made = f"{conjugated(phrase, '')} {manner}"
+    else:
+        made = f"{subject} {conjugated(phrase, 's')}"
+    return made.strip() + "." * full_stop
+
+
+def _styled(rng: np.random.RandomState, style: Style) -> tuple[str, str]:
+    """Who does it and how: one of the two tells the style."""
+    subjects = [*style.subjects, *(f"{_article(word)} {word} person" for word in style.adjectives)]
+    if subjects and rng.uniform() < 0.4:
+        return subjects[rng.randint(len(subjects))], ""
+    neutral = _UNSEXED if style.sexed else NEUTRAL
+    return neutral[rng.randint(len(neutral))], style.adverbs[rng.randint(len(style.adverbs))]
+
+
+def _article(word: str) -> str:
+    return "an" if word[0] in "aeiou" else "a"
+
+
+def conjugated(phrase: str, ending: str) -> str:
+    """A phrase with its marked verbs in the form of `ending`: `s`, `ing`, or the infinitive."""
+    form = {"s": _third_person, "ing": _participle, "": str}[ending]
+    return re.sub(r"\*(\w+)", lambda match: form(match[1]), phrase)
+
+
+def _third_person(verb: str) -> str:
+    if re.search(r"(s|sh|ch|x|z|o)$", verb):
+        return f"{verb}es"
+    return f"{verb[:-1]}ies" if re.search(r"[^aeiou]y$", verb) else f"{verb}s"
+
+
+def _participle(verb: str) -> str:
+    if re.fullmatch(r"[^aeiou]*[aeiou][^aeiouwxy]", verb):
+        return f"{verb}{verb[-1]}ing"
+    return f"{verb[:-1]}ing" if re.search(r"[^eoy]e$", verb) else f"{verb}ing"
+
+
+def labels_in(name: str) -> list[str]:
+    """Kinds of motion that a file name tells: `run_01` -> [`run`]."""
+    words = re.findall(r"[a-z]+", name.lower())
+    return [word for word in words if word in PHRASES or word in _KINDS]

@@ -1,0 +1,155 @@
+"""Entry: turn motion capture and sentences into a dataset folder in the layout of HumanML3D, to train text models on.
+
+`python -m prepare.humanml --sources FILE_OR_FOLDER ... --output_dir dataset/mocap`
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from utils.run.errors import DataError, MissingFileError, UsageError, run_command
+from utils.run.files import refuse_existing
+from utils.run.options import option, parse
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from data_loaders.texts import TextLine
+    from prepare.text_folder import Clip
+    from utils.geometry.motion import Motion
+
+KINDS = (".bvh", ".amc", ".npz", ".npy")
+SLOW, FAST = {"walk": 0.8, "run": 1.8}, {"walk": 1.5, "run": 3.2}  # metres a second
+TURN = (50, 140)  # degrees from the first to the last frame that make a left or right turn
+
+
+@dataclass(frozen=True)
+class HumanMLOptions:
+    """What to read and where to put it."""
+
+    sources: tuple[str, ...] = option(
+        (),
+        "files or folders: .bvh, .amc (its .asf beside it), packed .npz, positions [T, 22, 3] .npy or .npz",
+        many=True,
+    )
+    texts: str = option("", "folder of NAME.txt, the sentences of each clip (default: beside the motion files)")
+    output_dir: str = option("dataset/mocap", "the dataset folder to make")
+    overwrite: bool = option(False, "replace the folder if it exists")
+    fps: float = option(20.0, "frame rate of the folder, and of .npy files", least=1)
+    mirror: bool = option(True, "add the mirror image of each clip")
+    scale: float = option(0.0, "metres per unit of BVH files (0: guessed from the figure's height, and said)", least=0)
+    test_share: float = option(
+        0.1, "share of clips held out, by a hash of the name, where the source does not say", least=0, most=0.9
+    )
+    val_share: float = option(0.1, "share of the other clips that is for validation", least=0, most=0.9)
+
+
+def convert(motion: "Motion", path: Path, options: HumanMLOptions) -> "Clip":
+    """A clip on the 22 joints at the folder's rate, with its labels and the captions found for it."""
+    from data_loaders.texts import labels_in
+    from prepare.text_folder import Clip
+    from utils.geometry.human import to_smpl22
+    from utils.geometry.resample import resample
+
+    body, meta = to_smpl22(motion), motion.meta
+    positions = resample(body.positions, motion.fps, options.fps)
+    record = {field: meta.get(field) or "" for field in ("style", "licence", "content")}
+    record |= {"name": motion.name, "source": path.stem if "text_source" in meta else path.suffix[1:].lower()}
+    record |= {"split": part_of(motion.name, meta.get("split"), options), "texts": list(meta.get("texts", []))}
+    record["actions"] = list(meta.get("actions", [])) or labels_in(motion.name)
+    if not record["content"] and len(positions) > 1:
+        record |= gait(positions, options.fps, record["actions"])
+    return Clip(positions, record, tuple(captions_of(motion.name, path, options.texts)))
+
+
+def part_of(name: str, said: str | None, options: HumanMLOptions) -> str:
+    """`train`, `val` or `test`: as the source says, else by a hash of the name; validation is a share of the rest."""
+    from data_loaders.splits import held_out
+
+    if said == "test" or (not said and held_out(name, options.test_share)):
+        return "test"
+    return "val" if said == "val" or held_out(f"val/{name}", options.val_share) else "train"
+
+
+def gait(positions: "np.ndarray", fps: float, actions: list[str]) -> dict[str, str]:
+    """What positions [T, 22, 3] of a walk or a run tell beyond the label: `turn` left or right, `pace` slow or fast."""
+    import numpy as np
+    import torch
+
+    from data_loaders.representations import hml
+
+    kind = next((kind for kind in SLOW if set(actions) <= {kind, f"{kind}ing", f"{kind}ning", "jog"} and actions), "")
+    if not kind:
+        return {}
+    found = {}
+    faced = np.unwrap(hml.heading(torch.from_numpy(positions), hml.layout_of("smpl22")).numpy())
+    if TURN[0] < abs(np.degrees(faced[-1] - faced[0])) < TURN[1]:
+        found["turn"] = "left" if faced[-1] > faced[0] else "right"
+    speed = np.linalg.norm(np.diff(positions[:, 0, ::2], axis=0), axis=-1).mean() * fps
+    if speed < SLOW[kind] or speed > FAST[kind]:
+        found["pace"] = "slow" if speed < SLOW[kind] else "fast"
+    return found
+
+
+def captions_of(name: str, path: Path, folder: str) -> "list[TextLine]":
+    """The lines of the text file of a clip: in `folder`, or beside its motion file; none if there is no such file."""
+    from data_loaders.texts import read_lines
+
+    folders = [Path(folder)] if folder else [path.parent, path.parent / "texts", path.parent.parent / "texts"]
+    for where in folders:
+        for stem in dict.fromkeys((name.replace("/", "_"), path.stem)):
+            if (found := where / f"{stem}.txt").is_file():
+                return read_lines(found)
+    return []
+
+
+def read(files: list[Path], options: HumanMLOptions) -> "Iterator[Clip]":
+    """All clips of the files, each file's number of clips printed. Raises DataError."""
+    from data_loaders.captured import read_clips
+
+    for path in files:
+        count, told, guess = 0, 0, ""
+        for motion in read_clips(path, options.scale, options.fps):
+            clip = convert(motion, path, options)
+            count, told, guess = count + 1, told + bool(clip.lines), motion.meta.get("guess", "")
+            yield clip
+        texts = f", {told} with a text file" if told else ""
+        print(f"{path}: {count} clip{'s' * (count != 1)}{texts}{guess}")
+
+
+def summary(made: Any, options: HumanMLOptions) -> list[str]:
+    """What to say of the folder."""
+    hours = made.frames / options.fps / 3600
+    parts = ", ".join(f"{count} {part}" for part, count in made.parts.items())
+    skipped = "; ".join(f"{count} skipped ({reason})" for reason, count in made.skipped.items())
+    copies = " with their mirror images" if options.mirror else ""
+    return [
+        f"{sum(made.parts.values())} clips{copies} in {options.output_dir}: {parts}; {hours:.2f} hours at "
+        f"{options.fps:g} fps; {made.captions} different captions",
+        *([skipped] if skipped else []),
+        f"next: python -m train.train_mdm --dataset mocap --datapath {options.output_dir} --save_dir save/my_model",
+    ]
+
+
+def main(argv: list[str]) -> None:
+    """Run the command."""
+    (options,) = parse("prepare.humanml", __doc__ or "", [HumanMLOptions], argv)
+    refuse_existing(options.output_dir, options.overwrite)
+    if options.texts and not Path(options.texts).is_dir():
+        raise MissingFileError(f"--texts {options.texts}: there is no such folder")
+    if not options.sources:
+        raise UsageError("name at least one file or folder: python -m prepare.humanml --sources FILE_OR_FOLDER ...")
+
+    from data_loaders.captured import find_files
+    from prepare import text_folder
+
+    clips = list(read(find_files(options.sources, KINDS), options))
+    if not clips:
+        raise DataError(f"{', '.join(options.sources)}: the files hold no clips")
+    made = text_folder.write(options.output_dir, clips, options.fps, options.mirror, options.overwrite)
+    print("\n".join(summary(made, options)))
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,91 @@
+"""The files of 3D motion that a model made by itself: results.npy, sentences, videos, grids, a contact sheet."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from data_loaders.representations import rotations_of
+from sample.session import Request, Session
+from utils.formats import results
+from utils.run.errors import NumericError
+from utils.run.files import atomic_folder
+from utils.run.provenance import provenance
+from visualize import contact_sheet, figures, grid, video
+
+
+@dataclass(frozen=True)
+class Made:
+    """Motions and what is said of them.
+
+    `features` [B, T, F] in data units, `lengths` [B], a title for each motion, or one a frame; `given` [B, T, J] is
+    true where a joint was not made but given; `placed` [B, T, J, 3] are joints in the world, where the features alone
+    do not say it.
+    """
+
+    features: Tensor
+    lengths: Tensor
+    titles: Sequence[str | Sequence[str]]
+    given: Tensor | None = None
+    placed: Tensor | None = None
+
+
+def made(request: Request, features: Tensor) -> Made:
+    """What was asked for, made."""
+    return Made(features, request.lengths, request.titles)
+
+
+def write_motions(folder: Path, session: Session, motions: Made) -> list[str]:
+    """Write the folder, whole or not at all, and return the names of its videos. Raises NumericError for NaN."""
+    if not torch.isfinite(motions.features).all():
+        raise NumericError("the sampled motions hold NaN or infinity: nothing was written")
+    joints = session.joints(motions.features) if motions.placed is None else motions.placed
+    skeleton, fps, lengths = session.spec.skeleton, session.spec.fps, motions.lengths.tolist()
+    cut = [clip[:length].numpy() for clip, length in zip(joints.float(), lengths, strict=True)]
+    given = None
+    if motions.given is not None:
+        given = [mask[:length].numpy() for mask, length in zip(motions.given, lengths, strict=True)]
+    with atomic_folder(folder, session.sampling.overwrite) as target:
+        content = motion_content(session, motions, joints)
+        results.write(target / "results.npy", content)
+        results.write_texts(target / "results.npy", content)
+        pictures = [
+            figures.draw_world(clip, skeleton, title, given=given[i] if given else None)
+            for i, (clip, title) in enumerate(zip(cut, motions.titles, strict=True))
+        ]
+        samples = len(cut) // session.sampling.num_repetitions
+        names = ("row", "col") if session.data.cond == "no_cond" else ("sample", "rep")
+        videos = grid.write_samples(target, [pictures[s::samples] for s in range(samples)], fps, names)
+        captions = [title if isinstance(title, str) else ", ".join(dict.fromkeys(title)) for title in motions.titles]
+        contact_sheet.write_world_sheet(
+            target / "contact_sheet.png", cut, skeleton, captions, fps=fps,
+            given=given,
+        )  # fmt: skip
+        results.read(target / "results.npy")
+        for name in videos:
+            video.frame_count(target / name)
+    return videos
+
+
+def motion_content(session: Session, motions: Made, joints: Tensor) -> dict[str, Any]:
+    """The dict of results.npy of 3D motion: joints in the published order [N, J, 3, T]."""
+    skeleton, repetitions = session.spec.skeleton, session.sampling.num_repetitions
+    texts = [title if isinstance(title, str) else list(dict.fromkeys(title)) for title in motions.titles]
+    return {
+        "motion": joints.permute(0, 2, 3, 1).contiguous().numpy().astype(np.float32),
+        "text": texts,
+        "lengths": motions.lengths.numpy(),
+        "num_samples": len(joints) // repetitions,
+        "num_repetitions": repetitions,
+        "features": motions.features.numpy().astype(np.float32),
+        "rotations": rotations_of(session.spec.representation, session.spec.skeleton)(motions.features).numpy(),
+        "fps": float(session.spec.fps),
+        "joint_names": list(skeleton.joints),
+        "parents": list(skeleton.parents),
+        "dataset": session.spec.name,
+        "provenance": provenance(session.run.seed, session.path),
+    }

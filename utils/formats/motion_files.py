@@ -1,0 +1,162 @@
+"""One door for motion in a file: results of sampling, arrays, packed shards, BVH, ASF/AMC.
+
+`.npy`: `results.npy` of either family; positions [T, J, 3] of 22, 21 or 24 joints (SMPL in metres, KIT-ML in
+millimetres, as published); features [T, 263 or 251] of HumanML3D or KIT-ML. `.npz`: `results.npz`; packed shards;
+`positions` [T, J, 3], in metres with `joint_names` and `parents`, without them as in `.npy`. `.bvh`. `.amc` with its
+`.asf` beside it.
+"""
+
+import math
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from utils.formats import asf_amc, bvh, results, shards
+from utils.geometry.human import to_smpl22
+from utils.geometry.motion import Motion
+from utils.geometry.skeleton import Skeleton
+from utils.run.errors import DataError, MissingFileError, UsageError
+from utils.run.files import load_array
+
+FEATURES = {263: "smpl22", 251: "kit21"}  # numbers a frame of HumanML3D and KIT-ML
+_AMC_RATE = 120.0
+_UNITS = (1.0, 0.1, 0.0254 / 0.45, 0.0254, 0.01)  # metres; the third is that of the CMU recordings
+_BONES = (1.0, 15.0)  # metres of all bones of a person: 3 to 6, and room for children and giants
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
+
+
+def read_motion(path: str | Path, fps: float | None = None, scale: float = 0.0) -> list[Motion]:
+    """The clips of a file: metres (MAS's results: as they are), right-handed, y up, finite, at least a frame each.
+
+    `fps` is the rate of files that do not say theirs (else that of the published data, 120 for AMC), `scale` metres per
+    unit of BVH files (0: guessed). `meta` may hold `note`, what was concluded where the file leaves it open, `text` and
+    `features`; a file of features alone gives a clip without joints, whose `meta` names the `skeleton` to decode them
+    for. Raises MissingFileError, DataError, or UsageError for another kind of file.
+    """
+    path = Path(path)
+    if fps is not None and not 0 < fps < math.inf:
+        raise UsageError(f"{fps:g} frames a second is no frame rate")
+    match path.suffix.lower():
+        case ".npy":
+            found = _from_array(path, fps)
+        case ".npz":
+            found = _from_archive(path, fps)
+        case ".bvh":
+            found = [_from_bvh(path, scale)]
+        case ".amc":
+            found = [asf_amc.read(find_skeleton(path), path, fps or _AMC_RATE)]
+        case suffix:
+            raise UsageError(
+                f"{path}: motion is read from .npy, .npz, .bvh and .amc files, not from {suffix or 'such'}"
+            )
+    for motion in found:
+        if not len(motion.positions):
+            raise DataError(f"{path}: {motion.name} has no frames")
+        if not all(np.isfinite(values).all() for values in (motion.positions, motion.meta.get("features", ()))):
+            raise DataError(f"{path}: {motion.name} holds NaN or infinite numbers")
+    return found
+
+
+def to_skeleton(motion: Motion, skeleton: Skeleton) -> Motion:
+    """The clip on the joints of a skeleton: as it is, or found by their names where it is `smpl22`.
+
+    A clip of features alone is passed on if they are of that skeleton. Raises DataError.
+    """
+    if not motion.joints and motion.meta.get("skeleton") != skeleton.name:
+        raise DataError(f"{motion.name} holds features of {motion.meta.get('skeleton')}, not of {skeleton.name}")
+    if not motion.joints or motion.joints == skeleton.joints:
+        return motion
+    if skeleton.name != "smpl22":
+        raise DataError(
+            f"{motion.name} has {len(motion.joints)} joints ({', '.join(motion.joints)[:200]}), which are not the "
+            f"{len(skeleton.joints)} of {skeleton.name}; motion is carried over between people for smpl22 only"
+        )
+    return to_smpl22(motion)
+
+
+def find_skeleton(amc: Path) -> Path:
+    """The ASF file of an AMC file: the longest name that this one's begins with, or the only one in the folder."""
+    if not amc.is_file():
+        raise MissingFileError(f"{amc} does not exist")
+    known = sorted(path for path in amc.parent.iterdir() if path.suffix.lower() == ".asf")
+    named = [path for path in known if f"{amc.stem}_".startswith(f"{path.stem}_")]
+    if named:
+        return max(named, key=lambda path: len(path.stem))
+    if len(known) != 1:
+        raise MissingFileError(f"{amc} needs its skeleton: put {amc.stem.rsplit('_', 1)[0]}.asf beside it")
+    return known[0]
+
+
+def guess_scale(positions: np.ndarray) -> float:
+    """Metres per unit of positions [T, J, 3]: the unit in _UNITS that makes the figure nearest to 1.7 m tall."""
+    height = np.median(np.ptp(positions[..., 1], axis=1))
+    return min(_UNITS, key=lambda unit: abs(float(np.log(max(height, 1e-9) * unit / 1.7))))
+
+
+def _from_bvh(path: Path, scale: float) -> Motion:
+    motion = bvh.read(path)
+    unit = scale or guess_scale(motion.positions)
+    meta = {} if scale else {"note": f"a unit of the file was taken for {unit:.3g} m"}
+    return replace(motion, positions=motion.positions * unit, meta=meta)
+
+
+def _from_array(path: Path, fps: float | None) -> list[Motion]:
+    """Results, positions or features."""
+    values = load_array(path)
+    if values.dtype == object:
+        return results.read(path)
+    if values.dtype.kind in "fiu" and values.ndim == 2 and values.shape[1] in FEATURES:
+        name, features = FEATURES[values.shape[1]], values.astype(np.float32)
+        nowhere, rate = np.empty((len(values), 0, 3), np.float32), fps or results.PUBLISHED_RATES[name]
+        return [Motion(nowhere, rate, (), (), name=path.stem, meta={"skeleton": name, "features": features})]
+    return [_from_positions(path, values, {}, fps)]
+
+
+def _from_archive(path: Path, fps: float | None) -> list[Motion]:
+    """Results without pickle, packed shards, or positions."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if "pos_dd" in archive.files:
+                return list(shards.read(path))
+            content = {name: archive[name] for name in archive.files}
+    except FileNotFoundError as error:
+        raise MissingFileError(f"{path} does not exist") from error
+    except _UNREADABLE as error:
+        raise DataError(f"{path} is not a readable .npz file: {error}") from error
+    content = {name: value.item() if value.ndim == 0 else value for name, value in content.items()}
+    if "motion" in content or "motions" in content:
+        return results.to_motions(content | {"model_kwargs": {"y": content}}, path)
+    if isinstance(content.get("positions"), np.ndarray):
+        return [_from_positions(path, content["positions"], content, fps)]
+    raise DataError(
+        f"{path} holds {', '.join(content)[:200] or 'nothing'}; motion is `positions` [T, J, 3] (and joint_names, "
+        "parents, fps), packed clips, or the results of sampling"
+    )
+
+
+def _from_positions(path: Path, positions: np.ndarray, told: Mapping[str, Any], fps: float | None) -> Motion:
+    """A clip of positions [T, J, 3]; `told` may name `fps`, and `joint_names` with `parents`."""
+    if positions.dtype.kind not in "fiu" or positions.ndim != 3 or positions.shape[2] != 3:
+        raise DataError(
+            f"{path} holds {positions.dtype} {positions.shape}; motion is positions [T, J, 3], or features [T, "
+            f"{' or '.join(map(str, FEATURES))}]"
+        )
+    if "joint_names" in told:
+        rate, names, parents = results.named({"fps": fps or 30.0, **told}, path, positions.shape[1])
+        return Motion(positions.astype(np.float32), rate, names, parents, name=path.stem)
+    skeleton, note = results.by_count(path, positions.shape[1])
+    metres = positions.astype(np.float32) * np.float32(skeleton.metres_per_unit)
+    bones = np.linalg.norm(metres[:, 1:] - metres[:, skeleton.parents[1:]], axis=-1).sum(1)
+    if len(bones) and not _BONES[0] <= np.median(bones) <= _BONES[1] and np.isfinite(bones).all():
+        raise DataError(
+            f"{path}: {note}, but then the bones measure {np.median(bones):.3g} m in all (a person's: 3 to 6)"
+        )
+    rate = told.get("fps", fps or results.PUBLISHED_RATES[skeleton.name])
+    known = {"joint_names": skeleton.joints, "parents": skeleton.parents, "fps": rate}
+    rate, names, parents = results.named(known, path, positions.shape[1])
+    return Motion(metres, rate, names, parents, name=path.stem, meta={"skeleton": skeleton.name, "note": note})
