@@ -10,6 +10,7 @@ import struct
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -43,14 +44,14 @@ def read(folder: Path, part: str, key: str) -> dict[str, np.ndarray] | None:
         return None
 
 
-def write(folder: Path, part: str, key: str, arrays: Mapping[str, np.ndarray]) -> None:
-    """Keep arrays under a key in place of the part's older ones; does nothing where the folder cannot be written."""
+def write(folder: Path, part: str, key: str, arrays: Mapping[str, Any]) -> None:
+    """Keep plain arrays under a key in place of the part's older ones; nothing where the folder cannot be written."""
     with contextlib.suppress(OSError):
         kept = folder / "cache"
         kept.mkdir(exist_ok=True)
         path = kept / f"{part}-{key}.npz"
         with atomic_path(path) as made, open(made, "wb") as handle:
-            np.savez(handle, allow_pickle=False, **arrays)
+            np.savez(handle, **arrays)
         for old in kept.glob(f"{part}-*.npz"):
             if old != path:
                 old.unlink()

@@ -17,6 +17,7 @@ from utils.run.errors import DataError, MissingFileError, UsageError
 from utils.run.files import load_array
 
 RECORDED = (".bvh", ".amc", ".npz")
+POINTS = (*RECORDED, ".npy")
 _UNITS = (1.0, 0.1, 0.0254 / 0.45, 0.0254, 0.01)  # the third is that of the CMU recordings
 
 

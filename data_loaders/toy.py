@@ -3,7 +3,7 @@
 A pose is a set of joint angles that are periodic in a phase; a limb at angle 0 hangs down. Axes are those of the
 camera frame: x the figure's left, y up, z its back (left-handed); lengths are units of the 3D motion. Sizes are chosen
 so that the published means and spreads of each dataset fit (nba: about 2.5 units tall). The figures stay on the spot,
-turn slowly, and are seen from a random azimuth by the camera of the dataset.
+turn slowly, and are seen from a random azimuth by the camera of the dataset; as 3D motion (`body_motion`) they walk.
 """
 
 from dataclasses import dataclass, field
@@ -14,6 +14,7 @@ import torch
 
 from data_loaders.projections import see
 from data_loaders.registry import DatasetSpec
+from utils.geometry.skeleton import SKELETONS
 from utils.run.errors import UsageError
 from utils.run.randomness import numpy_rng
 
@@ -21,6 +22,8 @@ SECONDS = {"nba": (2.5, 6.0), "horse": (4.0, 8.0), "gymnastics": (5.0, 9.0)}
 HUMAN_SIZE = {"nba": 1.0, "gymnastics": 0.78}
 SIDES = np.array([1.0, -1.0])  # left, right: the sign of x
 LOST_JOINTS = 0.08  # share of joints that a clip loses for a moment
+RUNNING = 1.8  # metres a second from which a walk is called a run
+_BODY = SKELETONS["smpl22"]
 
 
 @dataclass
@@ -259,6 +262,44 @@ def _full_name(joint: str) -> str:
         if joint.startswith(letter) and joint[1:2].isupper():
             return word + joint[1:]
     return joint
+
+
+def body_motion(fps: float, seed: int, index: int) -> tuple[np.ndarray, str]:
+    """Motion `index` of the toy people of `seed`: positions [T, 22, 3] of `smpl22` and the label of what they do.
+
+    In metres, y up, right-handed, facing +z. A walk goes as fast as the foot on the floor moves backward.
+    """
+    rng = numpy_rng(seed, "toy", "body", index)
+    frames = int(rng.uniform(*SECONDS["nba"]) * fps)
+    name = list(ACTIONS)[rng.randint(len(ACTIONS))]
+    action, periods = ACTIONS[name]
+    phase = rng.uniform(0, 2 * np.pi) + 2 * np.pi * np.arange(frames) / fps / rng.uniform(*periods)
+    at = human(action(phase, rng), frames, rng.uniform(0.94, 1.06))
+    motion = _on_smpl22(at) * SKELETONS["nba"].metres_per_unit * (1, 1, -1)
+    feet = motion[:, [_BODY.index("left_ankle"), _BODY.index("right_ankle")]]
+    if name == "walk":
+        standing = feet[:-1, :, 1].argmin(1)
+        steps = -np.diff(feet[..., 2], axis=0)[np.arange(frames - 1), standing]
+        motion[..., 2] += np.concatenate([[0], np.cumsum(steps)])[:, None]
+        if steps.mean() * fps > RUNNING:
+            name = "run"
+    if name == "wave":
+        hands = motion[:, [_BODY.index("left_wrist"), _BODY.index("right_wrist")], 1].mean(0)
+        name = "wave-left-hand" if hands[0] > hands[1] else "wave-right-hand"
+    return motion.astype(np.float32), {"sway": "dance"}.get(name, name)
+
+
+def _on_smpl22(at: dict[str, np.ndarray]) -> np.ndarray:
+    """Named joints [T, 3] of a person as [T, 22, 3]: the spine is straight, the feet point where the figure faces."""
+    spine = {f"spine{part}": at["Hip"] + share * (at["Neck"] - at["Hip"]) for part, share in ((1, 0.2), (2, 0.45))}
+    known = {"pelvis": at["Hip"], "spine3": at["Hip"] + 0.6 * (at["Neck"] - at["Hip"]), "neck": at["Neck"]} | spine
+    known["head"] = at["Neck"] + 0.4 * (at["Head"] - at["Neck"])
+    for side in ("Left", "Right"):
+        low = side.lower()
+        known |= {f"{low}_{joint.lower()}": at[side + joint] for joint in ("Hip", "Knee", "Ankle", "Shoulder", "Elbow")}
+        known |= {f"{low}_wrist": at[side + "Wrist"], f"{low}_foot": at[side + "Ankle"] + np.array([0, -0.07, -0.17])}
+        known[f"{low}_collar"] = known["spine3"] + 0.35 * (at[side + "Shoulder"] - known["spine3"])
+    return np.stack([known[name] for name in _BODY.joints], axis=1)
 
 
 def toy_motion(spec: DatasetSpec, seed: int, index: int) -> tuple[np.ndarray, np.ndarray, float]:

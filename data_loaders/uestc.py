@@ -68,7 +68,7 @@ def load(spec: DatasetSpec, options: DataOptions, compat: str = "none", seed: in
 
 def turned(clip: Clip, view: int) -> Clip:
     """The clip as if it had been seen from the front: turned about y by -45 degrees times its view."""
-    turn = about_axis("Y", torch.tensor(view * torch.pi / 4))
+    turn = about_axis("Y", torch.tensor(-view * torch.pi / 4))
     poses, path = torch.from_numpy(clip.poses.copy()), torch.from_numpy(clip.path)
     poses[:, 0] = matrix_to_axis_angle(turn @ axis_angle_to_matrix(poses[:, 0]))
     return Clip(poses.numpy(), (path @ turn.T).numpy(), clip.label)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from prepare.text_folder import Clip
     from utils.geometry.motion import Motion
 
-KINDS = (".bvh", ".amc", ".npz", ".npy")
+GAITS = {"walk": {"walk", "walking"}, "run": {"run", "running", "jog", "jogging"}}
 SLOW, FAST = {"walk": 0.8, "run": 1.8}, {"walk": 1.5, "run": 3.2}  # metres a second
 TURN = (50, 140)  # degrees from the first to the last frame that make a left or right turn
 
@@ -79,7 +79,7 @@ def gait(positions: "np.ndarray", fps: float, actions: list[str]) -> dict[str, s
 
     from data_loaders.representations import hml
 
-    kind = next((kind for kind in SLOW if set(actions) <= {kind, f"{kind}ing", f"{kind}ning", "jog"} and actions), "")
+    kind = next((kind for kind, labels in GAITS.items() if actions and set(actions) <= labels), "")
     if not kind:
         return {}
     found = {}
@@ -141,10 +141,10 @@ def main(argv: list[str]) -> None:
     if not options.sources:
         raise UsageError("name at least one file or folder: python -m prepare.humanml --sources FILE_OR_FOLDER ...")
 
-    from data_loaders.captured import find_files
+    from data_loaders.captured import POINTS, find_files
     from prepare import text_folder
 
-    clips = list(read(find_files(options.sources, KINDS), options))
+    clips = list(read(find_files(options.sources, POINTS), options))
     if not clips:
         raise DataError(f"{', '.join(options.sources)}: the files hold no clips")
     made = text_folder.write(options.output_dir, clips, options.fps, options.mirror, options.overwrite)

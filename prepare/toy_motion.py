@@ -5,12 +5,12 @@
 
 from dataclasses import dataclass
 
-from data_loaders.registry import dataset_spec
+from data_loaders.registry import DatasetSpec, dataset_spec
 from utils.run.errors import UsageError, run_command
 from utils.run.files import atomic_folder, refuse_existing
 from utils.run.options import option, parse
 
-TOY_DATASETS = ("nba", "horse", "gymnastics")
+TOY_DATASETS = ("nba", "horse", "gymnastics", "humanml", "mocap")
 
 
 @dataclass(frozen=True)
@@ -24,15 +24,8 @@ class ToyOptions:
     overwrite: bool = option(False, "replace the folder if it exists")
 
 
-def main(argv: list[str]) -> None:
-    """Write `<output_dir>/motions/toy_<i>.npy` and say what to run next."""
-    (toy,) = parse("prepare.toy_motion", __doc__ or "", [ToyOptions], argv)
-    if toy.num_motions < 1:
-        raise UsageError(f"--num_motions must be at least 1, not {toy.num_motions}")
-    spec = dataset_spec(toy.dataset)
-    folder = toy.output_dir or f"dataset/toy_{toy.dataset}"
-    refuse_existing(folder, toy.overwrite)
-
+def write_points(folder: str, spec: DatasetSpec, toy: ToyOptions) -> list[str]:
+    """Write `motions/toy_<i>.npy`, 2D keypoints; what to say of them and to run next."""
     import numpy as np
 
     from data_loaders.toy import toy_motion
@@ -45,17 +38,50 @@ def main(argv: list[str]) -> None:
             np.save(made / "motions" / f"toy_{index:05d}.npy", points)
             frames += len(points)
     seconds = frames / (spec.source_fps or spec.fps)
-    print(
-        f"{toy.num_motions} motions, {seconds:.0f} s in all, of {len(spec.skeleton.joints)} joints in {folder}/motions"
-    )
-    save = f"save/toy_{toy.dataset}"
-    print("\nnext, train on them (a minute or two) and sample 3D motion from the model:")
-    print(
-        f"  python -m train.train_mdm --dataset {toy.dataset} --datapath {folder} --save_dir {save} --arch dit "
+    joints, save = len(spec.skeleton.joints), f"save/toy_{spec.name}"
+    return [
+        f"{toy.num_motions} motions, {seconds:.0f} s in all, of {joints} joints in {folder}/motions",
+        "\nnext, train on them (a minute or two) and sample 3D motion from the model:",
+        f"  python -m train.train_mdm --dataset {spec.name} --datapath {folder} --save_dir {save} --arch dit "
         "--latent_dim 64 --layers 4 --ff_size 256 --lr 3e-3 --lr_schedule cosine --num_steps 2000 --save_interval 2000 "
-        "--train_batch_size 16 --data_augmentations length_aug"
-    )
-    print(f"  python -m sample.mas --model_path {save}/checkpoint_2000.pth --num_samples 3")
+        "--train_batch_size 16 --data_augmentations length_aug",
+        f"  python -m sample.mas --model_path {save}/checkpoint_2000.pth --num_samples 3",
+    ]
+
+
+def write_bodies(folder: str, spec: DatasetSpec, toy: ToyOptions) -> list[str]:
+    """Write 3D motion with sentences in the layout of HumanML3D; what to say of it and to run next."""
+    from data_loaders.toy import body_motion
+    from prepare import text_folder
+
+    clips = []
+    for index in range(toy.num_motions):
+        positions, label = body_motion(spec.fps, toy.seed, index)
+        part = ("val", "test", *["train"] * 6)[index % 8] if toy.num_motions > 8 else "train"
+        record = {"name": f"{index:05d}", "source": "toy", "actions": [label.split("-")[0]], "content": label, "style": ""}
+        clips.append(text_folder.Clip(positions, record | {"split": part, "licence": "CC0 1.0"}))
+    made = text_folder.write(folder, clips, spec.fps, mirror=True, overwrite=toy.overwrite)
+    save = f"save/toy_{spec.name}"
+    return [
+        f"{sum(made.parts.values())} motions (half of them mirror images), {made.frames / spec.fps:.0f} s in all, with "
+        f"{made.captions} different sentences in {folder}",
+        "\nnext, train on them (a few minutes) and sample motion from the model:",
+        f"  python -m train.train_mdm --dataset {spec.name} --datapath {folder} --save_dir {save} --latent_dim 64 "
+        "--layers 2 --ff_size 128 --diffusion_steps 50 --lr 1e-3 --num_steps 1000 --save_interval 1000 "
+        "--train_batch_size 16",
+        f'  python -m sample.generate --model_path {save}/checkpoint_1000.pth --text_prompt "a person waves"',
+    ]
+
+
+def main(argv: list[str]) -> None:
+    """Write the folder and say what to run next."""
+    (toy,) = parse("prepare.toy_motion", __doc__ or "", [ToyOptions], argv)
+    if toy.num_motions < 1:
+        raise UsageError(f"--num_motions must be at least 1, not {toy.num_motions}")
+    spec = dataset_spec(toy.dataset)
+    folder = toy.output_dir or f"dataset/toy_{toy.dataset}"
+    refuse_existing(folder, toy.overwrite)
+    print("\n".join((write_bodies if spec.is_3d else write_points)(folder, spec, toy)))
 
 
 if __name__ == "__main__":

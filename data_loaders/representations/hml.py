@@ -310,7 +310,7 @@ def round_trip_error(
     """
     placed = place([clip], layout, target)[0]
     features = extract([placed], layout, face_order, yaw)[0]
-    offsets = bone_lengths(placed[0], layout.skeleton.parents)[:, None] * torch.tensor(layout.rest)
+    offsets = bone_lengths(placed[0], layout.skeleton.parents)[:, None] * placed.new_tensor(layout.rest)
     found = {
         "positions": decode(features, layout),
         "rotations": decode_by_rotations(features, layout, offsets),

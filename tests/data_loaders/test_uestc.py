@@ -85,6 +85,8 @@ def test_training_clips_fill_three_quarters_of_a_window(tmp_path):
     assert frames_of(uestc.load(SPEC, dataclasses.replace(options, data_split="test"))) == [44, 42] * 6
     rewrite(tmp_path, "info/num_frames_min.txt", lambda _: ["90"] * 24)
     assert frames_of(uestc.load(SPEC, options)) == [60] * 12
+    with pytest.raises(DataError, match="no clip of at least 75 frames"):
+        uestc.load(SPEC, dataclasses.replace(options, num_frames=100))
     rewrite(tmp_path, "info/num_frames_min.txt", lambda _: ["44"] * 24)
     with pytest.raises(DataError, match="the train part of uestc has no clip of at least 45 frames"):
         uestc.load(SPEC, options)

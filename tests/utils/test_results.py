@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from utils.formats import results
-from utils.run.errors import DataError, MissingFileError
+from utils.geometry.skeleton import SKELETONS
+from utils.run.errors import DataError, MissingFileError, NumericError
+
+
+def store(path, made: dict) -> None:
+    """Write a results file as others do, whatever it holds."""
+    np.save(path, np.array(made, dtype=object), allow_pickle=True)
 
 
 def content(dimensions: int = 3, frames: int = 6) -> dict:
@@ -55,7 +61,7 @@ def test_no_results_file(tmp_path):
     path = tmp_path / "results.npy"
     with pytest.raises(MissingFileError):
         results.load(path)
-    for foreign in (np.ones(3), np.array({"a": 1}, dtype=object), np.array({"motions": [1]}, dtype=object)):
+    for foreign in (np.ones(3), np.array({"a": 1}, dtype=object), np.array({"motion": [1]}, dtype=object)):
         np.save(path, foreign, allow_pickle=True)
         with pytest.raises(DataError, match="holds no motions"):
             results.load(path)
@@ -65,7 +71,7 @@ def test_no_results_file(tmp_path):
             results.load(path)
     made = content()
     made["motions"][1, 2, 3, 0] = np.nan
-    results.write(path, made)
+    store(path, made)
     with pytest.raises(DataError, match="NaN or infinite"):
         results.load(path)
 
@@ -90,6 +96,150 @@ def test_motions_that_do_not_fit_what_is_said_of_them(tmp_path, change, said):
     results.write(tmp_path / "results.npy", content() | change)
     with pytest.raises(DataError, match=said):
         results.read(tmp_path / "results.npy")
+
+
+# The layout of MDM
+
+
+def generated(joints: str = "smpl22", samples: int = 2, repetitions: int = 2, frames: int = 6) -> dict:
+    """What sample.generate writes, with the names of ours."""
+    skeleton, rng = SKELETONS[joints], np.random.RandomState(1)
+    count = samples * repetitions
+    return {
+        "motion": rng.normal(size=(count, len(skeleton.joints), 3, frames)).astype(np.float32),
+        "text": [f"sample {i % samples}" for i in range(count)],
+        "lengths": np.array([frames, frames - 2] * repetitions),
+        "num_samples": samples,
+        "num_repetitions": repetitions,
+        "features": rng.normal(size=(count, frames, 263)).astype(np.float32),
+        "fps": 20.0,
+        "joint_names": list(skeleton.joints),
+        "parents": list(skeleton.parents),
+        "dataset": "humanml",
+        "provenance": {"seed": 1},
+    }
+
+
+PUBLISHED = ("motion", "text", "lengths", "num_samples", "num_repetitions")
+
+
+def published(joints: str = "smpl22") -> dict:
+    """What the published program writes."""
+    return {name: value for name, value in generated(joints).items() if name in PUBLISHED}
+
+
+def test_mdm_motion_comes_back_right_handed_and_cut_repetition_after_repetition(tmp_path):
+    made = generated()
+    results.write(tmp_path / "results.npy", made)
+    loaded = results.load(tmp_path / "results.npy")
+    assert set(loaded) == set(made) | {"format_version"}
+    np.testing.assert_array_equal(loaded["motion"], made["motion"])
+    np.testing.assert_array_equal(loaded["features"], made["features"])
+    motions = results.read(tmp_path / "results.npy")
+    names = ["sample00_rep00", "sample01_rep00", "sample00_rep01", "sample01_rep01"]
+    assert [motion.name for motion in motions] == names
+    for i, (motion, length) in enumerate(zip(motions, [6, 4, 6, 4], strict=True)):
+        np.testing.assert_array_equal(motion.positions, made["motion"][i].transpose(2, 0, 1)[:length])
+        np.testing.assert_array_equal(motion.meta["features"], made["features"][i, :length])
+        assert motion.meta["text"] == made["text"][i] and "note" not in motion.meta
+        assert (motion.fps, motion.joints) == (20.0, SKELETONS["smpl22"].joints)
+        assert motion.positions.dtype == np.float32 and motion.rotations is None
+
+
+def test_mdm_rotations_come_along(tmp_path):
+    rotations = np.random.RandomState(0).normal(size=(4, 6, 22, 3, 3)).astype(np.float32)
+    results.write(tmp_path / "results.npy", generated() | {"rotations": rotations})
+    motion = results.read(tmp_path / "results.npy")[1]
+    np.testing.assert_array_equal(motion.rotations, rotations[1, :4])
+
+
+@pytest.mark.parametrize(
+    ("joints", "fps", "turned"),
+    [("smpl22", 20.0, (1, 1, 1)), ("kit21", 12.5, (0.001, 0.001, 0.001)), ("smpl24", 20.0, (1, -1, -1))],
+)
+def test_a_published_file_is_told_by_its_joints(tmp_path, joints, fps, turned):
+    made = published(joints)
+    store(tmp_path / "results.npy", made)
+    motion = results.read(tmp_path / "results.npy")[2]
+    np.testing.assert_allclose(motion.positions, made["motion"][2].transpose(2, 0, 1) * turned, rtol=1e-6)
+    assert (motion.fps, motion.joints, motion.meta["skeleton"]) == (fps, SKELETONS[joints].joints, joints)
+    assert joints in motion.meta["note"] and ("millimetres" in motion.meta["note"]) == (joints == "kit21")
+    assert ("upside down" in motion.meta["note"]) == (joints == "smpl24")
+
+
+def test_motion_of_ours_in_millimetres_comes_in_metres_and_is_not_turned(tmp_path):
+    for joints, unit in (("kit21", 0.001), ("smpl24", 1.0)):
+        made = generated(joints)
+        results.write(tmp_path / "results.npy", made)
+        motion = results.read(tmp_path / "results.npy")[0]
+        np.testing.assert_allclose(motion.positions, made["motion"][0].transpose(2, 0, 1) * unit, rtol=1e-6)
+        assert "note" not in motion.meta
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"motion": np.ones((4, 22, 2, 6), np.float32)}, "not .samples, joints, 3, frames"),
+        ({"motion": np.ones((4, 23, 3, 6), np.float32)}, "22 joint names and 22 parents for 23 joints"),
+        ({"motion": np.ones((3, 22, 3, 6), np.float32)}, "3 motions, which are not 2 samples x 2 repetitions"),
+        ({"num_samples": "two"}, "'two' samples"),
+        ({"num_repetitions": 0}, "0 repetitions"),
+        ({"num_samples": -2, "num_repetitions": -2}, "-2 samples"),
+        ({"text": ["a"]}, "not as many texts"),
+        ({"text": None}, "not as many texts"),
+        ({"lengths": np.array([6, 6, 6, 7])}, "says lengths"),
+        ({"lengths": None}, "says lengths"),
+        ({"features": np.ones((4, 5, 263), np.float32)}, "holds features of shape"),
+        ({"rotations": np.ones((4, 6, 22, 6), np.float32)}, "holds rotations of shape"),
+        ({"joint_names": 3}, "0 joint names"),
+        ({"parents": None}, "22 joint names and 0 parents"),
+        ({"fps": np.nan}, "no frame rate"),
+    ],
+)
+def test_mdm_motion_that_does_not_fit_what_is_said_of_it(tmp_path, change, said):
+    store(tmp_path / "results.npy", generated() | change)
+    with pytest.raises(DataError, match=said):
+        results.read(tmp_path / "results.npy")
+
+
+@pytest.mark.parametrize("name", PUBLISHED[1:])
+def test_a_published_file_has_the_published_keys(tmp_path, name):
+    made = published()
+    del made[name]
+    store(tmp_path / "results.npy", made)
+    with pytest.raises(DataError, match=f"no {name}: sample.generate did not write it"):
+        results.read(tmp_path / "results.npy")
+
+
+def test_other_numbers_of_joints_are_not_guessed(tmp_path):
+    store(tmp_path / "results.npy", published() | {"motion": np.ones((4, 23, 3, 6), np.float32)})
+    with pytest.raises(DataError, match=r"has 23 of them; without names, only 22 \(smpl22\), 21 \(kit21\)"):
+        results.read(tmp_path / "results.npy")
+
+
+@pytest.mark.parametrize("key", ["motion", "features", "rotations"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_is_neither_written_nor_loaded(tmp_path, key, value):
+    made = generated() | {"rotations": np.zeros((4, 6, 22, 3, 3), np.float32)}
+    made[key][3, 2, 1] = value
+    with pytest.raises(NumericError, match=f"{key} holds NaN or infinity"):
+        results.write(tmp_path / "results.npy", made)
+    assert not list(tmp_path.iterdir())
+    store(tmp_path / "results.npy", made)
+    with pytest.raises(DataError, match="NaN or infinite"):
+        results.load(tmp_path / "results.npy")
+
+
+def test_texts_and_lengths_lie_beside(tmp_path):
+    results.write_texts(tmp_path / "results.npy", {"text": ["a walk", "größe\nzwei"], "lengths": np.array([60, 7])})
+    assert (tmp_path / "results.txt").read_bytes() == "a walk\ngröße zwei".encode()
+    assert (tmp_path / "results_len.txt").read_text() == "60\n7"
+    results.write_texts(tmp_path / "results.npy", {"text": [["walks", "waves"]], "lengths": [80]})
+    assert (tmp_path / "results.txt").read_text() == "walks#waves"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["results.txt", "results_len.txt"]
+
+
+# Safety
 
 
 class Hostile:

@@ -7,8 +7,6 @@ millimetres, as published); features [T, 263 or 251] of HumanML3D or KIT-ML. `.n
 """
 
 import math
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +25,6 @@ FEATURES = {263: "smpl22", 251: "kit21"}  # numbers a frame of HumanML3D and KIT
 _AMC_RATE = 120.0
 _UNITS = (1.0, 0.1, 0.0254 / 0.45, 0.0254, 0.01)  # metres; the third is that of the CMU recordings
 _BONES = (1.0, 15.0)  # metres of all bones of a person: 3 to 6, and room for children and giants
-_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 def read_motion(path: str | Path, fps: float | None = None, scale: float = 0.0) -> list[Motion]:
@@ -119,15 +116,9 @@ def _from_array(path: Path, fps: float | None) -> list[Motion]:
 
 def _from_archive(path: Path, fps: float | None) -> list[Motion]:
     """Results without pickle, packed shards, or positions."""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            if "pos_dd" in archive.files:
-                return list(shards.read(path))
-            content = {name: archive[name] for name in archive.files}
-    except FileNotFoundError as error:
-        raise MissingFileError(f"{path} does not exist") from error
-    except _UNREADABLE as error:
-        raise DataError(f"{path} is not a readable .npz file: {error}") from error
+    content = _arrays(path)
+    if "pos_dd" in content:
+        return list(shards.read(path))
     content = {name: value.item() if value.ndim == 0 else value for name, value in content.items()}
     if "motion" in content or "motions" in content:
         return results.to_motions(content | {"model_kwargs": {"y": content}}, path)
@@ -137,6 +128,18 @@ def _from_archive(path: Path, fps: float | None) -> list[Motion]:
         f"{path} holds {', '.join(content)[:200] or 'nothing'}; motion is `positions` [T, J, 3] (and joint_names, "
         "parents, fps), packed clips, or the results of sampling"
     )
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of an .npz file. Raises MissingFileError or DataError."""
+    if not path.is_file():
+        raise MissingFileError(f"{path} does not exist")
+    with open(path, "rb") as handle:
+        try:
+            with np.load(handle, allow_pickle=False) as archive:
+                return dict(archive)
+        except Exception as error:  # numpy, zipfile and zlib end in a dozen ways on bytes that are no archive
+            raise DataError(f"{path} is not a readable .npz file: {str(error) or type(error).__name__}") from error
 
 
 def _from_positions(path: Path, positions: np.ndarray, told: Mapping[str, Any], fps: float | None) -> Motion:
