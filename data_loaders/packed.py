@@ -1,6 +1,7 @@
 """A folder of 3D motion packed in one array: `positions.npy` [N, J, 3] (metres, y up, right-handed) and `index.json`.
 
-The index holds `fps`, `skeleton` and for each clip its name, start, stop, split, actions, source and licence.
+The index holds `fps`, `skeleton` and for each clip its name, start, stop, split, actions, source and licence, and
+`texts` where there are sentences that describe it.
 """
 
 import json
@@ -50,11 +51,7 @@ def write(
 def read(folder: str | Path) -> PackedMotions:
     """Read a packed folder. Raises MissingFileError or DataError (an index or sizes that disagree, NaN)."""
     folder = Path(folder)
-    if not (folder / "index.json").is_file():
-        raise MissingFileError(
-            f"{folder} holds no index.json: make it with `python -m prepare.mocap --output_dir {folder} --sources ...`"
-        )
-    fps, skeleton, clips = _read_index(folder / "index.json")
+    fps, skeleton, clips = read_index(folder)
     positions = load_array(folder / "positions.npy")
     if positions.ndim != 3 or positions.shape[1:] != (len(skeleton.joints), 3):
         raise DataError(f"{folder / 'positions.npy'} has shape {positions.shape}, not [N, {len(skeleton.joints)}, 3]")
@@ -68,8 +65,13 @@ def read(folder: str | Path) -> PackedMotions:
     return PackedMotions(positions, fps, skeleton, clips)
 
 
-def _read_index(path: Path) -> tuple[float, Skeleton, list[dict[str, Any]]]:
-    """Frame rate, skeleton and clips of an index. Raises DataError."""
+def read_index(folder: str | Path) -> tuple[float, Skeleton, list[dict[str, Any]]]:
+    """Frame rate, skeleton and the records of the clips of a packed folder. Raises MissingFileError or DataError."""
+    path = Path(folder) / "index.json"
+    if not path.is_file():
+        raise MissingFileError(
+            f"{folder} holds no index.json: make it with `python -m prepare.mocap --output_dir {folder} --sources ...`"
+        )
     index = read_json(path)
     fields = {"fps": (int, float), "skeleton": str, "clips": list}
     for name, kind in fields.items():
@@ -82,4 +84,7 @@ def _read_index(path: Path) -> tuple[float, Skeleton, list[dict[str, Any]]]:
     for number, clip in enumerate(index["clips"]):
         if missing := [name for name in _RECORD if not isinstance(clip, dict) or name not in clip]:
             raise DataError(f"{path}: clip {number} lacks {', '.join(missing)}")
+        texts = clip.get("texts", [])
+        if not isinstance(texts, list) or not all(isinstance(text, str) and text.strip() for text in texts):
+            raise DataError(f"{path}: the texts of clip {number} are no list of sentences")
     return index["fps"], SKELETONS[index["skeleton"]], index["clips"]

@@ -4,11 +4,12 @@ Windows of 3D clips are centred on the root, turned by a random azimuth, project
 normalised. The data are right-handed (y up, facing +z); the camera frame is left-handed: z changes sign here.
 Augmentations, each with a name: `facing_aug` (azimuth), `mirror_aug`, `tempo_aug` (+-12 %), `size_aug` (+-6 %),
 `length_aug` (windows of 40 to 120 frames; without it the longest that fits 120).
+Clips may have sentences; those of a mirrored window are mirrored too.
 """
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ from torch import Tensor
 from data_loaders import base, packed
 from data_loaders.options import DataOptions
 from data_loaders.registry import DatasetSpec
+from data_loaders.texts import mirrored
 from utils.geometry.cameras import Camera, project, view_rotations
 from utils.geometry.resample import sample_frames
-from utils.run.errors import DataError, UsageError
+from utils.run.errors import DataError, MissingFileError, UsageError
 
 AUGMENTATIONS = ("facing_aug", "mirror_aug", "tempo_aug", "size_aug", "length_aug")
 WINDOW = (40, 120)  # frames at the dataset's rate
@@ -46,7 +48,10 @@ def action_ids(actions: Sequence[str], spec: DatasetSpec) -> list[int]:
 
 @dataclass(frozen=True)
 class ProjectedDataset:
-    """3D clips that show themselves as 2D windows; `weights` are the clips' shares of an epoch."""
+    """3D clips that show themselves as 2D windows; `weights` are the clips' shares of an epoch.
+
+    `texts[i]` [2, S] are indices into `captions`: of the sentences of clip i, and of those of its mirror image.
+    """
 
     spec: DatasetSpec
     motions: packed.PackedMotions
@@ -56,6 +61,8 @@ class ProjectedDataset:
     std: np.ndarray
     augmentations: tuple[str, ...]
     detector_noise: float = 0.0
+    captions: list[str] = field(default_factory=list)
+    texts: list[np.ndarray] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -67,32 +74,32 @@ class ProjectedDataset:
 
     def frames(self, clip: int) -> int:
         """Number of frames of a clip at the dataset's rate."""
-        record = self.clips[clip]
-        return int((record["stop"] - record["start"] - 1) * self.spec.fps / self.motions.fps + 1e-6) + 1
+        return frames_of(self.clips[clip], self.motions.fps, self.spec)
 
     def windows(self, indices: Sequence[int], rng_of: Callable[[int], np.random.RandomState]) -> dict[str, Tensor]:
         """3D windows: points [B, T, J, 3] in the camera frame, root at the origin; azimuth, lengths, action [B].
 
-        Position i draws from `rng_of(i)`, what the batch shares (its number of frames) from `rng_of(BATCH)`.
+        Where there are sentences also caption [B], an index into `captions` (-1: none). Position i draws from
+        `rng_of(i)`, what the batch shares (its number of frames) from `rng_of(BATCH)`.
         """
         chosen = self.augmentations
         low, high = WINDOW
         frames = int(rng_of(BATCH).randint(low, high + 1)) if "length_aug" in chosen else high
         times = np.zeros((len(indices), frames))
         first, last = np.zeros((2, len(indices), 1), np.int64)
-        lengths, actions = np.zeros((2, len(indices)), np.int64)
+        lengths, actions, captions = np.zeros((3, len(indices)), np.int64)
         size, azimuth = np.ones((2, len(indices)), np.float32)
         flip = np.zeros(len(indices), bool)
         for i, clip in enumerate(indices):
             rng, record = rng_of(i), self.clips[clip]
-            tempo, scale, mirrored, place, label, facing = rng.uniform(size=6)
+            tempo, scale, side, place, label, facing = rng.uniform(size=6)
             step = self.motions.fps / self.spec.fps
             if "tempo_aug" in chosen:
                 step *= 1 + TEMPO * (2 * tempo - 1)
             if "size_aug" in chosen:
                 size[i] = 1 + SIZE * (2 * scale - 1)
             azimuth[i] = 2 * np.pi * facing if "facing_aug" in chosen else 0
-            flip[i] = "mirror_aug" in chosen and mirrored < 0.5
+            flip[i] = "mirror_aug" in chosen and side < 0.5
             span = record["stop"] - record["start"] - 1
             lengths[i] = min(frames, int(span / step + 1e-6) + 1)
             start = place * (span - (lengths[i] - 1) * step)
@@ -100,16 +107,24 @@ class ProjectedDataset:
             times[i] = record["start"] + start + np.arange(frames) * step
             labels = action_ids(record["actions"], self.spec)
             actions[i] = labels[int(label * len(labels))]
+            captions[i] = self._caption(clip, flip[i], rng)
         points = sample_frames(self.motions.positions, np.minimum(times, last), first, last)
         points -= points[:, :, self.spec.pinned_root, None]
         points *= size[:, None, None, None] * np.array([1, 1, -1], np.float32)
         mirror = list(self.spec.skeleton.mirror)
         points[flip] = points[flip][:, :, mirror] * np.array([-1, 1, 1], np.float32)
         made = {"points": points, "azimuth": azimuth, "lengths": lengths, "action": actions}
+        made |= {"caption": captions} if self.captions else {}
         return {name: torch.from_numpy(values) for name, values in made.items()}
 
+    def _caption(self, clip: int, flipped: bool, rng: np.random.RandomState) -> int:
+        """One of a clip's sentences, or of its mirror image's, by a draw; -1, without one, where there is none."""
+        if not self.captions or not self.texts[clip].size:
+            return -1
+        return int(self.texts[clip][int(flipped), rng.randint(self.texts[clip].shape[1])])
+
     def batch(self, indices: Sequence[int], rng_of: Callable[[int], np.random.RandomState]) -> dict[str, Tensor]:
-        """Normalised 2D windows: motion [B, T, J, 2], mask [B, T, J, 1], lengths [B], action [B]."""
+        """Normalised 2D windows: motion [B, T, J, 2], mask [B, T, J, 1]; lengths, action, caption as in `windows`."""
         shown = self.windows(indices, rng_of)
         lengths = shown["lengths"]
         seen = see(shown["points"], shown["azimuth"], self.spec)
@@ -120,7 +135,8 @@ class ProjectedDataset:
                 noisy, found = detector_noise(seen[i].numpy(), rng_of(i), self.detector_noise)
                 seen[i], mask[i] = torch.from_numpy(noisy), mask[i] * torch.from_numpy(found)[..., None]
         motion = base.normalise(seen, self.mean, self.std) * valid
-        return {"motion": motion, "mask": mask, "lengths": lengths, "action": shown["action"]}
+        told = {name: shown[name] for name in ("action", "caption") if name in shown}
+        return {"motion": motion, "mask": mask, "lengths": lengths} | told
 
 
 def camera_of(spec: DatasetSpec) -> Camera:
@@ -169,6 +185,46 @@ def clip_weights(clips: list[dict[str, Any]], spec: DatasetSpec, balance: float 
     return frames / frames.sum()
 
 
+def frames_of(clip: dict[str, Any], fps: float, spec: DatasetSpec) -> int:
+    """Number of frames of a clip, stored at `fps`, at the dataset's rate."""
+    return int((clip["stop"] - clip["start"] - 1) * spec.fps / fps + 1e-6) + 1
+
+
+def known_texts(clips: Sequence[dict[str, Any]]) -> tuple[list[str], list[np.ndarray]]:
+    """The distinct sentences of clips and of their mirror images; each clip's [2, S] as indices into them."""
+    known: dict[str, int] = {}
+    texts = []
+    for clip in clips:
+        own = clip.get("texts", [])
+        both = [known.setdefault(text, len(known)) for text in [*own, *map(mirrored, own)]]
+        texts.append(np.array(both, np.int64).reshape(2, -1))
+    return list(known), texts
+
+
+def read_captions(spec: DatasetSpec, datapath: str | Path, split: str) -> list[tuple[str, int]]:
+    """Every sentence of a part with the frames of the clip that it describes, at most those of a window.
+
+    Raises MissingFileError where there are none, or DataError.
+    """
+    fps, _, clips = packed.read_index(datapath)
+    captions = [
+        (text, min(frames_of(clip, fps, spec), WINDOW[1]))
+        for clip in clips
+        if clip["split"] == split
+        for text in clip.get("texts", [])
+    ]
+    if not captions:
+        raise MissingFileError(_without_sentences(datapath, split))
+    return captions
+
+
+def _without_sentences(datapath: str | Path, split: str) -> str:
+    return (
+        f"{datapath} has clips without sentences in its {split} part: make it anew with `python -m prepare.mocap "
+        f"--output_dir {datapath} --overwrite --sources ...`"
+    )
+
+
 def load(spec: DatasetSpec, options: DataOptions, compat: str = "none", seed: int = 0) -> ProjectedDataset:
     """The packed folder `options.datapath` as 2D data. Raises MissingFileError, DataError or UsageError."""
     augmentations = base.chosen_augmentations(spec, options, AUGMENTATIONS)
@@ -186,7 +242,10 @@ def load(spec: DatasetSpec, options: DataOptions, compat: str = "none", seed: in
     ][: options.data_size]
     if not clips:
         raise DataError(f"{datapath} has no {options.data_split} clip of at least {WINDOW[0] // 2} frames")
+    if options.cond == "text" and not all(clip.get("texts") for clip in clips):
+        raise MissingFileError(_without_sentences(datapath, options.data_split))
     mean, std = base.load_stats(spec, datapath)
     return ProjectedDataset(
-        spec, motions, clips, clip_weights(clips, spec), mean, std, augmentations, options.detector_noise
-    )
+        spec, motions, clips, clip_weights(clips, spec), mean, std, augmentations, options.detector_noise,
+        *known_texts(clips),
+    )  # fmt: skip

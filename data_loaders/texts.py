@@ -359,7 +359,7 @@ def _sentence(rng: np.random.RandomState, phrases: Sequence[str], style: Style |
         return choices[rng.randint(len(choices))]
 
     phrase, shape, told, full_stop = one(phrases), rng.uniform(), rng.uniform(), rng.uniform() < 0.1
-    subject, manner = one(NEUTRAL), ""
+    subject, manner = one(_UNSEXED if style is not None and style.sexed else NEUTRAL), ""
     if style is not None and told >= PLAIN:
         subject, manner = _styled(rng, style)
     if shape < 0.5:

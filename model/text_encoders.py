@@ -269,7 +269,7 @@ def load_clip(folder: Path, device: torch.device) -> Encoder:
         # A token sees only those before it, so what follows the end, here zeros up to the longest, changes nothing.
         hidden = model.text_model(input_ids=ids).last_hidden_state
         end = ids.argmax(dim=1)  # the token that ends a sentence has the highest number
-        return model.text_projection(hidden[torch.arange(len(ids)), end])[:, None]
+        return model.text_projection(hidden[torch.arange(len(ids), device=ids.device), end])[:, None]
 
     def tokenise(text: str) -> list[int]:
         # The published tokeniser has these quotes straightened before it looks.

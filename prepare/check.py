@@ -1,7 +1,8 @@
 """Entry: say what a downloaded folder is, what is missing in it and where it belongs.
 
-`python -m prepare.check PATH` with a dataset folder, a folder of pose predictions, a checkpoint or its folder. Ends
-with 0 if it can be used as it lies, with 3 if something is missing, with 4 if something in it is wrong.
+`python -m prepare.check PATH` with a dataset folder (2D keypoints, HumanML3D, KIT-ML, HumanAct12, UESTC, our own), a
+folder of pose predictions, a checkpoint or its folder. Ends with 0 if it can be used as it lies, with 3 if something is
+missing, with 4 if something in it is wrong.
 """
 
 import re
@@ -31,6 +32,18 @@ LAYER_NAMES = {
 }
 ENTRANCES = {"vae": "encoder.input_process.poseEmbedding.weight", "dit": "embed.weight"}
 SHOWN = 5  # bad files that are named one by one
+TEXT_PARTS = ("new_joint_vecs", "new_joints", "texts")  # folders inside one with motion and sentences
+TEXT_FILES = {  # what such a folder needs, and where it is found for HumanML3D
+    "texts": "the sentences, texts.zip in github.com/EricGuo5513/HumanML3D",
+    "new_joint_vecs": "the motion, made from AMASS by the notebooks of github.com/EricGuo5513/HumanML3D",
+    "Mean.npy": "lies in the HumanML3D folder of that repository",
+    "Std.npy": "lies in the HumanML3D folder of that repository",
+    "train.txt": "lies in the HumanML3D folder of that repository",
+    "val.txt": "lies in the HumanML3D folder of that repository",
+    "test.txt": "lies in the HumanML3D folder of that repository",
+}
+HUMANACT12_FILE = "humanact12poses.pkl"
+UESTC_FILES = ("vibe_cache_refined.pkl", "info/names.txt", "info/num_frames_min.txt", "info/action_classes.txt")
 
 
 @dataclass(frozen=True)
@@ -64,6 +77,9 @@ def check(path: Path) -> list[str]:
         return check(path.parent)
     if kind:
         return {
+            "texts": check_texts,
+            "humanact12": check_humanact12,
+            "uestc": check_uestc,
             "dataset": check_dataset,
             "loose": check_loose,
             "packed": check_packed,
@@ -81,9 +97,17 @@ def check(path: Path) -> list[str]:
 
 
 def kind_of(path: Path) -> str:
-    """`dataset`, `motions` (its inner folder), `loose` (arrays), `packed`, `model`, or nothing."""
+    """What a folder or file is (a key of the table in `check`), `motions` for the inside of a dataset, or nothing."""
     if path.is_file():
         return "model" if path.suffix in WEIGHTS else ""
+    if path.name in TEXT_PARTS and any((path.parent / name).exists() for name in TEXT_FILES if name != path.name):
+        return "motions"
+    if any((path / name).is_dir() for name in TEXT_PARTS):
+        return "texts"
+    if (path / HUMANACT12_FILE).is_file():
+        return "humanact12"
+    if any((path / name).is_file() for name in UESTC_FILES):
+        return "uestc"
     if any((path / "motions").glob("*.npy")):
         return "dataset"
     if (path / "index.json").is_file() or (path / "positions.npy").is_file():
@@ -163,6 +187,103 @@ def check_dataset(path: Path) -> list[str]:
     ]
 
 
+def check_texts(path: Path) -> list[str]:
+    """A folder with motion and sentences in the layout of HumanML3D: what is there, and every file's shape."""
+    import numpy as np
+
+    from data_loaders.humanml import listed as names_of
+    from data_loaders.humanml import load_statistics, read_captions
+
+    spec = text_spec(path)
+    missing = [name for name in TEXT_FILES if not (path / name).exists()]
+    if missing:
+        if spec.name == "humanml":
+            advice = "; ".join(f"{name} ({TEXT_FILES[name]})" for name in missing)
+        else:
+            again = "make it anew: python -m prepare.humanml" if spec.name == "mocap" else "all lie in its archive"
+            advice = f"{', '.join(missing)} ({again})"
+        only = "; as it lies it gives sentences to sample with" if set(missing) <= {"new_joint_vecs", "val.txt"} else ""
+        raise MissingFileError(f"{path} ({spec.name}) lacks {advice}{only}")
+    load_statistics(spec, path)
+    frames, absent, problems, parts = 0, 0, [], {}
+    for part in ("train", "val", "test"):
+        parts[part] = names_of(spec, path, part)
+        for name in parts[part]:
+            file = path / "new_joint_vecs" / f"{name}.npy"
+            if not (file.is_file() and (path / "texts" / f"{name}.txt").is_file()):
+                absent += 1
+                continue
+            try:
+                shape = np.load(file, mmap_mode="r", allow_pickle=False).shape
+            except (ValueError, OSError, EOFError) as error:
+                problems.append(f"{file} is not a readable array file: {error}")
+                continue
+            if len(shape) != 2 or shape[1] != spec.features:
+                problems.append(f"{file} has shape {shape}, not [frames, {spec.features}]")
+            else:
+                frames += shape[0]
+    total = sum(map(len, parts.values()))
+    if problems:
+        raise DataError(f"{path} ({spec.name}): {len(problems)} of {total} motions are wrong: {listed(problems)}")
+    if absent == total:
+        raise MissingFileError(f"{path} ({spec.name}): its lists name {total} clips, of which none has motion and text")
+    captions = len(read_captions(spec, path, "train"))
+    return [
+        f"{path} is the dataset {spec.name}: {total - absent} clips, {frames / spec.fps / 3600:.2f} hours at "
+        f"{spec.fps:g} fps, {captions} sentences to train on",
+        "parts: " + ", ".join(f"{len(names)} {part}" for part, names in parts.items()),
+        *([f"{absent} names in the lists have no motion or no text; they are passed over"] if absent else []),
+        placed(path, spec.defaults["datapath"], "--datapath"),
+        f"next: python -m train.train_mdm --dataset {spec.name} --datapath {path} --save_dir save/my_{spec.name}",
+    ]
+
+
+def text_spec(path: Path) -> DatasetSpec:
+    """Which dataset with sentences a folder holds: by the width of its figures or features, else by its name.
+
+    Raises DataError if they fit none.
+    """
+    from utils.run.files import load_array
+
+    if (path / "index.json").is_file():
+        return DATASETS["mocap"]
+    first = next(iter(sorted((path / "new_joint_vecs").glob("[!.]*.npy"))), path / "Mean.npy")
+    if not first.is_file():
+        return DATASETS["kit" if "kit" in path.resolve().name.lower() else "humanml"]
+    width = load_array(first).shape[-1:]
+    for name in ("humanml", "kit"):
+        if width == (DATASETS[name].features,):
+            return DATASETS[name]
+    raise DataError(f"{first} is {width} wide, which fits neither HumanML3D (263) nor KIT-ML (251)")
+
+
+def check_humanact12(path: Path) -> list[str]:
+    """The folder of HumanAct12 poses, read whole."""
+    return check_actions(path, DATASETS["humanact12"], ("train",))
+
+
+def check_uestc(path: Path) -> list[str]:
+    """The folder of UESTC poses, read whole."""
+    if missing := [name for name in UESTC_FILES if not (path / name).is_file()]:
+        raise MissingFileError(f"{path} (uestc) lacks {', '.join(missing)}: all lie in its archive, uestc.zip")
+    return check_actions(path, DATASETS["uestc"], ("train", "test"))
+
+
+def check_actions(path: Path, spec: DatasetSpec, parts: tuple[str, ...]) -> list[str]:
+    """A folder of labelled clips, read by its loader."""
+    from data_loaders.options import DataOptions
+    from data_loaders.registry import load_dataset
+
+    options = [DataOptions(dataset=spec.name, datapath=str(path), data_split=part) for part in parts]
+    counts = {part: len(load_dataset(spec, option)) for part, option in zip(parts, options, strict=True)}
+    return [
+        f"{path} is the dataset {spec.name}: {', '.join(f'{count} clips ({part})' for part, count in counts.items())} "
+        f"of {len(spec.actions)} actions",
+        placed(path, spec.defaults["datapath"], "--datapath"),
+        f"next: python -m train.train_mdm --dataset {spec.name} --datapath {path} --save_dir save/my_{spec.name}",
+    ]
+
+
 def check_loose(path: Path) -> list[str]:
     """A folder of arrays: 3D pose predictions [frames, 17, 3], or motions that lie one folder too high."""
     from utils.run.files import load_array
@@ -218,7 +339,7 @@ def check_model(path: Path) -> list[str]:
             raise DataError(f"{file} holds weights of another kind: neither a 2D motion model nor its evaluator")
     fact, newest = facts[-1], files[-1]
     if not (folder / "args.json").is_file():
-        likely = [row.name for row in DATASETS.values() if 2 * len(row.skeleton.joints) == fact["features"]]
+        likely = [row.name for row in DATASETS.values() if row.features == fact["features"]]
         what = f"a {fact['kind']}" + (f" for {' or '.join(likely)}" if likely else "")
         raise MissingFileError(f"{folder}/args.json is missing: it comes in the same archive as {newest.name} ({what})")
     args = read_json(folder / "args.json")
@@ -230,7 +351,8 @@ def check_model(path: Path) -> list[str]:
         f"{fact['arch']}, {size}",
         f"any folder will do; the customary one is {ROOT / target}/<name>",
     ]
-    return lines + ([f"next: python -m sample.mas --model_path {newest}"] if fact["kind"] == "diffusion model" else [])
+    command = "sample.generate" if spec.is_3d else "sample.mas"
+    return lines + ([f"next: python -m {command} --model_path {newest}"] if fact["kind"] == "diffusion model" else [])
 
 
 def weight_facts(weights: "dict[str, Tensor]") -> dict[str, Any]:
@@ -271,12 +393,12 @@ def expected(args: dict[str, Any], fact: dict[str, Any], folder: Path) -> Datase
             raise DataError(
                 f"{folder}/args.json says {key} {args[key]}, the weights say {fact[what]}: they do not belong together"
             )
-    joints = fact["features"] // 2
+    features = fact["features"]
     if fact["arch"] == "dit":
-        joints //= args.get("frames_per_token", 1)
-    if joints != len(spec.skeleton.joints):
+        features //= args.get("frames_per_token", 1)
+    if features != spec.features:
         raise DataError(
-            f"{folder}/args.json says dataset {name} of {len(spec.skeleton.joints)} joints, the weights say {joints}"
+            f"{folder}/args.json says dataset {name} of {spec.features} numbers a frame, the weights say {features}"
         )
     return spec
 

@@ -38,8 +38,9 @@ def check(options: MocapOptions) -> None:
 
 
 def convert(motion: "Motion", source: str, options: MocapOptions) -> tuple[Any, dict[str, Any]]:
-    """A clip as positions [T, 16, 3] of the `nba` skeleton at the folder's rate, with its record."""
+    """A clip as positions [T, 16, 3] of the `nba` skeleton at the folder's rate, with its record and its sentences."""
     from data_loaders.splits import held_out
+    from data_loaders.texts import labels_in, sentences
     from utils.geometry import human
     from utils.geometry.resample import resample
 
@@ -48,7 +49,10 @@ def convert(motion: "Motion", source: str, options: MocapOptions) -> tuple[Any, 
     split = motion.meta.get("split") or ("test" if held_out(motion.name, options.test_share) else "train")
     record = {name: motion.meta.get(name, "") for name in ("style", "licence")}
     record |= {"name": f"{source}/{motion.name}", "source": source, "split": split}
-    return positions, record | {"actions": list(motion.meta.get("actions", []))}
+    record |= {"actions": list(motion.meta.get("actions", []))}
+    labels = {name: motion.meta.get(name) or "" for name in ("style", "content", "texts")}
+    labels |= {"actions": record["actions"] or labels_in(motion.name)}
+    return positions, record | {"texts": sentences(labels, record["name"])}
 
 
 def main(argv: list[str]) -> None:

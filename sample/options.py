@@ -16,6 +16,7 @@ ABLATIONS = (
     "random_angles",
 )  # fmt: skip
 SHIPPED_MODEL = "save/mocap2d"
+TEXT_MODEL = "save/mocap_text"
 DRAWN = "drawn"
 
 
@@ -87,11 +88,44 @@ def defaults_of(values: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**dataset_defaults(values), **(_PUBLISHED_PRESET if values["compat"] == "published" else {})}
 
 
-def parse_sampling(command: str, purpose: str, extra: tuple[type, ...], argv: list[str]) -> list[Any]:
-    """Run, sampling, data, model and diffusion options, then the `extra` groups, of a command line."""
+def parse_sampling(
+    command: str, purpose: str, extra: tuple[type, ...], argv: list[str], model: str = SHIPPED_MODEL
+) -> list[Any]:
+    """Run, sampling, data, model and diffusion options, then the `extra` groups, of a command line.
+
+    `model` is the checkpoint that is taken where none is named.
+    """
     return parse(
         command, purpose, (RunOptions, SamplingOptions, DataOptions, ModelOptions, DiffusionOptions, *extra), argv,
         defaults_of=defaults_of, saved_from=("model_path",), saved_groups=(ModelOptions, DiffusionOptions),
         saved_names=("dataset", "cond", "data_split"),
         known=(TrainingOptions, PublishedOptions, MasOptions, AblationOptions), translate=translated,
+        presets={"model_path": model},
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PrefixOptions:
+    """What a model that is shown the frames before a motion (DiP) begins with."""
+
+    prefix_motion: str = option(
+        "",
+        "a motion file whose first clip's last frames are shown, or: standing, a person who stands still (default: "
+        "frames of the dataset's test part where it is there, else standing)",
+    )
+    autoregressive_init: str = option("data", "as published (isaac: a simulator's frames, not read)", ("data", "isaac"))
+
+
+@dataclass(frozen=True)
+class EndlessOptions:
+    """How such a model goes on, window after window."""
+
+    autoregressive: bool = option(False, "make the motion window after window (such models always do)")
+    autoregressive_include_prefix: bool = option(False, "the motion begins with the frames that the model was shown")
+    dynamic_text_path: str = option("", "a file of prompts, one a line: a window (--pred_len frames) of each")
+    target: tuple[str, ...] = option(
+        (),
+        "where joints shall be at the end: right_wrist:0.3,1.2,2 (x left, y up, z ahead, metres from where the first "
+        "frame stands), traj:0,2 (x, z of the root), heading:90 (degrees to the left; default: the way there)",
+        many=True,
+    )

@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data_loaders.registry import DatasetSpec
-from sample.motions import made, write_motions
+from data_loaders.registry import DatasetSpec, dataset_spec
+from sample.motions import Made, made, write_motions
 from sample.options import SamplingOptions
 from sample.request import make_request
 from sample.session import Request, Session, open_session
 from utils.formats import results
+from utils.run.checkpoint import resolve
 from utils.run.errors import DataError, NumericError, UsageError
 from utils.run.files import atomic_folder, refuse_existing
 from utils.run.provenance import provenance
@@ -23,13 +24,21 @@ from visualize import contact_sheet, figures, video
 TIMES_PLAYED = 2  # a 3D clip in its video, while the camera goes around
 
 
-def output_folder(sampling: SamplingOptions, seed: int, task: str) -> Path:
-    """Where results go; refuses an existing folder before any work. Raises UsageError."""
-    checkpoint = Path(sampling.model_path)
-    beside = checkpoint if checkpoint.is_dir() else checkpoint.parent
+def output_folder(sampling: SamplingOptions, seed: int, task: str, is_3d: bool = False) -> Path:
+    """Where results go; refuses an existing folder before any work. Raises UsageError.
+
+    Beside the checkpoint, MAS's are named <task>_seed_<seed>, those of 3D models samples_<folder>_<step>_seed<seed>,
+    each with the prompt at its end.
+    """
+    checkpoint = resolve(sampling.model_path)
+    beside = checkpoint.parent
     source = Path(sampling.input_text or sampling.action_file).stem
     prompt = "_".join(sampling.text_prompt) or sampling.action_name or source
-    name = f"{task}_seed_{seed}" + (f"_{prompt.replace(' ', '_').replace('.', '')}"[:100] if prompt else "")
+    name = f"{task}_seed_{seed}"
+    if is_3d:
+        step = checkpoint.stem.removeprefix("checkpoint_").removeprefix("model")
+        name = f"{'samples' if task == 'sample' else task}_{beside.name}_{step}_seed{seed}"
+    name += f"_{prompt.replace(' ', '_').replace('.', '')}"[:100] if prompt else ""
     folder = Path(sampling.output_dir) if sampling.output_dir else beside / name
     refuse_existing(folder, sampling.overwrite)
     return folder
@@ -122,14 +131,19 @@ def check_videos(folder: Path, frames: Mapping[str, int]) -> None:
             raise DataError(f"{name} reads back with {found} frames instead of {expected}: nothing was kept")
 
 
-def run_sampling(options: list[Any], task: str, make: Callable[[Session, Request], Tensor]) -> None:
+def run_sampling(
+    options: list[Any],
+    task: str,
+    make: Callable[[Session, Request], Tensor | Made],
+    request_of: Callable[[Session], Request] = make_request,
+) -> None:
     """What every sampling command does once its line is parsed: refuse, load, make the motions, write, say where."""
     run, sampling, data, model, diffusion = options[:5]
-    folder = output_folder(sampling, run.seed, task)
+    folder = output_folder(sampling, run.seed, task, dataset_spec(data.dataset).is_3d)
     if sampling.show_input_motions and not sampling.use_data:
         raise UsageError("--show_input_motions draws the motions that --use_data takes: add that flag")
     session = open_session(run, sampling, data, model, diffusion)
-    request = make_request(session)
+    request = request_of(session)
     if sampling.text_prompt and not session.encode:
         print("note: this model reads no text; --text_prompt names the folder and the videos only")
     if model.arch == "gru" and model.recurrence == "batch":
@@ -141,7 +155,7 @@ def run_sampling(options: list[Any], task: str, make: Callable[[Session, Request
     motions = make(session, request)
     print(f"sampled in {time.monotonic() - started:.1f} s; writing")
     if session.spec.is_3d:
-        write_motions(folder, session, made(request, motions))
-    else:
+        write_motions(folder, session, motions if isinstance(motions, Made) else made(request, motions))
+    elif isinstance(motions, Tensor):
         write_results(folder, session, request, motions)
-    print(f"results.npy, {len(motions)} videos and contact_sheet.png are in {folder}")
+    print(f"results.npy, {len(request.lengths)} videos and contact_sheet.png are in {folder}")

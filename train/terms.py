@@ -7,12 +7,15 @@ import torch
 from torch import Tensor
 
 from data_loaders.base import denormalise
+from data_loaders.goals import choices, goals_reached, sample_goals
+from data_loaders.humanml import own
 from data_loaders.registry import DatasetSpec
-from data_loaders.representations import joints_of
-from diffusion.losses import motion_terms
-from model.options import ModelOptions
+from data_loaders.representations import hml, joints_of
+from diffusion.losses import goal_error, motion_terms
+from model.options import GOALS, ModelOptions
 from train.options import TrainingOptions
 from train.task import Batch
+from utils.run.errors import UsageError
 
 LAST_ROW = {"points2d": 0, "hml": 1, "rot6d": 6}  # features that the published velocity error leaves out
 
@@ -28,14 +31,21 @@ def terms(
         "target_loc": training.lambda_target_loc,
     }  # fmt: skip
     joints = joints_of(spec.representation, spec.skeleton, centred=True) if spec.name in WITH_FEET else None
+    # The published programs take front and back for the same.
+    heading = "full" if own(spec) else "published"
 
     def decoded(features: Tensor) -> Tensor:
         return joints(denormalise(features.float(), dataset.mean, dataset.std)) if joints else features
 
     def errors(output: Tensor, target: Tensor, batch: Batch) -> dict[str, Tensor]:
+        def missed(features: Tensor) -> Tensor:
+            ends = _ends(spec, dataset, features, batch)
+            return goal_error(ends, batch["goal"], batch["goal_asked"], heading)
+
         return motion_terms(
-            output, target, batch["mask"], weights, LAST_ROW[spec.representation], joints_of=joints and decoded
-        )
+            output, target, batch["mask"], weights, LAST_ROW[spec.representation],
+            joints_of=joints and decoded, missed_goal=missed if "goal" in batch else None,
+        )  # fmt: skip
 
     return errors
 
@@ -43,5 +53,34 @@ def terms(
 def aims(
     spec: DatasetSpec, model: ModelOptions, training: TrainingOptions, dataset: Any
 ) -> Callable[[dict[str, Tensor], torch.Generator], dict[str, Tensor]] | None:
-    """What tells a model of a batch where joints shall be at its end, for models with `multi_target_cond`."""
-    return None
+    """What tells a model of a batch where joints shall be at its end, for models with `multi_target_cond`.
+
+    It adds `goal` [B, 8, 3], where the motion itself has them in its last frame (0 where not asked for), and
+    `goal_asked` [B, 8], drawn as --target_joint_names says (CLoSD, section 3.3). None for models that are not told.
+    Raises UsageError for motion without such goals, unknown goals, and a loss of goals that nobody is told.
+    """
+    if not model.multi_target_cond:
+        if training.lambda_target_loc:
+            raise UsageError(
+                "--lambda_target_loc: the model must be told where joints shall be: add --multi_target_cond"
+            )
+        return None
+    if spec.representation != "hml":
+        raise UsageError(
+            f"--multi_target_cond: motion of {spec.name} has no such goals; those of HumanML3D's kind have"
+        )
+    mode = training.target_joint_names
+    choices(mode, GOALS)
+
+    def aim(batch: dict[str, Tensor], draws: torch.Generator) -> dict[str, Tensor]:
+        asked = sample_goals(mode, GOALS, len(batch["motion"]), draws)
+        ends = _ends(spec, dataset, batch["motion"], batch)
+        return batch | {"goal": ends * asked[..., None], "goal_asked": asked}
+
+    return aim
+
+
+def _ends(spec: DatasetSpec, dataset: Any, features: Tensor, batch: Batch) -> Tensor:
+    """Where normalised features [B, T, F] have the goals [B, 8, 3] in their last frame that counts."""
+    features = denormalise(features.float(), dataset.mean, dataset.std)
+    return goals_reached(features, batch["lengths"], hml.layout_of(spec.skeleton), GOALS)

@@ -96,7 +96,7 @@ def test_the_same_command_gives_the_same_weights(data, tmp_path):
 
 @pytest.mark.parametrize("name", ["the folder", "the file"])
 def test_a_resumed_run_is_the_whole_one(name, data, tmp_path):
-    flags = "--ema_decay 0.9 --lr_schedule cosine --resume_interval 2 --data_augmentations length_aug"
+    flags = "--use_ema --avg_model_beta 0.9 --lr_schedule cosine --resume_interval 2 --data_augmentations length_aug"
     whole = train(tmp_path / "whole", data, f"{flags} --num_steps 6")
     part = shutil.copytree(whole, tmp_path / "part")
     (part / "checkpoint_6.pth").unlink()
@@ -222,7 +222,7 @@ def test_motions_come_to_look_like_the_data(target, tmp_path):
     data = toy(tmp_path / "data", count=64)
     flags = (
         "--arch dit --layers 2 --latent_dim 96 --num_heads 4 --ff_size 192 --train_batch_size 8 --threads 1 --lr 3e-3 "
-        "--frames_per_token 1 --lr_schedule cosine --warmup_steps 50 --ema_decay 0.99 --data_augmentations length_aug"
+        "--frames_per_token 1 --lr_schedule cosine --warmup_steps 50 --use_ema --avg_model_beta 0.99 --data_augmentations length_aug"
     )
     folder = train(
         tmp_path / "run", data, f"--model_mean_type {target} --num_steps 1500 --log_interval 500", base=flags

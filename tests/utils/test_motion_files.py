@@ -183,7 +183,7 @@ def test_amc_with_its_skeleton(shared, tmp_path):
 
 
 def test_the_skeleton_of_an_amc_file(tmp_path):
-    for name in ("HDM_dg.ASF", "11.asf", "1.asf", "11_01.amc", "1_11.amc", "HDM_dg_01.amc"):
+    for name in ("HDM_dg.ASF", "HDM.asf", "11.asf", "1.asf", "11_01.amc", "1_11.amc", "HDM_dg_01.amc"):
         (tmp_path / name).touch()
     for amc, asf in (("11_01", "11.asf"), ("1_11", "1.asf"), ("HDM_dg_01", "HDM_dg.ASF")):
         assert find_skeleton(tmp_path / f"{amc}.amc").name == asf

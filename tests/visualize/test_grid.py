@@ -122,6 +122,7 @@ def test_a_drawing_that_fails_leaves_no_unfinished_file(tmp_path):
         yield from pictures(0, 2)
         raise ZeroDivisionError("while drawing")
 
-    with pytest.raises(ZeroDivisionError, match="while drawing"):
+    with pytest.raises(ZeroDivisionError, match="while drawing") as failure:
         write_samples(tmp_path, [[pictures(0, 9), breaking(), pictures(0, 1)]], 20)
+    assert failure.traceback  # which holds on to the videos
     assert [path.name for path in tmp_path.iterdir()] in ([], ["sample00_rep02.mp4"])

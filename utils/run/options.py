@@ -88,8 +88,13 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message} (see {self.prog} -h)")
 
 
-def build_parser(command: str, purpose: str, groups: Sequence[type]) -> argparse.ArgumentParser:
-    """An argument parser for the fields of `groups`; absent flags are absent from what it returns."""
+def build_parser(
+    command: str, purpose: str, groups: Sequence[type], presets: Mapping[str, Any] | None = None
+) -> argparse.ArgumentParser:
+    """An argument parser for the fields of `groups`; absent flags are absent from what it returns.
+
+    `presets` are the defaults of this command where they are not the fields'.
+    """
     parser = _Parser(prog=f"python -m {command}", description=purpose, allow_abbrev=False)
     for group in groups:
         section = parser.add_argument_group(group.__name__, (group.__doc__ or "").strip().splitlines()[0])
@@ -97,7 +102,8 @@ def build_parser(command: str, purpose: str, groups: Sequence[type]) -> argparse
         for item in dataclasses.fields(group):
             kind = _scalar_type(hints[item.name])
             arguments: dict[str, Any] = {"dest": item.name, "default": argparse.SUPPRESS}
-            default = "" if item.default in ("", None, ()) else f" (default: {item.default})"
+            preset = (presets or {}).get(item.name, item.default)
+            default = "" if preset in ("", None, ()) else f" (default: {preset})"
             arguments["help"] = f"{item.metadata['help']}{default}".replace("%", "%%")
             if item.metadata["choices"] is not None and not item.metadata["many"]:
                 arguments["choices"] = tuple(item.metadata["choices"])
@@ -228,17 +234,19 @@ def parse(
     never_saved: Sequence[str] = (),
     known: Sequence[type] = (),
     translate: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+    presets: Mapping[str, Any] | None = None,
 ) -> list[Any]:
     """One instance of each of `groups`, filled in the order that this module's docstring gives.
 
     `saved_from` names the flags whose checkpoint's `args.json` counts (the first that has a value); from it come all
     fields of `saved_groups` but `never_saved`, and the single fields `saved_names`; `known` are the groups whose
     names may appear there unremarked, and `translate` puts older names right. `defaults_of` gives the defaults that
-    depend on other values (the dataset's).
+    depend on other values (the dataset's), `presets` those of this command where they are not the fields'.
     Raises UsageError for unknown flags, values and names in `--config`.
     """
-    parser = build_parser(command, purpose, groups)
+    parser = build_parser(command, purpose, groups, presets)
     fields = {item.name: item for group in groups for item in dataclasses.fields(group)}
+    defaults = {name: item.default for name, item in fields.items()} | dict(presets or {})
     namespace, unknown = parser.parse_known_args(list(argv))
     if unknown:
         flags = [flag.lstrip("-") for action in parser._actions for flag in action.option_strings]
@@ -254,12 +262,11 @@ def parse(
     if source := given.get("config"):
         given = _read_config(source, groups) | given
     saved: dict[str, Any] = {}
-    paths = (given.get(flag, fields[flag].default) for flag in saved_from)
+    paths = (given.get(flag, defaults[flag]) for flag in saved_from)
     if path := next(filter(None, paths), None):
         whole = {item.name for group in saved_groups for item in dataclasses.fields(group)} - set(never_saved)
         saved = read_saved(path, groups, whole | set(saved_names), known, translate)
     values = saved | given
-    defaults = {name: item.default for name, item in fields.items()}
     values = (
         defaults | {name: value for name, value in defaults_of(defaults | values).items() if name in fields} | values
     )
