@@ -247,8 +247,9 @@ def text_spec(path: Path) -> DatasetSpec:
 
     if (path / "index.json").is_file():
         return DATASETS["mocap"]
-    first = next(iter(sorted((path / "new_joint_vecs").glob("[!.]*.npy"))), path / "Mean.npy")
-    if not first.is_file():
+    motions = sorted((path / "new_joint_vecs").glob("[!.]*.npy"))
+    first = next((file for file in (path / "Mean.npy", path / "Std.npy", *motions) if file.is_file()), None)
+    if first is None:
         return DATASETS["kit" if "kit" in path.resolve().name.lower() else "humanml"]
     width = load_array(first).shape[-1:]
     for name in ("humanml", "kit"):

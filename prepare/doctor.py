@@ -161,13 +161,13 @@ def check_dataset(spec: DatasetSpec) -> Finding:
     folder = Path(spec.defaults["datapath"])
     if (ROOT / folder).is_dir():
         return Finding(f"dataset {spec.name}", f"{folder} (python -m prepare.check {folder} reads it)")
-    published = spec.loader == "data_loaders.base:load"
+    maker = {"mocap2d": "prepare.mocap", "mocap": "prepare.humanml"}.get(spec.name)
     mend = (
-        f"dataset/README.md says where it is found; a stand-in: python -m prepare.toy_motion --dataset {spec.name}"
-        if published
-        else f"python -m prepare.mocap --output_dir {folder} --sources FOLDER_OF_MOTION_CAPTURE"
+        f"python -m {maker} --output_dir {folder} --sources FOLDER_OF_MOTION_CAPTURE"
+        if maker
+        else "dataset/README.md says where it is found; python -m prepare.toy_motion -h names the stand-ins"
     )
-    return Finding(f"dataset {spec.name}", "not here: no training on it, no --use_data", mend)
+    return Finding(f"dataset {spec.name}", "not here: no training on it", mend)
 
 
 def examine(model: Path) -> Iterator[Finding]:

@@ -39,6 +39,11 @@ def made(request: Request, features: Tensor) -> Made:
     return Made(features, request.lengths, request.titles)
 
 
+def caption(title: str | Sequence[str]) -> str:
+    """A title, or titles of frames one after another."""
+    return title if isinstance(title, str) else ", ".join(dict.fromkeys(title))
+
+
 def write_motions(folder: Path, session: Session, motions: Made) -> list[str]:
     """Write the folder, whole or not at all, and return the names of its videos. Raises NumericError for NaN."""
     if not torch.isfinite(motions.features).all():
@@ -60,7 +65,7 @@ def write_motions(folder: Path, session: Session, motions: Made) -> list[str]:
         samples = len(cut) // session.sampling.num_repetitions
         names = ("row", "col") if session.data.cond == "no_cond" else ("sample", "rep")
         videos = grid.write_samples(target, [pictures[s::samples] for s in range(samples)], fps, names)
-        captions = [title if isinstance(title, str) else ", ".join(dict.fromkeys(title)) for title in motions.titles]
+        captions = [caption(title) for title in motions.titles]
         contact_sheet.write_world_sheet(
             target / "contact_sheet.png", cut, skeleton, captions, fps=fps,
             given=given,

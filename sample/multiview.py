@@ -18,6 +18,7 @@ from diffusion.noise import Noise, per_sample, published_normal, seen_from
 from diffusion.process import Process
 from diffusion.projectors import AdamFit, MultiView, pooled_evidence, prominent_weights
 from diffusion.sampling import sample
+from diffusion.windows import joined
 from sample.options import MasOptions
 from sample.session import Request, Session
 from utils.geometry.cameras import even_views, fit_points, orthographic, view_rotations
@@ -118,6 +119,21 @@ def sample_3d(
     return points if session.published else points * request.valid[:, :, None, None]
 
 
+def view_denoiser(session: Session, request: Request, views: int) -> Callable[[Tensor, int], Tensor]:
+    """The denoiser of all views [V * B, T, J, 2]; segments, of several prompts, are joined in each view."""
+    segments, samples = request.segments, len(request.lengths)
+    if segments is None:
+        return session.denoiser(request, views)
+
+    def seen(rows: Tensor) -> Tensor:
+        # Segments lead, then come the views: what is cut into segments are motions whose views lead.
+        return rows.unflatten(0, (-1, samples)).repeat(1, views, *(1,) * (rows.dim() - 1)).flatten(0, 1)
+
+    told = {name: seen(rows) for name, rows in segments.told.items()}
+    denoise = session.denoiser(Request(seen(segments.lengths), told))
+    return joined(denoise, segments.lengths[::samples].tolist(), request.overlap)
+
+
 def _ancestral(session: Session, request: Request, options: MasOptions, variant: str, draws: Draws) -> Tensor:
     """MAS and its ablations."""
     spec, process, count = session.spec, session.process, options.num_views
@@ -146,7 +162,7 @@ def _ancestral(session: Session, request: Request, options: MasOptions, variant:
         )
     else:
         x, step = noise(), session.stepper(noise)
-    denoise = session.denoiser(request, count)
+    denoise = view_denoiser(session, request, count)
     if options.evidence != 1:
         denoise = pooled_evidence(denoise, process, options.evidence)
     sample(denoise, step, x, process.steps, process.last, together)
@@ -188,7 +204,7 @@ def _distilled(session: Session, request: Request, options: MasOptions, variant:
 
     schedule = draws.timesteps(variant == "dreamfusion_annealed")
     points = distill(
-        session.denoiser(request, options.num_views), session.process, schedule, fresh_views, draws.noise_2d,
+        view_denoiser(session, request, options.num_views), session.process, schedule, fresh_views, draws.noise_2d,
         camera_of(spec), start, session.to_data, session.to_model,
     )  # fmt: skip
     if spec.pinned_root >= 0 and not session.published:

@@ -129,3 +129,27 @@ class EndlessOptions:
         "frame stands), traj:0,2 (x, z of the root), heading:90 (degrees to the left; default: the way there)",
         many=True,
     )
+
+
+@dataclass(frozen=True)
+class EditOptions:
+    """Which motions are edited, and what of them is kept."""
+
+    input_motion: str = option(
+        "", "the motion to edit, .npy, .npz, .bvh or .amc (default: clips of the dataset's test part)"
+    )
+    edit_mode: str | None = option(
+        None,
+        "in_between: all is made anew from --prefix_end to --suffix_start; upper_body: the joints above the hips "
+        "(default: what --keyframes and --joints say, without them in_between)",
+        ("in_between", "upper_body"),
+    )
+    text_condition: str = option("", "what the person does in what is made anew")
+    prefix_end: float = option(0.25, "in_between: share of the motion that is kept at its start", least=0, most=1)
+    suffix_start: float = option(0.75, "in_between: share of the motion after which it is kept", least=0, most=1)
+    keyframes: str = option(
+        "", "keep these frames: 0,30,50:60,-1 (50 up to, without, 60; -1 is the last); the others are made anew"
+    )
+    joints: tuple[str, ...] = option(
+        (), "make only these joints anew (in_between and --keyframes: not in the frames kept)", many=True
+    )

@@ -91,9 +91,10 @@ def prompts(session: Session, count: int) -> list[str]:
             f'say what shall be done (--text_prompt "a person walks"), or put the dataset into {datapath} '
             "for prompts of its test part"
         )
-    from data_loaders.humanml import read_captions
+    from data_loaders import humanml, projections
 
-    captions = [caption for caption, _ in read_captions(session.spec, datapath, "test")]
+    read = humanml.read_captions if session.spec.is_3d else projections.read_captions
+    captions = [caption for caption, _ in read(session.spec, datapath, "test")]
     return [captions[i % len(captions)] for i in epoch_order(session.run.seed, 0, len(captions))[:count]]
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from data_loaders.registry import DatasetSpec, dataset_spec
-from sample.motions import Made, made, write_motions
+from sample.motions import Made, caption, made, write_motions
 from sample.options import SamplingOptions
 from sample.request import make_request
 from sample.session import Request, Session, open_session
@@ -59,7 +59,7 @@ def write_results(folder: Path, session: Session, request: Request, motions: Ten
         results.write(made / "results.npy", content)
         write_plain(made / "results.npz", content)
         for i, motion in enumerate(cut):
-            write_video(made / f"result_{i}.mp4", motion, session.spec, str(request.titles[i]))
+            write_video(made / f"result_{i}.mp4", motion, session.spec, caption(request.titles[i]))
         contact_sheet.write_contact_sheet(
             made / "contact_sheet.png", cut, session.spec.skeleton,
             fps=session.spec.fps, trajectory_joints=session.spec.trajectory,
@@ -80,9 +80,10 @@ def result_content(session: Session, request: Request, motions: np.ndarray) -> d
         mask = request.inputs["mask"].expand(-1, -1, -1, 2)
         conditions |= {"mask": mask.permute(0, 2, 3, 1).contiguous().numpy(), "uncond": True}
     if session.sampling.text_prompt or session.encode:
-        conditions["text"] = list(request.titles)
+        conditions["text"] = [caption(title) for title in request.titles]
     if session.data.cond != "no_cond":
-        conditions["action"] = request.told["action"][:, None].numpy()
+        if "action" in request.told:
+            conditions["action"] = request.told["action"][:, None].numpy()
         conditions["scale"] = np.full(len(motions), session.sampling.guidance_param, np.float32)
     skeleton = session.spec.skeleton
     return {

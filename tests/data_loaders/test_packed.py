@@ -101,6 +101,8 @@ def test_positions_that_are_wrong(folder, positions, reason):
         ({"clips": None}, "clips"),
         ({"clips": []}, "clips"),
         ({"clips": [{"name": "a", "start": 0, "stop": 65}]}, "split"),
+        ({"clips": [record("a") | {"start": 0, "stop": 65, "texts": "a person"}]}, "texts of clip 0"),
+        ({"clips": [record("a") | {"start": 0, "stop": 65, "texts": ["a person", " "]}]}, "texts of clip 0"),
         ({"clips": [record("a") | {"start": 0, "stop": 64}]}, "disagree about the number of frames"),
         ({"clips": [record("a") | {"start": 5, "stop": 2}, record("b") | {"start": 2, "stop": 65}]}, "disagree"),
         ({"clips": [record("a") | {"start": 0, "stop": 70}, record("b") | {"start": 70, "stop": 65}]}, "disagree"),

@@ -11,7 +11,16 @@ import torch
 from data_loaders import packed, projections
 from data_loaders.base import denormalise
 from data_loaders.options import DataOptions
-from data_loaders.projections import BATCH, WINDOW, ProjectedDataset, action_ids, clip_weights, detector_noise, see
+from data_loaders.projections import (
+    BATCH,
+    WINDOW,
+    ProjectedDataset,
+    action_ids,
+    clip_weights,
+    detector_noise,
+    read_captions,
+    see,
+)
 from tests.people import ALL_VARIATIONS, BODY, SPEC, counting, moving, record, standing, write_folder
 from utils.geometry.cameras import even_views, project
 from utils.geometry.kinematics import mirror
@@ -302,6 +311,69 @@ def test_parts_are_disjoint_and_those_of_the_index(tmp_path):
     train, test = (loaded(tmp_path, clips, data_split=split) for split in ("train", "test"))
     assert test.names == ["0", "3", "6"] and sorted(train.names + test.names) == [str(i) for i in range(9)]
     assert loaded(tmp_path, clips, data_size=2).names == ["1", "2"]
+
+
+def told(name: str, *texts: str, split: str = "train") -> dict:
+    """What the index says of a clip that has sentences."""
+    return record(name, split) | {"texts": list(texts)}
+
+
+def caption(data: ProjectedDataset, clip: int, share: float, draw: int = 0) -> str:
+    """The sentence drawn for a window of a clip, which is mirrored where `share` is below a half."""
+    rng = Fixed(mirror=share)
+    rng.seed(draw)
+    index = int(data.batch([clip], lambda _: rng)["caption"])
+    return data.captions[index]
+
+
+def test_sentences_come_with_the_windows(tmp_path):
+    clips = [(moving(90), told("a", "a person waves", "someone waves")), (moving(90, 1), told("b", "a person kicks"))]
+    data = loaded(tmp_path, clips)
+    batch = data.batch([1, 0, 1], rng_of)
+    assert batch["caption"].shape == (3,) and batch["caption"].dtype == torch.int64
+    assert [data.captions[i] for i in batch["caption"].tolist()[::2]] == ["a person kicks"] * 2
+    drawn = [caption(data, 0, 0.9, draw) for draw in range(40)]
+    assert set(drawn) == {"a person waves", "someone waves"} and 8 < drawn.count("someone waves") < 32
+    again = data.batch([1, 0, 1], rng_of)
+    assert torch.equal(again["caption"], batch["caption"])
+
+
+def test_a_mirrored_window_has_the_mirrored_sentence(tmp_path):
+    data = loaded(tmp_path, [(moving(90), told("a", "a person waves the left hand"))], "mirror_aug")
+    assert caption(data, 0, 0.9) == "a person waves the left hand"
+    assert caption(data, 0, 0.1) == "a person waves the right hand"
+    unmoved = loaded(tmp_path, [(moving(90), told("a", "a person waves the left hand"))])
+    assert caption(unmoved, 0, 0.1) == "a person waves the left hand"
+
+
+def test_sentences_change_nothing_else(tmp_path):
+    """Old folders and new ones give the same windows of a seed."""
+    bare = [(moving(300 + i, i), record(str(i))) for i in range(3)]
+    said = [(motion, clip | {"texts": [f"number {i}", "a person"]}) for i, (motion, clip) in enumerate(bare)]
+    one, other = (
+        loaded(tmp_path, clips, *ALL_VARIATIONS, detector_noise=1.0).batch([2, 0, 1], rng_of) for clips in (bare, said)
+    )
+    assert set(other) - set(one) == {"caption"}
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_models_that_are_told_sentences_need_one_for_each_clip(tmp_path):
+    mixed = [(moving(90), told("a", "a person waves")), (moving(90, 1), record("b")), (moving(90, 2), record("c"))]
+    assert loaded(tmp_path, mixed).batch([1, 0], rng_of)["caption"].tolist() == [-1, 0]
+    for clips in (mixed, mixed[1:]):
+        with pytest.raises(MissingFileError, match=r"without sentences in its train part.*prepare.mocap --output_dir"):
+            loaded(tmp_path, clips, cond="text")
+    assert loaded(tmp_path, mixed[:1], cond="text").captions == ["a person waves"]
+
+
+def test_sentences_are_read_without_the_motion(tmp_path):
+    clips = [(moving(90), told("a", "one", "two")), (moving(500, 1), told("b", "three", split="test"))]
+    options = write_folder(tmp_path / "data", clips, 30.0)
+    (tmp_path / "data" / "positions.npy").unlink()
+    assert read_captions(SPEC, options.datapath, "train") == [("one", 60), ("two", 60)]
+    assert read_captions(SPEC, options.datapath, "test") == [("three", WINDOW[1])]
+    with pytest.raises(MissingFileError, match="val part.*prepare.mocap"):
+        read_captions(SPEC, options.datapath, "val")
 
 
 def test_refusals_say_what_mends_them(tmp_path):

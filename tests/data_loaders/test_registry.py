@@ -13,18 +13,33 @@ from data_loaders import registry
 from data_loaders.base import load_stats
 from data_loaders.options import AUGMENTATIONS, DataOptions
 from data_loaders.registry import DATASETS, dataset_defaults, dataset_spec
+from diffusion.options import DiffusionOptions
+from model.options import ModelOptions
+from sample.options import SamplingOptions
+from train.options import TrainingOptions
 from utils.geometry.skeleton import SKELETONS
 from utils.run.errors import PolykineError, UsageError
+from utils.run.options import RunOptions
 
 ROWS = sorted(DATASETS)
+SEEN = [name for name in ROWS if not DATASETS[name].is_3d]  # by a camera
+GROUPS = (RunOptions, SamplingOptions, DataOptions, ModelOptions, DiffusionOptions, TrainingOptions)
+FOLDERS = {"humanml": "HumanML3D", "kit": "KIT-ML", "humanact12": "HumanAct12Poses"}
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_row(name, tmp_path):
+def test_row(name):
+    spec = DATASETS[name]
+    assert spec.name == name and SKELETONS[spec.skeleton.name] is spec.skeleton and spec.fps > 0
+    widths = {"mocap": 263, "humanml": 263, "kit": 251, "humanact12": 150, "uestc": 150}
+    assert spec.features == widths.get(name, 2 * len(spec.skeleton.joints))
+    assert (spec.max_frames > 0) == spec.is_3d and spec.sentences == (name in ("mocap2d", "mocap", "humanml", "kit"))
+
+
+@pytest.mark.parametrize("name", SEEN)
+def test_row_of_2d_motion(name, tmp_path):
     spec = DATASETS[name]
     joints = range(len(spec.skeleton.joints))
-    assert spec.name == name and SKELETONS[spec.skeleton.name] is spec.skeleton
-    assert spec.fps > 0 and spec.features == 2 * len(joints)
     assert spec.source_fps is None or spec.source_fps % spec.fps == 0, "frames are taken at a whole stride"
     assert spec.camera_distance > 2 and 0 <= spec.elevation < np.pi / 2 and 0 < spec.visualization_scale <= 1
     assert spec.skeleton.metres_per_unit == spec.visualization_scale, "at the camera's distance a unit is a metre"
@@ -52,17 +67,20 @@ def test_loader_takes_what_load_dataset_gives_and_answers_with_our_errors(name, 
     spec = DATASETS[name]
     module, function = spec.loader.split(":")
     parameters = list(inspect.signature(getattr(importlib.import_module(module), function)).parameters)
-    assert parameters == ["spec", "options", "compat", "seed"]
+    assert parameters[:4] == ["spec", "options", "compat", "seed"]
     with pytest.raises(PolykineError, match=str(tmp_path)):
         registry.load_dataset(spec, DataOptions(dataset=name, datapath=str(tmp_path)))
 
 
 @pytest.mark.parametrize("name", ROWS)
 def test_defaults_name_real_options_with_allowed_values(name):
-    fields = {item.name: item for item in dataclasses.fields(DataOptions)}
+    fields = {item.name: item for group in GROUPS for item in dataclasses.fields(group)}
     defaults = dataset_defaults({"dataset": name})
-    assert defaults is DATASETS[name].defaults and set(defaults) <= set(fields)
-    assert defaults["datapath"] == f"./dataset/{name}"
+    assert defaults == DATASETS[name].defaults and set(defaults) <= set(fields)
+    for field, value in defaults.items():
+        choices = fields[field].metadata["choices"]
+        assert choices is None or fields[field].metadata["many"] or value in choices
+    assert defaults["datapath"] == f"./dataset/{FOLDERS.get(name, name)}"
     assert set(defaults.get("data_augmentations", ())) <= set(AUGMENTATIONS)
     loader = importlib.import_module(DATASETS[name].loader.split(":")[0])
     assert set(defaults.get("data_augmentations", ())) <= set(loader.AUGMENTATIONS)
@@ -75,7 +93,9 @@ def test_actions(name):
     assert len(set(spec.actions)) == len(spec.actions) and all(action == action.strip() for action in spec.actions)
     assert spec.num_actions("no_cond") == spec.num_actions("text") == 0
     assert spec.num_actions("action") == len(spec.actions)
-    assert not spec.actions or spec.actions[-1] == "other", "labels that no class knows need a place"
+    if not spec.action_shares:
+        return
+    assert spec.actions[-1] == "other", "labels that no class knows need a place"
     assert len(spec.action_shares) == len(spec.actions)
     assert not spec.actions or (min(spec.action_shares) > 0 and abs(sum(spec.action_shares) - 1) < 0.01)
 
@@ -86,8 +106,13 @@ def test_choices_of_the_flag_are_the_rows():
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(UsageError, match="'humanml'; choose from nba, horse, gymnastics, mocap2d"):
-        dataset_spec("humanml")
+    with pytest.raises(UsageError, match="'amass'; choose from nba, horse, gymnastics, mocap2d, humanml"):
+        dataset_spec("amass")
+
+
+def test_unconstrained_means_that_the_model_is_told_nothing():
+    assert dataset_defaults({"dataset": "humanml", "unconstrained": False})["cond"] == "text"
+    assert dataset_defaults({"dataset": "humanml", "unconstrained": True})["cond"] == "no_cond"
 
 
 def test_the_table_is_read_without_torch():

@@ -31,9 +31,8 @@ def steps(batch: int) -> torch.Tensor:
 
 @torch.no_grad()
 def run(model, x, lengths=None, action=None, step=None) -> torch.Tensor:
-    lengths = None if lengths is None else torch.tensor(lengths)
-    action = None if action is None else torch.tensor(action)
-    return model(x, steps(len(x)) if step is None else step, lengths, action)
+    told = {name: torch.tensor(value) for name, value in {"lengths": lengths, "action": action}.items() if value}
+    return model(x, steps(len(x)) if step is None else step, told)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 4, 5, 17, 120, 301])
@@ -89,7 +88,7 @@ def test_as_built_it_says_nothing():
     model = build_denoiser(TINY, FEATURES, ACTIONS)
     assert not run(model, motion(2, 9), [9, 5], [1, -1]).any()
     assert not model.modulation.weight.any() and not model.final.weight.any()
-    out = model(motion(2, 9), steps(2))
+    out = model(motion(2, 9), steps(2), {})
     (out - motion(2, 9)).square().mean().backward()
     assert model.head.weight.grad.abs().max() > 0, "yet it can learn"
 
@@ -104,6 +103,42 @@ def test_a_hidden_action_is_none_at_all():
     assert (run(model, x, action=[2, 0]) - run(model, x, action=[1, 0]))[0].abs().max() > 1e-3
     plain = network(actions=0)
     assert plain.action is None and torch.equal(run(plain, x, action=[2, 1]), run(plain, x))
+
+
+def test_a_text_is_told_and_hidden():
+    """Zeros, and no text at all, are a hidden one; of several words the mean of the real ones counts."""
+    model, x, words = told_network(text_width=6), motion(2, 9), torch.randn(2, 3, 6)
+    visible = torch.tensor([[True, True, False], [True, False, False]])
+    told, none = ({"text": text, "text_visible": visible} for text in (words, torch.zeros_like(words)))
+    torch.testing.assert_close(model(x, steps(2), none), model(x, steps(2), {}), atol=1e-6, rtol=0)
+    assert (model(x, steps(2), told) - model(x, steps(2), none)).abs().amax((1, 2)).min() > 1e-3
+    mean = torch.stack([words[0, :2].mean(0), words[1, 0]])[:, None]
+    torch.testing.assert_close(model(x, steps(2), {"text": mean}), model(x, steps(2), told), atol=1e-5, rtol=0)
+
+
+def test_a_prefix_is_seen_marked_and_not_answered():
+    model, x = told_network(context=8), motion(2, 9)
+    before, other = motion(2, 8, seed=1), motion(2, 8, seed=2)
+    out = model(x, steps(2), {"prefix": before})
+    assert out.shape == x.shape and (out - model(x, steps(2), {"prefix": other})).abs().max() > 1e-3
+    spoiled = x.clone()
+    spoiled[1, 5:] = 1e6
+    lengths = torch.tensor([9, 5])
+    whole, cut = (model(each, steps(2), {"prefix": before, "lengths": lengths}) for each in (x, spoiled))
+    torch.testing.assert_close(cut[1, :5], whole[1, :5], atol=1e-6, rtol=0)
+    with torch.no_grad():
+        model.shown[:16] += 1
+    assert (model(x, steps(2), {"prefix": before}) - out).abs().max() > 1e-3
+    with pytest.raises(UsageError, match="--context_len 6"):
+        DiT(FEATURES, 32, 2, 2, 64, frames_per_token=4, context=6)
+
+
+def told_network(**told: int) -> DiT:
+    """A small network with random weights that is told something."""
+    model, draws = DiT(FEATURES, 32, 2, 2, 64, frames_per_token=4, **told), torch.Generator().manual_seed(0)
+    for weight in model.parameters():
+        weight.data = torch.randn(weight.shape, generator=draws) / max(1, weight.shape[-1]) ** 0.5
+    return model.requires_grad_(False)
 
 
 def test_every_step_is_told_apart():

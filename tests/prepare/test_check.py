@@ -1,6 +1,7 @@
 """`prepare.check` knows what it is shown, what is missing in it, and where it belongs."""
 
 import json
+import pickle
 import shutil
 from pathlib import Path
 
@@ -136,8 +137,9 @@ def test_our_own_checkpoints(arch, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"dataset": "horse"}, "horse of 17 joints, the weights say 16"),
-        ({"dataset": "humanml"}, "'humanml'; known are nba"),
+        ({"dataset": "horse"}, "horse of 34 numbers a frame, the weights say 32"),
+        ({"dataset": "humanml"}, "humanml of 263 numbers a frame, the weights say 32"),
+        ({"dataset": "babel"}, "'babel'; known are nba"),
         ({"latent_dim": 16}, "latent_dim 16, the weights say 8"),
         ({"layers": 3}, "layers 3, the weights say 2"),
         ({"arch": "gru"}, "arch gru, the weights say trans_enc"),
@@ -166,6 +168,93 @@ def test_incomplete_models(tmp_path):
     torch.save({"model": {"body.weight": torch.zeros(3, 3)}}, folder / "checkpoint_20.pth")
     with pytest.raises(DataError, match="another kind"):
         check.main([str(folder)])
+
+
+def write_texts(folder: Path, width: int, clips: int = 3) -> Path:
+    """A folder in the layout of HumanML3D."""
+    for part in ("new_joint_vecs", "texts"):
+        (folder / part).mkdir(parents=True)
+    np.save(folder / "Mean.npy", np.zeros(width, np.float32))
+    np.save(folder / "Std.npy", np.ones(width, np.float32))
+    for part in ("train", "val", "test"):
+        (folder / f"{part}.txt").write_text("".join(f"{part}{number}\n" for number in range(clips)))
+        for number in range(clips):
+            np.save(folder / "new_joint_vecs" / f"{part}{number}.npy", np.zeros((100, width), np.float32))
+            (folder / "texts" / f"{part}{number}.txt").write_text("a#a/DET#0.0#0.0\nb#b/DET#0.0#0.0\n")
+    return folder
+
+
+@pytest.mark.parametrize(("width", "name"), [(263, "humanml"), (251, "kit")])
+def test_folders_with_sentences(tmp_path, capsys, width, name):
+    folder = write_texts(tmp_path / "data", width)
+    text = says(folder, capsys)
+    assert f"is the dataset {name}: 9 clips" in text and "6 sentences to train on" in text
+    assert "parts: 3 train, 3 val, 3 test" in text and f"--dataset {name} --datapath {folder}" in text
+    assert says(folder / "texts", capsys) == says(folder / "new_joint_vecs", capsys) == text
+    (folder / "texts" / "val1.txt").unlink()
+    assert "8 clips" in says(folder, capsys) and "no motion or no text" not in text
+    assert "1 names in the lists have no motion or no text" in says(folder, capsys)
+    np.save(folder / "new_joint_vecs" / "val2.npy", np.zeros((9, 3), np.float32))
+    (folder / "new_joint_vecs" / "test0.npy").write_bytes(b"broken download")
+    with pytest.raises(DataError, match=r"2 of 9 motions are wrong: .*val2.npy has shape \(9, 3\).*test0.npy is not"):
+        check.main([str(folder)])
+
+
+@pytest.mark.parametrize("name", check.TEXT_FILES)
+def test_what_a_folder_with_sentences_lacks(tmp_path, name):
+    folder = write_texts(tmp_path / "HumanML3D", 263)
+    path = folder / name
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with pytest.raises(MissingFileError, match=rf"\(humanml\) lacks {name} \(.*github.com|{name} \(lies in") as caught:
+        check.main([str(folder)])
+    assert ("gives sentences to sample with" in str(caught.value)) == (name in ("new_joint_vecs", "val.txt"))
+
+
+def test_other_folders_with_sentences(tmp_path, capsys):
+    from prepare import toy_motion
+
+    toy_motion.main(["--dataset", "mocap", "--output_dir", str(tmp_path / "toy"), "--num_motions", "10"])
+    assert "is the dataset mocap: 20 clips" in says(tmp_path / "toy", capsys)
+    (tmp_path / "toy" / "Std.npy").unlink()
+    with pytest.raises(MissingFileError, match=r"\(mocap\) lacks Std.npy \(make it anew"):
+        check.main([str(tmp_path / "toy")])
+    folder = write_texts(tmp_path / "wide", 99)
+    with pytest.raises(DataError, match="fits neither HumanML3D"):
+        check.main([str(folder)])
+    empty = write_texts(tmp_path / "empty", 263)
+    shutil.rmtree(empty / "texts")
+    (empty / "texts").mkdir()
+    with pytest.raises(MissingFileError, match="none has motion and text"):
+        check.main([str(empty)])
+
+
+def test_folders_of_actions(tmp_path, capsys):
+    clips = {"poses": [np.zeros((70, 72))] * 4, "joints3D": [np.zeros((70, 24, 3))] * 4, "y": [0, 1, 2, 11]}
+    folder = tmp_path / "HumanAct12Poses"
+    folder.mkdir()
+    (folder / "humanact12poses.pkl").write_bytes(pickle.dumps(clips))
+    text = says(folder, capsys)
+    assert "is the dataset humanact12: 4 clips (train) of 12 actions" in text and "--dataset humanact12" in text
+    (folder / "humanact12poses.pkl").write_bytes(pickle.dumps(clips | {"y": [0, 1, 2, 12]}))
+    with pytest.raises(DataError, match="the action is 12"):
+        check.main([str(folder)])
+    (tmp_path / "uestc" / "info").mkdir(parents=True)
+    (tmp_path / "uestc" / "info" / "names.txt").write_text("a0_d0_p001_c1_color.avi\n")
+    lacking = r"uestc\) lacks vibe_cache_refined.pkl, info/num_frames_min.txt, info/action_classes.txt"
+    with pytest.raises(MissingFileError, match=lacking):
+        check.main([str(tmp_path / "uestc")])
+
+
+def test_checkpoints_of_3d_motion(tmp_path, capsys):
+    weights = {"input_process.poseEmbedding.weight": torch.zeros(8, 263)}
+    weights |= {f"seqTransEncoder.layers.{layer}.linear1.weight": torch.zeros(16, 8) for layer in range(2)}
+    torch.save(weights, tmp_path / "model000000010.pt")
+    with pytest.raises(MissingFileError, match="args.json is missing.*humanml or mocap"):
+        check.main([str(tmp_path)])
+    args = {"dataset": "humanml", "arch": "trans_enc", "latent_dim": 8, "layers": 2}
+    (tmp_path / "args.json").write_text(json.dumps(args))
+    text = says(tmp_path, capsys)
+    assert "a diffusion model for humanml: model000000010.pt" in text and "sample.generate --model_path" in text
 
 
 def test_every_dataset_has_a_place():

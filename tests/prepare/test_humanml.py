@@ -148,18 +148,20 @@ def test_rates_and_kinds_of_files(tmp_path):
 
 
 def test_what_is_skipped_is_said(tmp_path, capsys):
+    clips = tmp_path / "in"
+    clips.mkdir()
     broken = person()
     broken[7, 3, 1] = np.nan
-    np.save(tmp_path / "a.npy", person())
-    np.save(tmp_path / "b.npy", broken)
-    np.save(tmp_path / "c.npy", person(20))
-    np.save(tmp_path / "d.npy", np.zeros((50, 22, 3), np.float32))
-    run(tmp_path / "out", "--sources", tmp_path, "--mirror", "False", "--test_share", "0")
+    np.save(clips / "a.npy", person())
+    np.save(clips / "b.npy", broken)
+    np.save(clips / "c.npy", person(20))
+    np.save(clips / "d.npy", np.zeros((50, 22, 3), np.float32))
+    run(tmp_path / "out", "--sources", clips, "--mirror", "False", "--test_share", "0")
     said = capsys.readouterr().out
     assert "1 skipped (shorter than 21 frames)" in said and "2 skipped (not finite)" in said
-    (tmp_path / "a.npy").unlink()
+    (clips / "a.npy").unlink()
     with pytest.raises(DataError, match="no clip is left to train on: of 3 that were read"):
-        run(tmp_path / "none", "--sources", tmp_path)
+        run(tmp_path / "none", "--sources", clips)
     assert not (tmp_path / "none").exists()
 
 
@@ -229,7 +231,7 @@ def test_refusals(tmp_path):
 def test_recorded_shards_and_files(shared, tmp_path):
     """Labels, parts and sentences of a shard; recordings in BVH and AMC; sides of a turn as they are."""
     data = shared / "data"
-    fixtures = [data / "fixtures" / "bvh" / "dataset-1_dash_normal_001.bvh", data / "fixtures" / "asf_amc" / "cmu"]
+    fixtures = [data / "fixtures" / "bvh" / "reactidle_001_acted_first120.bvh", data / "fixtures" / "asf_amc" / "cmu"]
     index = run(tmp_path / "out", "--sources", data / "sie.npz", data / "cmu_actions.npz", *fixtures)
     own = {name: record for name, record in index.items() if not name.startswith("M")}
     assert {record["source"] for record in own.values()} == {"sie", "cmu_actions", "bvh", "amc"}

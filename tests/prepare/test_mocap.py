@@ -10,6 +10,7 @@ import torch
 from data_loaders import packed
 from data_loaders.captured import find_files, find_skeleton, guess_scale
 from data_loaders.splits import held_out
+from data_loaders.texts import SENTENCES, sentences
 from prepare import mocap
 from prepare.mocap import MocapOptions, convert
 from tests.people import BODY, SPEC
@@ -112,6 +113,8 @@ def test_conversion():
     np.testing.assert_allclose(wrists, [(0.7, 1.42, 0), (-0.7, 1.42, 0)], atol=1e-6)
     assert positions[0, BODY.index("Nose"), 2] > positions[0, BODY.index("Head"), 2] > 0
     np.testing.assert_allclose(np.diff(positions[:, 0, 2]), 0.2, atol=1e-5)
+    texts = record.pop("texts")
+    assert texts == sentences({"actions": ["walk"], "style": "old"}, "lab/walk_1") and len(texts) == SENTENCES
     assert record == {
         "name": "lab/walk_1", "source": "lab", "split": "train", "actions": ["walk"], "style": "old", "licence": "",
     }  # fmt: skip
@@ -125,6 +128,19 @@ def test_conversion():
         for name in names
     ]
     assert splits == ["test" if held_out(name, 0.1) else "train" for name in names] and "test" in splits
+
+
+def test_sentences_come_from_the_source_its_labels_and_the_name():
+    def texts(name: str, **meta) -> list[str]:
+        return convert(Motion(person(3), 30, SMPL.joints, SMPL.parents, None, name, meta), "lab", MocapOptions())[1][
+            "texts"
+        ]
+
+    assert texts("a", texts=["a man hops"], actions=["jump"])[0] == "a man hops"
+    assert all("kick" in text for text in texts("kick_03")), "where nothing else tells, the name does"
+    assert any("left hand" in text for text in texts("b", content="wave-left-hand", style=None, texts=None))
+    assert not any("kick" in text for text in texts("kick_04", actions=["walk"]))
+    assert texts("c", actions=["walk"]) != texts("d", actions=["walk"])
 
 
 @pytest.mark.parametrize(("unit", "arguments"), [(0.01, ()), (0.3, ("--scale", "0.3"))])
@@ -173,6 +189,7 @@ def test_recorded_files_of_every_format_become_people(shared, tmp_path):
     sources += [fixtures / "bvh" / "dataset-1_dash_normal_001.bvh", fixtures / "asf_amc", shared / "data" / "sie.npz"]
     motions = run(tmp_path / "out", "--sources", *sources)
     assert len(motions.clips) == 55 and motions.fps == 30
+    assert all(1 <= len(clip["texts"]) <= SENTENCES for clip in motions.clips)
     assert {clip["source"] for clip in motions.clips} == {"bvh", "amc", "sie"}
     for clip in motions.clips:
         points = motions.positions[clip["start"] : clip["stop"]]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from data_loaders import base, toy
+from data_loaders import base, humanml, toy
 from data_loaders.options import DataOptions
 from data_loaders.projections import see
 from data_loaders.registry import DATASETS
@@ -12,6 +12,7 @@ from prepare import motion_stats, toy_motion
 from utils.run.errors import UsageError
 
 BODIES = ("nba", "horse", "gymnastics")
+PARTS = ("train", "val", "test")
 
 
 @pytest.mark.parametrize("name", BODIES)
@@ -107,6 +108,42 @@ def test_an_existing_folder_is_kept(tmp_path):
     toy_motion.main([*arguments[:-1], "1", "--overwrite"])
     assert [path.name for path in (tmp_path / "data" / "motions").iterdir()] == ["toy_00000.npy"]
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+@pytest.mark.parametrize("name", ["mocap", "humanml"])
+def test_people_with_sentences(name, tmp_path, capsys):
+    """A folder in the layout of HumanML3D that the loader takes, with the side of a wave told as it is."""
+    folder = tmp_path / "data"
+    toy_motion.main(["--dataset", name, "--output_dir", str(folder), "--num_motions", "24"])
+    said = capsys.readouterr().out
+    assert "48 motions" in said and f"--dataset {name} --datapath {folder}" in said and "sample.generate" in said
+    spec = DATASETS[name]
+    parts = {part: humanml.load(spec, DataOptions(datapath=str(folder), data_split=part)) for part in PARTS}
+    assert [len(data) for data in parts.values()] == [36, 6, 6]
+    data = parts["train"]
+    joints = {clip: np.load(folder / "new_joints" / f"{clip}.npy") for clip in data.names}
+    wrists = [spec.skeleton.index(f"{side}_wrist") for side in ("left", "right")]
+    waves = 0
+    for clip, texts in zip(data.names, data.texts, strict=True):
+        told = " ".join(data.captions[k] for k in texts)
+        if "wav" in told:
+            left, right = joints[clip][:, wrists, 1].mean(0)
+            assert ("left" in told, "right" in told) == (left > right, right > left)
+            waves += 1
+    assert waves >= 4
+    assert data.batch([0, 1], lambda k: np.random.RandomState(k))["motion"].abs().max() < 50
+
+
+def test_walking_feet_stay_on_the_floor():
+    walks = [motion for motion, label in (toy.body_motion(20, 3, index) for index in range(40)) if label == "walk"]
+    feet = [DATASETS["mocap"].skeleton.index(f"{side}_ankle") for side in ("left", "right")]
+    for motion in walks:
+        ankles = motion[:, feet]
+        lower = ankles[:-1, :, 1].argmin(1)
+        slid = np.diff(ankles[..., 2], axis=0)[np.arange(len(ankles) - 1), lower]
+        assert np.abs(slid).max() < 1e-4 and motion[-1, 0, 2] - motion[0, 0, 2] > 1
+        assert (motion[:, 16, 0] > motion[:, 17, 0]).all(), "the left side is on +x"
+    assert len(walks) > 2
 
 
 def test_it_says_what_to_run_next(tmp_path, capsys):

@@ -267,6 +267,13 @@ def test_average_moves_towards_the_weights():
     assert average_decay(replace(warm, ema_warmup=False), 0) == 0.99
 
 
+@pytest.mark.parametrize(("warmup", "decay"), [(True, 0.1), (False, 0.9)])
+def test_the_first_update_moves_the_average(warmup, decay, tmp_path):
+    content, start = train_to_end(tmp_path, num_steps=1, ema_warmup=warmup), network().state_dict()
+    for name, value in content["model_avg"].items():
+        torch.testing.assert_close(value, decay * start[name] + (1 - decay) * content["model"][name])
+
+
 @pytest.mark.parametrize("use_ema", [False, True])
 def test_adam_gets_its_beta_with_and_without_averages(use_ema):
     optimizer = build_optimizer(network(), TrainingOptions(adam_beta2=0.98, use_ema=use_ema))

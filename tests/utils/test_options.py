@@ -198,7 +198,7 @@ def groups(*parts: object, extra=(MasOptions, AblationOptions)):
 def test_sampling_takes_what_describes_the_model_from_its_file(published):
     run_, sampling, data, model, diffusion, mas, _ = groups("--model_path", published)
     assert (data.dataset, data.datapath, data.data_augmentations) == ("horse", "./dataset/horse", ("length_aug",))
-    assert (model.layers, model.latent_dim, model.recurrence, model.padding) == (2, 8, "batch", "attended")
+    assert (model.layers, model.latent_dim, model.recurrence, model.mask_frames) == (2, 8, "batch", False)
     assert diffusion.diffusion_steps == 20
     assert (run_.seed, sampling.num_samples, mas.num_views, mas.fit, mas.bones) == (0, 10, 7, "closed_form", "rigid")
 

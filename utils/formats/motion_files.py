@@ -45,6 +45,8 @@ def read_motion(path: str | Path, fps: float | None = None, scale: float = 0.0) 
             found = _from_archive(path, fps)
         case ".bvh":
             found = [_from_bvh(path, scale)]
+        case ".amc" if not path.is_file():
+            raise MissingFileError(f"{path} does not exist")
         case ".amc":
             found = [asf_amc.read(find_skeleton(path), path, fps or _AMC_RATE)]
         case suffix:
@@ -78,8 +80,6 @@ def to_skeleton(motion: Motion, skeleton: Skeleton) -> Motion:
 
 def find_skeleton(amc: Path) -> Path:
     """The ASF file of an AMC file: the longest name that this one's begins with, or the only one in the folder."""
-    if not amc.is_file():
-        raise MissingFileError(f"{amc} does not exist")
     known = sorted(path for path in amc.parent.iterdir() if path.suffix.lower() == ".asf")
     named = [path for path in known if f"{amc.stem}_".startswith(f"{path.stem}_")]
     if named:

@@ -1,0 +1,123 @@
+"""Where an edited motion stands: what is kept of it lies in the world where it was, not only as the body sees it.
+
+HumanML3D's features tell the root's turn and step from each frame to the next, so what is kept after a gap would begin
+wherever the steps made in the gap lead. Here these steps are put right: of all steps that lead from where the gap
+begins to where it must end, those nearest to the ones made, in least squares under weights that fall to nothing at
+both ends of the gap, so that no step jumps.
+
+On the floor, (x, z) is the complex number z + ix; a heading h from z towards x turns it by exp(ih).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from data_loaders.representations import hml
+
+RAMP = 10  # frames over which the correction of a long gap sets in and fades
+
+
+@dataclass(frozen=True)
+class Landing:
+    """What the steps of a motion must add up to.
+
+    `yaw` [B, T] (half turns) and `steps` [B, T] (on the floor of the world) lead from each frame to the next in the
+    motion that is edited; `before` [B, T] is 1 at the steps before the first frame that is kept. `share` [B, T] is the
+    part of what a gap lacks that each of its steps takes, `together` [B, T, T] 1 for steps of the same gap.
+    """
+
+    layout: hml.Layout
+    yaw: Tensor
+    steps: Tensor
+    before: Tensor
+    share: Tensor
+    together: Tensor
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """Features [B, T, F] in data units whose gaps lead to where they must; outside gaps nothing changes."""
+        yaw, made = _root(features)
+        lacking = self.yaw - yaw
+        turned = yaw + self.share * _within_half_turn(self._over_gap(lacking))
+        heading = self._headings(turned)
+        moved = made + self.share * self._over_gap(self.steps - made * heading) * heading.conj()
+        return self._with_root(features, (yaw, made), (turned, moved))
+
+    def start(self, features: Tensor) -> hml.Start:
+        """Heading [B] and place [B, 2] of the first frame for the first frame that is kept to be where it was."""
+        yaw, made = _root(features)
+        lacking = (self.steps - made * self._headings(yaw)) * self.before
+        place = lacking.sum(1)
+        return self._turn(yaw).to(features), torch.stack((place.imag, place.real), -1).to(features)
+
+    def _turn(self, yaw: Tensor) -> Tensor:
+        """The heading [B] of the first frame."""
+        return -2 * ((self.yaw - yaw) * self.before).sum(1)
+
+    def _headings(self, yaw: Tensor) -> Tensor:
+        """exp(ih) [B, T] for the heading at the end of each step."""
+        heading = self._turn(yaw)[:, None] - 2 * yaw.cumsum(1)
+        return torch.polar(torch.ones_like(heading), heading)
+
+    def _over_gap(self, values: Tensor) -> Tensor:
+        """For each step the sum of the values [B, T] of all steps of its gap; 0 outside."""
+        return (self.together.to(values.dtype) @ values[..., None])[..., 0]
+
+    def _with_root(self, features: Tensor, before: tuple[Tensor, Tensor], after: tuple[Tensor, Tensor]) -> Tensor:
+        """The features where the root turns and moves otherwise in the gaps, and with it every joint's velocity."""
+        places, put = hml.blocks(self.layout), features.clone()
+        x, _, z = features[..., places["ric"]].double().unflatten(-1, (-1, 3)).unbind(-1)
+        joints = torch.nn.functional.pad(torch.complex(z, x), (1, 0)).roll(-1, 1)
+        (yaw, made), (turned, moved) = before, after
+        gained = _turned(moved[..., None] + joints, turned) - _turned(made[..., None] + joints, yaw)
+        gained = torch.stack((gained.imag, torch.zeros_like(gained.real), gained.real), -1).flatten(-2)
+        put[..., places["velocity"]] += gained.to(features)
+        put[..., :3] = torch.stack((turned, moved.imag, moved.real), -1).to(features)
+        return torch.where((self.share > 0)[..., None], put, features)
+
+
+def landing_of(source: Tensor, kept: Tensor, layout: hml.Layout) -> Landing:
+    """What lets features made for a motion [B, T, F] in data units land where its root is `kept` [B, T]."""
+    yaw, made = _root(source)
+    heading = -2 * yaw.cumsum(1)
+    share, together = torch.zeros_like(yaw), torch.zeros(*yaw.shape, yaw.shape[1], dtype=yaw.dtype)
+    for row, frames in enumerate(kept.tolist()):
+        for first, stop in gaps(frames):
+            share[row, first:stop] = window(stop - first)
+            together[row, first:stop, first:stop] = 1
+    before = (kept.cumsum(1) == 0) & kept.any(1, keepdim=True)
+    steps = made * torch.polar(torch.ones_like(heading), heading)
+    return Landing(layout, yaw, steps, before.to(yaw), share, together)
+
+
+def gaps(kept: Sequence[bool]) -> list[tuple[int, int]]:
+    """First frame and the frame after the last one of every run of frames not kept that lies between kept ones."""
+    anchors = [frame for frame, there in enumerate(kept) if there]
+    return [(before + 1, after) for before, after in pairwise(anchors) if after > before + 1]
+
+
+def window(frames: int) -> Tensor:
+    """Weights [frames] that add up to 1: even, with a smooth rise and fall at the ends."""
+    middle = torch.arange(frames, dtype=torch.float64) + 0.5
+    ramp = min(RAMP, frames / 2)
+    weights = torch.sin(math.pi / 2 * torch.minimum(middle, frames - middle).clamp(max=ramp) / ramp) ** 2
+    return weights / weights.sum()
+
+
+def _root(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Half the turn and, as the body faces, the step of the root to the next frame, each [B, T], in double precision."""
+    yaw, x, z = features[..., :3].double().unbind(-1)
+    return yaw, torch.complex(z, x)
+
+
+def _turned(steps: Tensor, yaw: Tensor) -> Tensor:
+    """Steps [B, T, J] told as the body faces at their end as it faces at their start."""
+    return steps * torch.polar(torch.ones_like(yaw), -2 * yaw)[..., None]
+
+
+def _within_half_turn(half_turns: Tensor) -> Tensor:
+    """Half turns without whole turns."""
+    return half_turns - torch.pi * torch.round(half_turns / torch.pi)

@@ -1,0 +1,125 @@
+"""Entry: motion without end from a model that is shown the frames before it (DiP), written window after window.
+
+`python -m sample.stream --model_path save/mocap_dip --text_prompt "a person walks" --seconds 20 --output_dir runs/walk`
+Each window is a line of JSON on standard output, or with --output_dir a file window_<number>.npz; when it ends,
+results.npy holds all of it. What the person does can change at any time: `--prompts -` reads it line by line.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from model.options import ModelOptions
+from sample.options import PrefixOptions, SamplingOptions, parse_sampling
+from utils.run.errors import UsageError, run_command
+from utils.run.files import atomic_folder, locked, refuse_existing
+from utils.run.options import option
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sample.session import Session
+    from sample.streaming import Prompts
+
+DIP_MODEL = "save/mocap_dip"
+
+
+@dataclass(frozen=True)
+class StreamOptions:
+    """How long the stream goes on, how fast, and what changes it."""
+
+    prompts: str = option(
+        "",
+        "new prompts while it runs: -, the lines of standard input, which it ends with unless --seconds says how long; "
+        "or a file, whose last line counts, read again when it changes",
+    )
+    seconds: float = option(0.0, "how much motion to make (0: until Ctrl-C or SIGTERM)", least=0)
+    realtime: bool = option(False, "keep pace with the clock, half a window ahead (default: as fast as possible)")
+
+
+def check(sampling: SamplingOptions, model: ModelOptions, begin: PrefixOptions, cond: str, prompts: str) -> None:
+    """Refuse models that cannot go on, and prompts that are missing or not read. Raises UsageError."""
+    if not model.context_len:
+        raise UsageError(
+            f"{sampling.model_path} is shown no frames before a motion (--context_len 0 in training), so it cannot go "
+            "on: use sample.generate"
+        )
+    if begin.autoregressive_init == "isaac":
+        raise UsageError(
+            "--autoregressive_init isaac: no simulator is read; put frames of it into --prefix_motion FILE"
+        )
+    if sampling.input_text:
+        raise UsageError("--input_text: a stream is one motion; say --prompts")
+    if cond == "text" and not (sampling.text_prompt or prompts):
+        raise UsageError('say what shall be done (--text_prompt "a person walks") or where that comes from (--prompts)')
+    if cond != "text" and prompts:
+        raise UsageError(f"--prompts: {sampling.model_path} reads no text")
+
+
+def chosen_prompts(session: "Session", options: StreamOptions, stopped: "Callable[[], bool]") -> "Prompts":
+    """The prompt of every window, as the options say; of models that read no text it is empty."""
+    import math
+    import sys
+
+    from sample.endless import window_frames
+    from sample.request import asked_frames
+    from sample.streaming import in_turn, read_in_background, typed, watched
+
+    if not session.encode:
+        return in_turn([""], 1)
+    each = math.ceil(asked_frames(session) / window_frames(session.model_options))
+    said = in_turn(session.sampling.text_prompt, each)
+    if options.prompts == "-":
+        return typed(read_in_background(sys.stdin.fileno()), said, options.seconds > 0, stopped)
+    return watched(options.prompts, said) if options.prompts else said
+
+
+def main(argv: list[str]) -> None:
+    """Run the command."""
+    groups = (PrefixOptions, StreamOptions)
+    run, sampling, data, model, diffusion, begin, options = parse_sampling(
+        "sample.stream", __doc__ or "", groups, argv, DIP_MODEL
+    )
+    check(sampling, model, begin, data.cond, options.prompts)
+    folder = Path(sampling.output_dir) if sampling.output_dir else None
+    if folder:
+        refuse_existing(folder, sampling.overwrite)
+
+    import contextlib
+    import os
+    import sys
+    from functools import partial
+
+    from sample.endless import find_prefix
+    from sample.session import open_session
+    from sample.streaming import stream, write_file, write_line, write_whole
+    from train.loop import stop_signals
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    session = open_session(run, replace(sampling, num_samples=1, num_repetitions=1), data, model, diffusion)
+    prefix = find_prefix(session, begin, 1)
+    say(prefix.source)
+    with contextlib.ExitStack() as held:
+        if folder:
+            with atomic_folder(folder, sampling.overwrite):
+                pass
+            held.enter_context(locked(folder))
+        caught = held.enter_context(stop_signals())
+        prompts = chosen_prompts(session, options, lambda: bool(caught))
+        count = stream(
+            session, prefix, prompts, partial(write_file, folder) if folder else write_line,
+            seconds=options.seconds, realtime=options.realtime, stopped=lambda: bool(caught), say=say,
+        )  # fmt: skip
+        if folder and count:
+            say(f"all of it is in {write_whole(folder, session, count)}")
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Nobody reads any more: what is left in the buffer goes nowhere, instead of failing once more at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    run_command(main)
