@@ -129,9 +129,9 @@ def load(
     longest = (options.num_frames or spec.max_frames) if own(spec) else spec.max_frames
     if exact and exact > longest and not own(spec):
         raise UsageError(f"--context_len and --pred_len ask for {exact} frames; {spec.name} clips have {longest}")
-    mean, std = load_statistics(spec, folder)
-    std[:ROOT] /= options.root_emphasis
     names = listed(spec, folder, options.data_split)
+    mean, std = (value.astype(np.float32) for value in base.load_stats(spec, folder))
+    std[:ROOT] /= options.root_emphasis
     fps = PUBLISHED_FPS if compat == "published" else spec.fps
     content = _content(spec, folder, options.data_split, names, fps)
     kept = [k for k, count in enumerate(content["frames"]) if count >= exact][: options.data_size]
@@ -160,24 +160,6 @@ def load(
         pad_to=pad_to,
         skipped=skipped,
     )
-
-
-def load_statistics(spec: DatasetSpec, folder: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and Std [F] of a folder. Raises MissingFileError or DataError."""
-    folder = Path(folder)
-    for name in ("Mean.npy", "Std.npy"):
-        if not (folder / name).is_file():
-            raise MissingFileError(f"{folder / name} is missing: {_remedy(spec, folder)}")
-    mean, std = load_array(folder / "Mean.npy"), load_array(folder / "Std.npy")
-    for name, value in (("Mean.npy", mean), ("Std.npy", std)):
-        if value.shape != (spec.features,) or value.dtype.kind != "f" or not np.isfinite(value).all():
-            raise DataError(
-                f"{folder / name} must hold {spec.features} finite numbers for {spec.name}, not {value.dtype} "
-                f"{value.shape}"
-            )
-    if std.min() <= 0:
-        raise DataError(f"{folder / 'Std.npy'} must be positive; its smallest value is {std.min():g}")
-    return mean.astype(np.float32), std.astype(np.float32)
 
 
 def listed(spec: DatasetSpec, folder: str | Path, split: str) -> list[str]:

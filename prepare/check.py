@@ -191,8 +191,9 @@ def check_texts(path: Path) -> list[str]:
     """A folder with motion and sentences in the layout of HumanML3D: what is there, and every file's shape."""
     import numpy as np
 
+    from data_loaders.base import load_stats
     from data_loaders.humanml import listed as names_of
-    from data_loaders.humanml import load_statistics, read_captions
+    from data_loaders.humanml import read_captions
 
     spec = text_spec(path)
     missing = [name for name in TEXT_FILES if not (path / name).exists()]
@@ -204,7 +205,7 @@ def check_texts(path: Path) -> list[str]:
             advice = f"{', '.join(missing)} ({again})"
         only = "; as it lies it gives sentences to sample with" if set(missing) <= {"new_joint_vecs", "val.txt"} else ""
         raise MissingFileError(f"{path} ({spec.name}) lacks {advice}{only}")
-    load_statistics(spec, path)
+    load_stats(spec, path)
     frames, absent, problems, parts = 0, 0, [], {}
     for part in ("train", "val", "test"):
         parts[part] = names_of(spec, path, part)

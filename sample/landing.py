@@ -15,6 +15,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from data_loaders.representations import hml
 
@@ -70,7 +71,7 @@ class Landing:
         """The features where the root turns and moves otherwise in the gaps, and with it every joint's velocity."""
         places, put = hml.blocks(self.layout), features.clone()
         x, _, z = features[..., places["ric"]].double().unflatten(-1, (-1, 3)).unbind(-1)
-        joints = torch.nn.functional.pad(torch.complex(z, x), (1, 0)).roll(-1, 1)
+        joints = pad(torch.complex(z, x), (1, 0)).roll(-1, 1)
         (yaw, made), (turned, moved) = before, after
         gained = _turned(moved[..., None] + joints, turned) - _turned(made[..., None] + joints, yaw)
         gained = torch.stack((gained.imag, torch.zeros_like(gained.real), gained.real), -1).flatten(-2)
@@ -108,7 +109,7 @@ def window(frames: int) -> Tensor:
 
 
 def _root(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Half the turn and, as the body faces, the step of the root to the next frame, each [B, T], in double precision."""
+    """Half the turn and, as the body faces, the step of the root to the next frame [B, T], in double precision."""
     yaw, x, z = features[..., :3].double().unbind(-1)
     return yaw, torch.complex(z, x)
 

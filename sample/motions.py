@@ -1,6 +1,6 @@
 """The files of 3D motion that a model made by itself: results.npy, sentences, videos, grids, a contact sheet."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from torch import Tensor
 from data_loaders.representations import rotations_of
 from sample.session import Request, Session
 from utils.formats import results
+from utils.geometry.rotations import about_axis
 from utils.run.errors import NumericError
 from utils.run.files import atomic_folder
 from utils.run.provenance import provenance
@@ -24,7 +25,8 @@ class Made:
 
     `features` [B, T, F] in data units, `lengths` [B], a title for each motion, or one a frame; `given` [B, T, J] is
     true where a joint was not made but given; `placed` [B, T, J, 3] are joints in the world, where the features alone
-    do not say it.
+    do not say it, which may be `turned` [B] about y against them. `inputs` are the motions that were edited, one a
+    sample: joints [T, J, 3] in the world and a title.
     """
 
     features: Tensor
@@ -32,6 +34,8 @@ class Made:
     titles: Sequence[str | Sequence[str]]
     given: Tensor | None = None
     placed: Tensor | None = None
+    turned: Tensor | None = None
+    inputs: Sequence[tuple[Tensor, str]] = ()
 
 
 def made(request: Request, features: Tensor) -> Made:
@@ -49,37 +53,75 @@ def write_motions(folder: Path, session: Session, motions: Made) -> list[str]:
     if not torch.isfinite(motions.features).all():
         raise NumericError("the sampled motions hold NaN or infinity: nothing was written")
     joints = session.joints(motions.features) if motions.placed is None else motions.placed
-    skeleton, fps, lengths = session.spec.skeleton, session.spec.fps, motions.lengths.tolist()
-    cut = [clip[:length].numpy() for clip, length in zip(joints.float(), lengths, strict=True)]
-    given = None
-    if motions.given is not None:
-        given = [mask[:length].numpy() for mask, length in zip(motions.given, lengths, strict=True)]
     with atomic_folder(folder, session.sampling.overwrite) as target:
         content = motion_content(session, motions, joints)
         results.write(target / "results.npy", content)
         results.write_texts(target / "results.npy", content)
-        pictures = [
-            figures.draw_world(clip, skeleton, title, given=given[i] if given else None)
-            for i, (clip, title) in enumerate(zip(cut, motions.titles, strict=True))
-        ]
-        samples = len(cut) // session.sampling.num_repetitions
-        names = ("row", "col") if session.data.cond == "no_cond" else ("sample", "rep")
-        videos = grid.write_samples(target, [pictures[s::samples] for s in range(samples)], fps, names)
-        captions = [caption(title) for title in motions.titles]
-        contact_sheet.write_world_sheet(
-            target / "contact_sheet.png", cut, skeleton, captions, fps=fps,
-            given=given,
-        )  # fmt: skip
+        videos = write_pictures(target, session, motions, joints)
         results.read(target / "results.npy")
-        for name in videos:
-            video.frame_count(target / name)
     return videos
+
+
+def write_pictures(folder: Path, session: Session, motions: Made, joints: Tensor) -> list[str]:
+    """Write a video of each motion, joints [B, T, J, 3] in the world, grids of them and a contact sheet, where what was
+    edited leads its row; the names of the videos, which have been read back."""
+    skeleton, fps, lengths = session.spec.skeleton, session.spec.fps, motions.lengths.tolist()
+    cut = [clip[:length].numpy() for clip, length in zip(joints.float(), lengths, strict=True)]
+    given: list[np.ndarray | None] = [None] * len(cut)
+    if motions.given is not None:
+        given = [mask[:length].numpy() for mask, length in zip(motions.given, lengths, strict=True)]
+    inputs = [(clip.float().numpy(), f"input: {title}", np.ones(len(clip), bool)) for clip, title in motions.inputs]
+    drawn = list(zip(cut, motions.titles, given, strict=True))
+    samples = len(cut) // session.sampling.num_repetitions
+    names = ("row", "col") if session.data.cond == "no_cond" else ("sample", "rep")
+    pictures = [figures.draw_world(clip, skeleton, title, given=mask) for clip, title, mask in drawn]
+    columns = [pictures[s::samples] for s in range(samples)]
+    if inputs:
+        before = [figures.draw_world(clip, skeleton, title, given=mask) for clip, title, mask in inputs]
+        videos = write_beside(folder, before, columns, fps, names)
+        drawn = [row for s in range(samples) for row in (inputs[s], *drawn[s::samples])]
+    else:
+        videos = grid.write_samples(folder, columns, fps, names)
+    clips, titles, masks = zip(*drawn, strict=True)
+    contact_sheet.write_world_sheet(
+        folder / "contact_sheet.png", clips, skeleton, [caption(title) for title in titles], fps=fps,
+        given=masks if motions.given is not None else None,
+    )  # fmt: skip
+    for name in videos:
+        video.frame_count(folder / name)
+    return videos
+
+
+def write_beside(
+    folder: Path,
+    inputs: Sequence[Iterable[np.ndarray]],
+    samples: Sequence[Sequence[Iterable[np.ndarray]]],
+    fps: float,
+    names: tuple[str, str],
+) -> list[str]:
+    """As `grid.write_samples`, with what was edited as `input_motions_00.mp4` at the left of each row of a grid."""
+    written = []
+    for start in range(0, len(samples), grid.ROWS):
+        rows = []
+        for number, videos in enumerate(samples[start : start + grid.ROWS], start):
+            files = [f"{names[0]}{number:02d}_{names[1]}{column:02d}.mp4" for column in range(len(videos))]
+            files.insert(0, f"input_motions_{number:02d}.mp4")
+            shown = zip(files, (inputs[number], *videos), strict=True)
+            rows.append([video.recorded(folder / file, frames, fps) for file, frames in shown])
+            written += files
+        written.append(f"{names[0]}s_{start:02d}_to_{start + len(rows) - 1:02d}.mp4")
+        video.write_video(folder / written[-1], grid.tile(rows), fps)
+    return written
 
 
 def motion_content(session: Session, motions: Made, joints: Tensor) -> dict[str, Any]:
     """The dict of results.npy of 3D motion: joints in the published order [N, J, 3, T]."""
     skeleton, repetitions = session.spec.skeleton, session.sampling.num_repetitions
     texts = [title if isinstance(title, str) else list(dict.fromkeys(title)) for title in motions.titles]
+    rotations = rotations_of(session.spec.representation, skeleton)(motions.features)
+    if motions.turned is not None:
+        root = skeleton.parents.index(-1)
+        rotations[..., root, :, :] = about_axis("Y", motions.turned)[:, None] @ rotations[..., root, :, :]
     return {
         "motion": joints.permute(0, 2, 3, 1).contiguous().numpy().astype(np.float32),
         "text": texts,
@@ -87,7 +129,7 @@ def motion_content(session: Session, motions: Made, joints: Tensor) -> dict[str,
         "num_samples": len(joints) // repetitions,
         "num_repetitions": repetitions,
         "features": motions.features.numpy().astype(np.float32),
-        "rotations": rotations_of(session.spec.representation, session.spec.skeleton)(motions.features).numpy(),
+        "rotations": rotations.numpy(),
         "fps": float(session.spec.fps),
         "joint_names": list(skeleton.joints),
         "parents": list(skeleton.parents),

@@ -5,12 +5,13 @@ All views of a figure are denoised together; at each step one 3D motion is fitte
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from data_loaders.projections import camera_of
 from diffusion.distillation import STEPS, distill
@@ -22,9 +23,12 @@ from diffusion.windows import joined
 from sample.options import MasOptions
 from sample.session import Request, Session
 from utils.geometry.cameras import even_views, fit_points, orthographic, view_rotations
-from utils.geometry.kinematics import rigid_bones
+from utils.geometry.kinematics import rigid_bones, walk
 from utils.run.errors import UsageError
 from utils.run.randomness import numpy_rng
+
+# Motion [B, T, J, 3] in the camera frame, and where [B, T, J] it is held.
+Held = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -101,9 +105,17 @@ def published_draws(session: Session, request: Request, views: int, distilling: 
 
 
 def sample_3d(
-    session: Session, request: Request, options: MasOptions, variant: str = "mas", draws: Draws | None = None
+    session: Session,
+    request: Request,
+    options: MasOptions,
+    variant: str = "mas",
+    draws: Draws | None = None,
+    held: Held | None = None,
 ) -> Tensor:
-    """3D motions [B, T, J, 3] by MAS or one of its ablations, camera frame; frames beyond a length are 0 by default."""
+    """3D motions [B, T, J, 3] by MAS or one of its ablations, camera frame; frames beyond a length are 0 by default.
+
+    `held` are joints of other motions that stay where they are (not in a distillation).
+    """
     distilling = variant.startswith("dreamfusion")
     if draws is None:
         views = options.num_views
@@ -112,9 +124,13 @@ def sample_3d(
             if session.published
             else own_draws(session, request, views)
         )
-    make = _distilled if distilling else _ancestral
-    points = make(session, request, options, variant, draws)
-    if options.bones == "rigid":
+    if distilling:
+        points = _distilled(session, request, options, variant, draws)
+    else:
+        points = _ancestral(session, request, options, variant, draws, held)
+    if held and options.bones == "rigid":
+        points = hung_on(points, *held, session.spec.skeleton.parents)
+    elif options.bones == "rigid":
         points = rigid_bones(points, session.spec.skeleton, request.lengths)
     return points if session.published else points * request.valid[:, :, None, None]
 
@@ -134,7 +150,24 @@ def view_denoiser(session: Session, request: Request, views: int) -> Callable[[T
     return joined(denoise, segments.lengths[::samples].tolist(), request.overlap)
 
 
-def _ancestral(session: Session, request: Request, options: MasOptions, variant: str, draws: Draws) -> Tensor:
+def hung_on(points: Tensor, motion: Tensor, mask: Tensor, parents: Sequence[int]) -> Tensor:
+    """Points [B, T, J, 3] with the joints of `motion` where `mask` [B, T, J] is true, and the others hung on them.
+
+    Bones keep their directions and are as long as those of `motion` in the same frame.
+    """
+    start = [max(parent, 0) for parent in parents]
+    bones, measure = points - points[:, :, start], torch.linalg.vector_norm(motion - motion[:, :, start], dim=-1)
+    bones = normalize(bones, dim=-1) * measure[..., None]
+    placed: dict[int, Tensor] = {}
+    for joint in walk(parents):
+        free = points[:, :, joint] if parents[joint] < 0 else placed[parents[joint]] + bones[:, :, joint]
+        placed[joint] = torch.where(mask[:, :, joint, None], motion[:, :, joint], free)
+    return torch.stack([placed[joint] for joint in range(len(parents))], 2)
+
+
+def _ancestral(
+    session: Session, request: Request, options: MasOptions, variant: str, draws: Draws, held: Held | None
+) -> Tensor:
     """MAS and its ablations."""
     spec, process, count = session.spec, session.process, options.num_views
     wandering = variant == "random_angles"
@@ -152,6 +185,7 @@ def _ancestral(session: Session, request: Request, options: MasOptions, variant:
         fit=AdamFit(start.shape) if options.fit == "adam" else fit_points,
         pinned_root=-1 if session.published else spec.pinned_root,
         valid=None if session.published else request.valid,
+        held=held[0] if held else None, held_mask=held[1] if held else None,
     )  # fmt: skip
     noise = draws.noise_2d if variant.endswith("no_3d_noise") else seen_from(draws.noise_3d, lambda: together.views)
     if wandering:

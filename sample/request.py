@@ -95,7 +95,8 @@ def prompts(session: Session, count: int) -> list[str]:
 
     read = humanml.read_captions if session.spec.is_3d else projections.read_captions
     captions = [caption for caption, _ in read(session.spec, datapath, "test")]
-    return [captions[i % len(captions)] for i in epoch_order(session.run.seed, 0, len(captions))[:count]]
+    order = epoch_order(session.run.seed, 0, len(captions))
+    return [captions[order[i % len(order)]] for i in range(count)]
 
 
 def read_lines(path: str, flag: str) -> list[str]:

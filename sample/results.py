@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from data_loaders.registry import DatasetSpec, dataset_spec
-from sample.motions import Made, caption, made, write_motions
+from sample.motions import Made, caption, made, write_motions, write_pictures
 from sample.options import SamplingOptions
 from sample.request import make_request
 from sample.session import Request, Session, open_session
@@ -73,10 +73,25 @@ def write_results(folder: Path, session: Session, request: Request, motions: Ten
         check_videos(made, frames)
 
 
+def write_edited(folder: Path, session: Session, request: Request, motions: Made) -> None:
+    """Write results.npy and results.npz of 3D motion of MAS of which something was given, and pictures that show it.
+
+    Raises NumericError if it is not finite.
+    """
+    if not torch.isfinite(motions.features).all():
+        raise NumericError("the edited motions hold NaN or infinity: nothing was written")
+    with atomic_folder(folder, session.sampling.overwrite) as target:
+        content = result_content(session, request, motions.features.numpy().astype(np.float32))
+        results.write(target / "results.npy", content)
+        write_plain(target / "results.npz", content)
+        write_pictures(target, session, motions, motions.features * motions.features.new_tensor((1, 1, -1)))
+        results.load(target / "results.npy")
+
+
 def result_content(session: Session, request: Request, motions: np.ndarray) -> dict[str, Any]:
     """The dict of results.npy; 2D motions turn to the published order [B, J, 2, T]."""
     conditions: dict[str, Any] = {"lengths": request.lengths.numpy()}
-    if request.inputs:
+    if request.inputs and "mask" in request.inputs:
         mask = request.inputs["mask"].expand(-1, -1, -1, 2)
         conditions |= {"mask": mask.permute(0, 2, 3, 1).contiguous().numpy(), "uncond": True}
     if session.sampling.text_prompt or session.encode:
@@ -157,6 +172,8 @@ def run_sampling(
     print(f"sampled in {time.monotonic() - started:.1f} s; writing")
     if session.spec.is_3d:
         write_motions(folder, session, motions if isinstance(motions, Made) else made(request, motions))
-    elif isinstance(motions, Tensor):
+    elif isinstance(motions, Made):
+        write_edited(folder, session, request, motions)
+    else:
         write_results(folder, session, request, motions)
     print(f"results.npy, {len(request.lengths)} videos and contact_sheet.png are in {folder}")

@@ -18,6 +18,7 @@ from train.platforms import check_platform, open_platform
 from utils.run.errors import UsageError, run_command
 from utils.run.files import atomic_folder, atomic_write, locked, refuse_existing, write_json
 from utils.run.options import RunOptions, parse
+from utils.run.parallel import is_first, own_device, shares
 
 GROUPS = (RunOptions, DataOptions, ModelOptions, DiffusionOptions, TrainingOptions)
 
@@ -48,7 +49,8 @@ def check(
         )
     if not training.save_dir:
         raise UsageError("--save_dir is required: the folder where checkpoints are kept")
-    if not continues(training):
+    shares(training.train_batch_size, training.accumulate)
+    if is_first() and not continues(training):
         refuse_existing(training.save_dir, training.overwrite_model, "--overwrite_model")
     return training
 
@@ -70,7 +72,14 @@ def window(spec: DatasetSpec, model: ModelOptions) -> dict[str, int]:
 
 @contextlib.contextmanager
 def run_folder(training: TrainingOptions, args: Mapping[str, Any], dataset: Any) -> Iterator[None]:
-    """Hold the run's folder, which appears with all that describes the run in it, or not at all."""
+    """Hold the run's folder, which appears with all that describes the run in it, or not at all.
+
+    The first of several ranks does that, and speaks; the others are silent.
+    """
+    if not is_first():
+        with contextlib.redirect_stdout(None):
+            yield
+        return
     import numpy as np
 
     def describe(folder: Path) -> None:
@@ -116,7 +125,7 @@ def main(argv: list[str]) -> None:
 
     if run.threads:
         torch.set_num_threads(run.threads)
-    device = pick_device(run.device)
+    device = own_device(pick_device(run.device))
     spec = dataset_spec(data.dataset)
     dataset = load_dataset(spec, data, run.compat, run.seed, **window(spec, model))
     resume = checkpoint.load(checkpoint.resolve(training.resume_checkpoint)) if training.resume_checkpoint else None
@@ -148,7 +157,8 @@ def main(argv: list[str]) -> None:
             platform=open_platform(training.train_platform_type, training.save_dir, args),
             to_file=to_file, from_file=from_file,
         )  # fmt: skip
-    print(f"trained: {last}; next: python -m sample.{'generate' if spec.is_3d else 'mas'} --model_path {last}")
+    if is_first():
+        print(f"trained: {last}; next: python -m sample.{'generate' if spec.is_3d else 'mas'} --model_path {last}")
 
 
 if __name__ == "__main__":

@@ -171,6 +171,12 @@ def test_shares_of_an_epoch(tmp_path):
         load(MOCAP, options(tmp_path))
 
 
+def test_the_root_can_be_made_to_count_more(tmp_path):
+    write(tmp_path, MOCAP, {"a": (50, [whole("x")])})
+    data = load(MOCAP, options(tmp_path, root_emphasis=4.0))
+    assert data.std[:5].tolist() == [0.25, 0.25, 0.25, 0.25, 1]
+
+
 def test_parts_and_sizes(tmp_path):
     write(tmp_path, MOCAP, {name: (50, [whole(name)]) for name in "abc"})
     write(tmp_path, MOCAP, {"d": (50, [whole("d")])}, "val")
@@ -181,8 +187,14 @@ def test_parts_and_sizes(tmp_path):
 
 
 def test_what_is_missing_is_named(tmp_path):
-    with pytest.raises(MissingFileError, match=r"Mean.npy is missing: dataset/README.md .* prepare.toy_motion"):
+    with pytest.raises(MissingFileError, match=r"train.txt is missing: dataset/README.md .* prepare.toy_motion"):
         load(HUMANML, options(tmp_path))
+    write(tmp_path, KIT, {"a": (50, [whole("x")])})
+    for name in ("Mean.npy", "Std.npy"):
+        (tmp_path / name).unlink()
+    with pytest.raises(MissingFileError, match="Mean.npy and Std.npy of kit"):
+        load(KIT, options(tmp_path))
+    shutil.rmtree(tmp_path / "new_joint_vecs")
     write(tmp_path, HUMANML, {"a": (50, [whole("x")])})
     shutil.rmtree(tmp_path / "new_joint_vecs")
     with pytest.raises(MissingFileError, match=r"none of the 1 clips .*train.txt names can be used \(1 not there\)"):
@@ -196,8 +208,8 @@ def test_what_is_missing_is_named(tmp_path):
     ("name", "value", "reason"),
     [
         ("Std.npy", np.zeros(263, np.float32), "must be positive"),
-        ("Mean.npy", np.zeros(251, np.float32), r"263 finite numbers for humanml, not float32 \(251,\)"),
-        ("Mean.npy", np.full(263, np.nan, np.float32), "263 finite numbers"),
+        ("Mean.npy", np.zeros(251, np.float32), r"finite numbers of shape \(263,\), not float32 \(251,\)"),
+        ("Mean.npy", np.full(263, np.nan, np.float32), "finite numbers of shape"),
         ("new_joint_vecs/a.npy", np.zeros((50, 251), np.float32), r"a.npy holds float32 \(50, 251\)"),
         ("new_joint_vecs/a.npy", np.zeros((50, 263), np.int64), "a.npy holds int64"),
     ],

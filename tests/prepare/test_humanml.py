@@ -85,6 +85,14 @@ def test_the_layout_of_the_folder(tmp_path, capsys):
     assert len(data) == 4 and any("walk" in caption for caption in data.captions)
 
 
+def test_turns_of_any_size_stay_whole(tmp_path):
+    """The published features lose the way where somebody turns by more than half a turn; these do not."""
+    np.save(tmp_path / "spin.npy", person(201, 1.0, 700))
+    run(tmp_path / "out", "--sources", tmp_path / "spin.npy", "--test_share", "0", "--mirror", "False")
+    placed = hml.place([person(201, 1.0, 700)], LAYOUT)[0].numpy()[:-1]
+    np.testing.assert_allclose(np.load(tmp_path / "out" / "new_joints" / "npy_spin.npy"), placed, atol=1e-4)
+
+
 def test_figures_are_those_of_the_training_part(tmp_path):
     for name, frames in (("a", 61), ("b", 91), ("c", 121)):
         np.save(tmp_path / f"{name}.npy", lopsided(frames))

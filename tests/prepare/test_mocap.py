@@ -132,9 +132,8 @@ def test_conversion():
 
 def test_sentences_come_from_the_source_its_labels_and_the_name():
     def texts(name: str, **meta) -> list[str]:
-        return convert(Motion(person(3), 30, SMPL.joints, SMPL.parents, None, name, meta), "lab", MocapOptions())[1][
-            "texts"
-        ]
+        motion = Motion(person(3), 30, SMPL.joints, SMPL.parents, None, name, meta)
+        return convert(motion, "lab", MocapOptions())[1]["texts"]
 
     assert texts("a", texts=["a man hops"], actions=["jump"])[0] == "a man hops"
     assert all("kick" in text for text in texts("kick_03")), "where nothing else tells, the name does"
