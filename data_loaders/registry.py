@@ -18,7 +18,8 @@ class DatasetSpec:
     `trajectory` the joints whose mean is the trajectory of plots. `action_shares` are the shares that the kinds of
     motion have in an epoch of training. `loader` is "module:function" of our own.
     `representation` says what a frame is made of: keypoints `points2d`, the features `hml` of HumanML3D and KIT-ML
-    (Guo et al. 2022), or joint rotations `rot6d`; the latter two are 3D motion of at most `max_frames`.
+    (Guo et al. 2022), or joint rotations `rot6d`; the latter two are 3D motion of at most `max_frames`. `encoding`
+    says in which of the ways of `hml.encode` its features are made.
     """
 
     name: str
@@ -27,6 +28,7 @@ class DatasetSpec:
     loader: str
     representation: str = "points2d"
     max_frames: int = 0
+    encoding: Mapping[str, Any] = field(default_factory=dict)
     camera_distance: float = 7.0
     elevation: float = 3.141592653589793 / 16
     visualization_scale: float = 1.0
@@ -66,7 +68,12 @@ class DatasetSpec:
 
 _POINTS_2D = "data_loaders.base:load"
 _AUGMENTED = {"data_augmentations": ("length_aug",)}
-_HML = dict(loader="data_loaders.humanml:load", representation="hml", max_frames=196)
+PUBLISHED: Mapping[str, Any] = {
+    "face_order": "published",
+    "yaw": "continuous",
+}  # the published yaw fails past half a turn
+RIGHT: Mapping[str, Any] = {"face_order": "right", "yaw": "continuous"}
+_HML: dict[str, Any] = dict(loader="data_loaders.humanml:load", representation="hml", max_frames=196)
 _MDM = {
     "seed": 10, "train_batch_size": 64, "lr": 1e-4, "weight_decay": 0.0, "noise_schedule": "cosine",
     "diffusion_steps": 1000, "log_interval": 1000, "num_samples": 6, "num_repetitions": 3,
@@ -154,6 +161,7 @@ DATASETS: dict[str, DatasetSpec] = {
             fps=20,
             **_HML,
             minimum_length=40,
+            encoding=PUBLISHED,
             defaults=_MDM | {"datapath": "./dataset/HumanML3D", "cond": "text"},
         ),
         DatasetSpec(
@@ -162,6 +170,7 @@ DATASETS: dict[str, DatasetSpec] = {
             fps=12.5,
             **_HML,
             minimum_length=24,
+            encoding=PUBLISHED,
             defaults=_MDM | {"datapath": "./dataset/KIT-ML", "cond": "text"},
         ),
         DatasetSpec(
@@ -170,6 +179,7 @@ DATASETS: dict[str, DatasetSpec] = {
             fps=20,
             **_HML,
             minimum_length=20,
+            encoding=RIGHT,
             defaults=_MDM
             | {
                 "datapath": "./dataset/mocap", "cond": "text", "text_encoder_type": "minilm", "seed": 0,

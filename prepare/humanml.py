@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data_loaders.registry import RIGHT
 from utils.run.errors import DataError, MissingFileError, UsageError, run_command
 from utils.run.files import refuse_existing
 from utils.run.options import option, parse
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 GAITS = {"walk": {"walk", "walking"}, "run": {"run", "running", "jog", "jogging"}}
 SLOW, FAST = {"walk": 0.8, "run": 1.8}, {"walk": 1.5, "run": 3.2}  # metres a second
+CONVENTIONS = {"right": RIGHT, "published": {"face_order": "published", "yaw": "published"}}
 TURN = (50, 140)  # degrees from the first to the last frame that make a left or right turn
 
 
@@ -37,6 +39,12 @@ class HumanMLOptions:
     output_dir: str = option("dataset/mocap", "the dataset folder to make")
     overwrite: bool = option(False, "replace the folder if it exists")
     fps: float = option(20.0, "frame rate of the folder, and of .npy files", least=1)
+    convention: str = option(
+        "right",
+        "how features tell the heading; published: with its swapped hips and its wrong turn past 180 degrees, to mix "
+        "with HumanML3D",
+        tuple(CONVENTIONS),
+    )
     mirror: bool = option(True, "add the mirror image of each clip")
     scale: float = option(0.0, "metres per unit of BVH files (0: guessed from the figure's height, and said)", least=0)
     test_share: float = option(
@@ -147,7 +155,9 @@ def main(argv: list[str]) -> None:
     clips = list(read(find_files(options.sources, POINTS), options))
     if not clips:
         raise DataError(f"{', '.join(options.sources)}: the files hold no clips")
-    made = text_folder.write(options.output_dir, clips, options.fps, options.mirror, options.overwrite)
+    made = text_folder.write(
+        options.output_dir, clips, options.fps, options.mirror, options.overwrite, CONVENTIONS[options.convention]
+    )
     print("\n".join(summary(made, options)))
 
 

@@ -8,7 +8,7 @@ mirrored copies are called `M` + NAME. Our addition is `index.json`: where each 
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from data_loaders.projections import clip_weights
-from data_loaders.registry import dataset_spec
+from data_loaders.registry import RIGHT, dataset_spec
 from data_loaders.representations import hml
 from data_loaders.texts import TextLine, mirrored, normalised, sentences, tagged, written
 from utils.geometry.skeleton import SKELETONS
@@ -54,8 +54,18 @@ class Written:
     skipped: dict[str, int]
 
 
-def write(folder: str | Path, clips: Sequence[Clip], fps: float, mirror: bool, overwrite: bool) -> Written:
-    """Write the folder, whole or not at all. Raises DataError if no clip of the training part can be used."""
+def write(
+    folder: str | Path,
+    clips: Sequence[Clip],
+    fps: float,
+    mirror: bool,
+    overwrite: bool,
+    encoding: Mapping[str, Any] = RIGHT,
+) -> Written:
+    """Write the folder, whole or not at all; `encoding` are the ways of `hml.encode`.
+
+    Raises DataError if no clip of the training part can be used.
+    """
     usable, skipped = _usable(clips)
     records = [clip.record | {"start": 0, "stop": len(clip.positions)} for clip in usable]
     shares = clip_weights(records, dataset_spec("mocap2d"), BALANCE) if usable else []
@@ -65,7 +75,7 @@ def write(folder: str | Path, clips: Sequence[Clip], fps: float, mirror: bool, o
         for part in ("new_joint_vecs", "new_joints", "texts"):
             (made / part).mkdir()
         for flip in (False, True)[: 1 + mirror]:
-            for number, features in enumerate(_encoded(usable, flip)):
+            for number, features in enumerate(_encoded(usable, flip, encoding)):
                 clip, name = usable[number], "M" * flip + names[number]
                 if not features.isfinite().all():
                     skipped["not finite"] += 1
@@ -117,15 +127,14 @@ def _named(clips: Sequence[Clip]) -> list[str]:
     return names
 
 
-def _encoded(clips: Sequence[Clip], flip: bool) -> Iterator[torch.Tensor]:
+def _encoded(clips: Sequence[Clip], flip: bool, encoding: Mapping[str, Any]) -> Iterator[torch.Tensor]:
     """The features of each clip, or of its mirror image."""
     layout = hml.layout_of(_BODY)
     for start in range(0, len(clips), CHUNK):
         points = [clip.positions for clip in clips[start : start + CHUNK]]
         if flip:
             points = [p[:, list(_BODY.mirror)] * np.array([-1, 1, 1], p.dtype) for p in points]
-        # A published yaw has the wrong sign where a heading passes half a turn; what follows would face elsewhere.
-        yield from hml.encode(points, layout, yaw="continuous")
+        yield from hml.encode(points, layout, **encoding)
 
 
 def _captions(clip: Clip, name: str, flip: bool) -> list[TextLine]:

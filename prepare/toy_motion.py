@@ -58,8 +58,9 @@ def write_bodies(folder: str, spec: DatasetSpec, toy: ToyOptions) -> list[str]:
     for index in range(toy.num_motions):
         positions, label = body_motion(spec.fps, toy.seed, index)
         part = ("val", "test", *["train"] * 6)[index % 8] if toy.num_motions > 8 else "train"
-        record = {"name": f"{index:05d}", "source": "toy", "actions": [label.split("-")[0]], "content": label, "style": ""}
-        clips.append(text_folder.Clip(positions, record | {"split": part, "licence": "CC0 1.0"}))
+        record = {"name": f"{index:05d}", "source": "toy", "split": part, "licence": "CC0 1.0"}
+        record |= {"actions": [label.split("-")[0]], "content": label, "style": ""}
+        clips.append(text_folder.Clip(positions, record))
     made = text_folder.write(folder, clips, spec.fps, mirror=True, overwrite=toy.overwrite)
     save = f"save/toy_{spec.name}"
     return [

@@ -7,7 +7,7 @@ views.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from data_loaders.registry import DatasetSpec
 from data_loaders.representations import hml
 from diffusion.projectors import keyframes
 from model.conditions import HIDDEN
-from sample.landing import landing_of
+from sample.landing import eased, fading, landing_of
 from sample.motions import Made
 from sample.multiview import sample_3d
 from sample.options import EditOptions, MasOptions, SamplingOptions
@@ -200,7 +200,7 @@ def edited(session: Session, request: Request, mas: MasOptions, sources: Sequenc
         made = Made(points, request.lengths, request.titles, given, points * right_handed)
     else:
         clips = [session.joints(source.frames) for source in sources]
-        make = edited_features if session.spec.representation == "hml" else _rotations
+        make = edited_features if session.spec.representation == "hml" else edited_rotations
         made = make(session, request, known, inputs["kept"])
         made = replace(made, given=given)
     return replace(made, inputs=tuple(zip(clips, titles, strict=True)))
@@ -211,12 +211,7 @@ def edited_features(session: Session, request: Request, known: Tensor, kept: Ten
     where they must."""
     layout = hml.layout_of(session.spec.skeleton)
     land = landing_of(known, kept[..., :4].all(-1), layout)
-    put_back = keyframes(session.to_model(known), kept)
-
-    def project(x0: Tensor, t: int) -> Tensor:
-        return put_back(session.to_model(land(session.to_data(put_back(x0, t)))), t)
-
-    features = torch.where(kept, known, sample_plain(session, request, project=project))
+    features = _made_around(session, request, known, kept, land)
     heading, place = land.start(features)
     made = Made(features, request.lengths, request.titles)
     if heading.any() or place.any():
@@ -224,8 +219,24 @@ def edited_features(session: Session, request: Request, known: Tensor, kept: Ten
     return made
 
 
-def _rotations(session: Session, request: Request, known: Tensor, kept: Tensor) -> Made:
-    """Joint rotations, whose translation says where in the world they are."""
-    project = keyframes(session.to_model(known), kept)
-    features = torch.where(kept, known, sample_plain(session, request, project=project))
-    return Made(features, request.lengths, request.titles)
+def edited_rotations(session: Session, request: Request, known: Tensor, kept: Tensor) -> Made:
+    """Joint rotations [N, T, F] of which `kept` are the `known` ones; their translation says where they are."""
+    return Made(_made_around(session, request, known, kept, lambda x: x), request.lengths, request.titles)
+
+
+def _made_around(
+    session: Session, request: Request, known: Tensor, kept: Tensor, land: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """Features [N, T, F] in data units, as sampled around what is kept; `land` puts the others right at every step.
+
+    With `--compat published` what is known is put back and no more.
+    """
+    there = session.to_model(known)
+    put_back, fade = keyframes(there, kept), fading(kept.all(-1), request.lengths)
+
+    def project(x0: Tensor, t: int) -> Tensor:
+        smooth = put_back(eased(x0, there, fade), t)
+        return put_back(session.to_model(land(session.to_data(smooth))), t)
+
+    published = session.run.compat == "published"
+    return torch.where(kept, known, sample_plain(session, request, project=put_back if published else project))

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from data_loaders.goals import HEADING, goal_joints
-from data_loaders.registry import load_dataset
+from data_loaders.registry import RIGHT, load_dataset
 from data_loaders.representations import hml
 from diffusion.autoregressive import continued
 from diffusion.noise import per_sample
@@ -25,9 +25,9 @@ from sample.motions import Made
 from sample.options import EndlessOptions, PrefixOptions
 from sample.request import asked_frames, make_request, read_lines
 from sample.session import Request, Session
-from utils.formats.motion_files import read_motion, to_skeleton
+from sample.sources import source_of
+from utils.formats.motion_files import read_motion
 from utils.geometry.kinematics import mirror
-from utils.geometry.resample import resample
 from utils.geometry.rotations import about_axis
 from utils.run.errors import DataError, UsageError
 from utils.run.options import nearest
@@ -233,26 +233,21 @@ def prefix_of_data(session: Session, folder: Path, count: int) -> Prefix:
 def prefix_of_file(session: Session, path: str) -> Tensor:
     """The features [C, F] of the last frames of the first clip of a file. Raises the errors of files, or DataError."""
     spec, context = session.spec, session.model_options.context_len
-    motion = to_skeleton(read_motion(path)[0], spec.skeleton)
-    features = motion.meta.get("features")
-    if features is None or features.shape[1] != spec.features or motion.fps != spec.fps:
-        positions = resample(motion.positions, motion.fps, spec.fps) / spec.skeleton.metres_per_unit
-        # A frame's features tell the step to the next one, so the last frame has none.
-        features = hml.encode([positions], hml.layout_of(spec.skeleton), yaw="continuous")[0]
+    motion = read_motion(path)[0]
+    features = source_of(motion, spec).frames
     if len(features) < context:
         raise DataError(
             f"{path}: {motion.name} makes {len(features)} frames of features at {spec.fps:g} a second; the model is "
             f"shown {context}"
         )
-    return torch.as_tensor(features)[-context:]
+    return features[-context:]
 
 
 def standing(mean: Tensor, layout: hml.Layout, frames: int) -> Tensor:
     """Features [frames, F] of a person who stands still, in the mean pose of the data made symmetric."""
     pose = hml.decode(torch.cat((torch.zeros(3), mean[3:]))[None], layout)
     pose = (pose + mirror(pose, layout.skeleton)) / 2
-    # The first row would turn from the heading of the first frame to the smoothed one.
-    return hml.encode([pose.expand(frames + 2, -1, -1)], layout, yaw="continuous")[0][1:]
+    return hml.encode([pose.expand(frames + 1, -1, -1)], layout, **RIGHT)[0]
 
 
 def read_targets(session: Session, texts: Sequence[str], count: int) -> Told:

@@ -1,8 +1,9 @@
-"""Where an edited motion stands: what is kept of it lies in the world where it was, not only as the body sees it.
+"""Where what is kept of an edited motion meets what is made anew: smoothly, and in the world where it was.
 
-HumanML3D's features tell the root's turn and step from each frame to the next, so what is kept after a gap would begin
-wherever the steps made in the gap lead. Here these steps are put right: of all steps that lead from where the gap
-begins to where it must end, those nearest to the ones made, in least squares under weights that fall to nothing at
+`fading`: what an estimate misses at the kept frame beside a gap is added to the frames of the gap, fading out.
+`Landing`: HumanML3D's features tell the root's turn and step from each frame to the next, so what is kept after a gap
+would begin wherever the steps made in the gap lead. These steps are put right: of all steps that lead from where the
+gap begins to where it must end, those nearest to the ones made, in least squares under weights that fall to nothing at
 both ends of the gap, so that no step jumps.
 
 On the floor, (x, z) is the complex number z + ix; a heading h from z towards x turns it by exp(ih).
@@ -19,7 +20,7 @@ from torch.nn.functional import pad
 
 from data_loaders.representations import hml
 
-RAMP = 10  # frames over which the correction of a long gap sets in and fades
+RAMP = 10  # frames over which a correction sets in or fades
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,26 @@ def landing_of(source: Tensor, kept: Tensor, layout: hml.Layout) -> Landing:
     before = (kept.cumsum(1) == 0) & kept.any(1, keepdim=True)
     steps = made * torch.polar(torch.ones_like(heading), heading)
     return Landing(layout, yaw, steps, before.to(yaw), share, together)
+
+
+def fading(kept: Tensor, lengths: Tensor) -> Tensor:
+    """How much [B, T, T] each frame (row) of the gaps takes of what is missed at each `kept` [B, T] frame (column)."""
+    fade = torch.zeros(*kept.shape, kept.shape[1])
+    for row, (frames, length) in enumerate(zip(kept.tolist(), lengths.tolist(), strict=True)):
+        anchors = [-1, *(frame for frame, there in enumerate(frames) if there), length]
+        for before, after in pairwise(anchors):
+            gap = torch.arange(before + 1, after)
+            reach = min(RAMP, len(gap)) + 1
+            for anchor in (before, after):
+                if 0 <= anchor < length:
+                    distance = ((gap - anchor).abs() / reach).clamp(max=1)
+                    fade[row, gap, anchor] = torch.cos(math.pi / 2 * distance) ** 2
+    return fade
+
+
+def eased(made: Tensor, known: Tensor, fade: Tensor) -> Tensor:
+    """Motion [B, T, ...] that nears what is known at both ends of its gaps; `fade` is that of `fading`."""
+    return made + (fade @ (known - made).flatten(2)).view_as(made)
 
 
 def gaps(kept: Sequence[bool]) -> list[tuple[int, int]]:

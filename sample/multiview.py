@@ -20,6 +20,7 @@ from diffusion.process import Process
 from diffusion.projectors import AdamFit, MultiView, pooled_evidence, prominent_weights
 from diffusion.sampling import sample
 from diffusion.windows import joined
+from sample.landing import eased, fading
 from sample.options import MasOptions
 from sample.session import Request, Session
 from utils.geometry.cameras import even_views, fit_points, orthographic, view_rotations
@@ -150,6 +151,12 @@ def view_denoiser(session: Session, request: Request, views: int) -> Callable[[T
     return joined(denoise, segments.lengths[::samples].tolist(), request.overlap)
 
 
+def around(fit: Callable[..., Tensor], motion: Tensor, mask: Tensor, lengths: Tensor) -> Callable[..., Tensor]:
+    """The fit, nearing `motion` [B, T, J, 3] beside frames that `mask` [B, T, J] holds whole."""
+    fade = fading(mask.all(-1), lengths)
+    return lambda *seen: eased(fit(*seen), motion, fade)
+
+
 def hung_on(points: Tensor, motion: Tensor, mask: Tensor, parents: Sequence[int]) -> Tensor:
     """Points [B, T, J, 3] with the joints of `motion` where `mask` [B, T, J] is true, and the others hung on them.
 
@@ -180,9 +187,10 @@ def _ancestral(
     views = fresh_views()
     weights = prominent_weights(count, draws.prominent()) if variant.startswith("prominent") else None
     start = torch.zeros(len(request.lengths), request.frames, len(spec.skeleton.joints), 3)
+    fit = AdamFit(start.shape) if options.fit == "adam" else fit_points
     together = MultiView(
         views, camera_of(spec), start, session.to_data, session.to_model, weights,
-        fit=AdamFit(start.shape) if options.fit == "adam" else fit_points,
+        fit=fit if held is None else around(fit, *held, request.lengths),
         pinned_root=-1 if session.published else spec.pinned_root,
         valid=None if session.published else request.valid,
         held=held[0] if held else None, held_mask=held[1] if held else None,

@@ -12,6 +12,7 @@ from data_loaders.order import epoch_order
 from data_loaders.registry import DatasetSpec, load_dataset
 from data_loaders.representations import hml
 from model.conditions import HIDDEN
+from sample.motions import caption
 from sample.request import asked_frames
 from sample.session import Session
 from utils.formats.motion_files import read_motion, to_skeleton
@@ -59,14 +60,15 @@ def source_of(motion: Motion, spec: DatasetSpec) -> Source:
         raise DataError(
             f"{motion.name} makes {len(frames)} frames at {spec.fps:g} a second; at least {SHORTEST} are needed"
         )
-    return Source(frames, motion.name, note=motion.meta.get("note", ""))
+    title = caption(motion.meta.get("text") or motion.name)
+    return Source(frames, title, note=motion.meta.get("note", ""))
 
 
 def _features(motion: Motion, spec: DatasetSpec) -> Tensor:
     """The features [T, F] that come with a motion where they fit, else those of its joints."""
     features = motion.meta.get("features")
-    same = motion.meta.get("skeleton") == spec.skeleton.name and motion.fps == spec.fps
-    if same and features is not None and features.shape[1] == spec.features:
+    same = motion.meta.get("skeleton") == spec.skeleton.name and motion.meta.get("dataset", spec.name) == spec.name
+    if same and features is not None and features.shape[1] == spec.features and motion.fps == spec.fps:
         return torch.from_numpy(np.array(features, np.float32))
     if spec.representation == "rot6d":
         raise DataError(
@@ -75,7 +77,7 @@ def _features(motion: Motion, spec: DatasetSpec) -> Tensor:
         )
     positions = _at_rate(to_skeleton(motion, spec.skeleton).positions, motion, spec)
     # A frame's features tell the step to the next one, so the last frame has none.
-    return hml.encode([positions / spec.skeleton.metres_per_unit], hml.layout_of(spec.skeleton), yaw="continuous")[0]
+    return hml.encode([positions / spec.skeleton.metres_per_unit], hml.layout_of(spec.skeleton), **spec.encoding)[0]
 
 
 def _points(motion: Motion, spec: DatasetSpec) -> Tensor:
@@ -116,19 +118,12 @@ def _clips(session: Session) -> list[Source]:
     indices = epoch_order(seed, 0, len(dataset), dataset.weights)[: sampling.num_samples].tolist()
     batch = dataset.batch(indices, lambda position: numpy_rng(seed, "data", 0, position))
     frames = denormalise(batch["motion"], dataset.mean, dataset.std)
-    return [
-        Source(clip[:length], _title(dataset, caption, action), action)
-        for clip, length, caption, action in zip(
-            frames, *(batch[name].tolist() for name in ("lengths", "caption", "action")), strict=True
-        )
-    ]
-
-
-def _title(dataset: object, caption: int, action: int) -> str:
-    """The sentence of a clip, or the kind of its motion."""
-    if caption >= 0:
-        return dataset.captions[caption]  # type: ignore[attr-defined]
-    return dataset.spec.actions[action] if action >= 0 else ""  # type: ignore[attr-defined]
+    told = zip(*(batch[name].tolist() for name in ("lengths", "caption", "action")), strict=True)
+    sources = []
+    for clip, (length, sentence, action) in zip(frames, told, strict=True):
+        title = dataset.captions[sentence] if sentence >= 0 else spec.actions[action] if action >= 0 else ""
+        sources.append(Source(clip[:length], title, action))
+    return sources
 
 
 def _cut(source: Source, most: int, spec: DatasetSpec) -> Source:

@@ -89,6 +89,7 @@ def main(argv: list[str]) -> None:
     import os
     import sys
     from functools import partial
+    from itertools import chain, islice
 
     from sample.endless import find_prefix
     from sample.session import open_session
@@ -100,16 +101,18 @@ def main(argv: list[str]) -> None:
 
     session = open_session(run, replace(sampling, num_samples=1, num_repetitions=1), data, model, diffusion)
     prefix = find_prefix(session, begin, 1)
-    say(prefix.source)
     with contextlib.ExitStack() as held:
-        if folder:
+        caught = held.enter_context(stop_signals())
+        prompts = chosen_prompts(session, options, lambda: bool(caught))
+        # What is wrong with the prompts shows before anything is written.
+        first = list(islice(prompts, 1))
+        say(prefix.source)
+        if folder and first:
             with atomic_folder(folder, sampling.overwrite):
                 pass
             held.enter_context(locked(folder))
-        caught = held.enter_context(stop_signals())
-        prompts = chosen_prompts(session, options, lambda: bool(caught))
         count = stream(
-            session, prefix, prompts, partial(write_file, folder) if folder else write_line,
+            session, prefix, chain(first, prompts), partial(write_file, folder) if folder else write_line,
             seconds=options.seconds, realtime=options.realtime, stopped=lambda: bool(caught), say=say,
         )  # fmt: skip
         if folder and count:

@@ -116,6 +116,8 @@ def main(argv: list[str]) -> None:
     from diffusion.process import build_process
     from model.denoiser import build_denoiser, file_layout
     from model.text_encoders import load_text_encoder
+    from sample.milestones import film_maker
+    from train.during import films, looking
     from train.loop import restore_weights, train
     from train.task import DiffusionTask
     from train.terms import aims, terms
@@ -152,10 +154,12 @@ def main(argv: list[str]) -> None:
         print(f"{len(dataset)} motions of {data.dataset} ({data.data_split})")
         parameters = sum(weight.numel() for weight in denoiser.parameters())
         print(f"{model.arch} with {parameters / 1e6:.2f} M parameters on {device}")
+        platform = open_platform(training.train_platform_type, training.save_dir, args)
+        generation = films(film_maker(run, data, model, diffusion, training), platform)
         last = train(
             denoiser, task, training, seed=run.seed, device=device, precision=run.precision, resume=resume,
-            platform=open_platform(training.train_platform_type, training.save_dir, args),
-            to_file=to_file, from_file=from_file,
+            platform=platform, to_file=to_file, from_file=from_file,
+            after_save=looking([generation] if training.gen_during_training else [], run.seed),
         )  # fmt: skip
     if is_first():
         print(f"trained: {last}; next: python -m sample.{'generate' if spec.is_3d else 'mas'} --model_path {last}")

@@ -11,7 +11,7 @@ from utils.geometry.skeleton import Skeleton
 def joints_of(representation: str, skeleton: Skeleton, centred: bool = False) -> Callable[[Tensor], Tensor]:
     """The function from features [..., T, F] in data units to joints [..., T, J, 3], y up.
 
-    `centred`, for rotations, leaves the pelvis at the origin of the frame of the data, as the published joint losses do.
+    `centred`, for rotations, leaves the pelvis at the origin and the axes the data's, as the published losses do.
     """
     if representation == "hml":
         from data_loaders.representations import hml

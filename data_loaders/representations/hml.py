@@ -387,7 +387,7 @@ def _extracted(positions: Tensor, lengths: list[int], layout: Layout, face_order
     face = layout.face
     if face_order == "published":
         face = (face[1], face[0], *face[2:])
-    turn = -_headings(positions, lengths, face)
+    turn = -_headings(positions, lengths, face, from_zero=face_order == "published")
     yaws = turn.diff() / 2
     yaws = torch.asin(torch.sin(yaws)) if yaw == "published" else _unwrapped(yaws)
     cos, sin = turn.cos()[:, None], turn.sin()[:, None]
@@ -414,10 +414,11 @@ def _extracted(positions: Tensor, lengths: list[int], layout: Layout, face_order
     return [clip[:-1] for clip in rows]
 
 
-def _headings(positions: Tensor, lengths: list[int], face: Sequence[int]) -> Tensor:
-    """The smoothed headings [N] of clips that lie end to end, each clip's first 0; a body without one faces z.
+def _headings(positions: Tensor, lengths: list[int], face: Sequence[int], from_zero: bool) -> Tensor:
+    """The smoothed headings [N] of clips that lie end to end; a body without one faces z.
 
-    Before and after a clip its end frames go on.
+    Before and after a clip its end frames go on. `from_zero` puts 0, the unsmoothed one, for each clip's first, as
+    published, which makes the first turn a jump.
     """
     device = positions.device
     frames = torch.tensor(lengths, device=device)
@@ -431,7 +432,8 @@ def _headings(positions: Tensor, lengths: list[int], face: Sequence[int]) -> Ten
     smooth = conv1d(forward.T[:, None], (window / window.sum())[None, None])[:, 0].T
     kept = torch.arange(len(positions), device=device) + (begins - first).repeat_interleave(frames)
     angle = torch.atan2(*smooth[kept].unbind(-1))
-    angle[first] = 0
+    if from_zero:
+        angle[first] = 0
     return angle
 
 

@@ -52,16 +52,17 @@ def whole(caption: str) -> str:
 
 def test_captions_spans_and_lengths(tmp_path):
     """A clip with its whole captions is one item, each span another, frames by the dataset's rate."""
-    lines = [whole("walks"), "turns#a/B c/D#1.0#4.5", whole("strolls"), "walks#x/OTHER#0.5#nan"]
+    lines = [whole("walks"), "turns#a/B c/D#1.0#4.5", whole("strolls"), "walks#x/OTHER#0.5#nan", "ends#x/Y#5.0#9.0"]
     write(tmp_path, HUMANML, {"000001": (150, lines), "000002": (60, [whole("walks")])})
     data = load(HUMANML, options(tmp_path))
-    assert data.names == ["000001", "000001#1", "000002"]
-    assert data.frames.tolist() == [150, 70, 60]
-    assert [[data.captions[k] for k in texts] for texts in data.texts] == [["walks", "strolls"], ["turns"], ["walks"]]
+    assert data.names == ["000001", "000001#1", "000001#4", "000002"]
+    assert data.frames.tolist() == [150, 70, 50, 60], "a span ends with its clip"
+    told = [["walks", "strolls"], ["turns"], ["ends"], ["walks"]]
+    assert [[data.captions[k] for k in texts] for texts in data.texts] == told
     assert data.tags[data.captions.index("turns")] == "a/B c/D"
     assert data.item(1)[[0, -1], 0].tolist() == [20, 89]
     assert data.skipped == {"span too short": 1}, "0.5 s to 0 s is nothing"
-    assert data.weights is None and data.captions.index("walks") == data.texts[2][0]
+    assert data.weights is None and data.captions.index("walks") == data.texts[3][0]
 
 
 def test_kit_counts_its_spans_by_its_own_rate(tmp_path):
@@ -136,6 +137,9 @@ def test_windows_of_our_own_folders(tmp_path):
         assert batch["lengths"].tolist() == [longest, min(longest, 48)]
         found.add(longest)
     assert found == set(range(40, 121, 4)), "one draw for the whole batch"
+    asked = []
+    varied.batch([0, 1], lambda k: asked.append(k) or rng_of(k + 1))
+    assert sorted(asked) == [humanml.BATCH, 0, 1], "each draw has a generator of its own"
     with pytest.raises(UsageError, match="cannot be varied by mirror_aug"):
         load(MOCAP, options(tmp_path, data_augmentations=("mirror_aug",)))
     with pytest.raises(UsageError, match="length_aug"):

@@ -113,7 +113,7 @@ def locked(folder: str | Path) -> Iterator[None]:
     with open(path, "ab") as handle:
         held = _lock(handle)
         for leftover in Path(folder).glob(".tmp-*") if held else ():
-            leftover.unlink()
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
         try:
             yield
         finally:

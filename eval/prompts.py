@@ -1,0 +1,64 @@
+"""Entry: whether the right action comes out of sentences that a text model was not trained on, and how well it moves.
+
+`python -m eval.prompts --model_path save/mocap_text --num_samples 5` (needs dataset/mocap: its train part teaches a
+small classifier, its test part measures it). 5 motions of 4 s for each prompt unless told otherwise.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+from data_loaders.registry import dataset_spec
+from sample.options import TEXT_MODEL, parse_sampling
+from utils.run.errors import UsageError, run_command
+from utils.run.options import option
+
+SAMPLES, SECONDS = 5, 4.0
+
+
+@dataclass(frozen=True)
+class PromptsOptions:
+    """What is asked for, and what it is judged by."""
+
+    prompts: str = option("assets/prompts/paraphrases.txt", "file of prompts, `kind: sentence` a line")
+    real: str = option("./dataset/mocap", "folder of labelled real motion that prepare.humanml made")
+    folds: int = option(3, "measure the classifier on takes left out too, in so many parts (0: do not)", least=0)
+
+
+def main(argv: list[str]) -> None:
+    """Run the command."""
+    preset = ["--num_samples", str(SAMPLES)]
+    parsed = parse_sampling("eval.prompts", __doc__ or "", (PromptsOptions,), preset + argv, TEXT_MODEL)
+    run, sampling, data, model, diffusion, asked = parsed
+    spec = dataset_spec(data.dataset)
+    if data.cond != "text" or spec.skeleton.name != "smpl22":
+        raise UsageError(
+            f"eval.prompts judges text models of 22 joints (mocap, humanml); {sampling.model_path} is of {spec.name} "
+            f"with --cond {data.cond}"
+        )
+    if sampling.text_prompt or sampling.input_text:
+        raise UsageError("eval.prompts takes its sentences from --prompts: leave --text_prompt and --input_text out")
+    if asked.folds == 1:
+        raise UsageError("--folds 1 would leave nothing to learn from; choose 0, or 2 or more")
+    if sampling.motion_length is None:
+        sampling = dataclasses.replace(sampling, motion_length=SECONDS)
+
+    from eval import paraphrases
+    from eval.recognition import load_real
+    from sample.results import output_folder
+    from sample.session import open_session
+
+    prompts = paraphrases.read_prompts(asked.prompts)
+    folder = output_folder(sampling, run.seed, "prompts")
+    learnt, held_out = (load_real(asked.real, part) for part in ("train", "test"))
+    session = open_session(run, sampling, data, model, diffusion)
+    print(f"sampling {sampling.num_samples} motions of each of {len(prompts)} prompts ({session.path})")
+    motions = paraphrases.make_motions(session, prompts)
+    print("teaching the classifier")
+    recogniser, measures = paraphrases.train_and_measure(learnt, held_out, run.seed, asked.folds)
+    rows = paraphrases.judge(prompts, motions, learnt, recogniser)
+    print(paraphrases.write(folder, session, motions, rows, measures))
+    print(f"prompts.md, prompts.json and contact_sheet.png are in {folder}")
+
+
+if __name__ == "__main__":
+    run_command(main)

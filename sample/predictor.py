@@ -1,0 +1,116 @@
+"""The function behind a web endpoint: a sentence becomes videos, by a model that is loaded once and asked many times.
+
+Any framework will do, for nothing here knows of one and there is no state between requests. With FastAPI:
+
+    from fastapi import FastAPI
+    from sample.predictor import Predictor
+
+    app, predictor = FastAPI(), Predictor("save/mocap_text", sampler="dpm++", sampling_steps=10)
+
+    @app.post("/predictions")
+    def predictions(prompt: str, num_repetitions: int = 3, seed: int = 0) -> list[str]:
+        return [str(video) for video in predictor.predict(prompt, num_repetitions, seed=seed)]
+"""
+
+import tempfile
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from data_loaders.registry import dataset_spec
+from sample.endless import STANDING, endless_request, sample_endless
+from sample.motions import Made, made
+from sample.options import TEXT_MODEL, EndlessOptions, PrefixOptions, parse_sampling
+from sample.plain import sample_plain
+from sample.request import make_request
+from sample.session import Session, open_session
+from utils.run.errors import UsageError
+from utils.run.files import atomic_folder
+from utils.run.options import RunOptions
+from visualize import figures, video
+
+FORMATS = ("animation", "json_file")
+
+# The joints of `smpl22` by their names in HumanIK: `joint_map` of the published JSON of joint angles.
+JOINT_MAP = (
+    "Hips", "LeftUpLeg", "RightUpLeg", "Spine", "LeftLeg", "RightLeg", "Spine1", "LeftFoot", "RightFoot", "Spine2",
+    "LeftToeBase", "RightToeBase", "Neck", "LeftShoulder", "RightShoulder", "Head", "LeftArm", "RightArm",
+    "LeftForeArm", "RightForeArm", "LeftHand", "RightHand",
+)  # fmt: skip
+
+
+class Predictor:
+    """A model of 3D motion that is told sentences, ready to be asked, by several threads too.
+
+    `run` says where and how it computes, `changes` are fields of `SamplingOptions` (`sampler`, `guidance_param`, ...).
+    Raises UsageError for a model that is told no sentences, and what loading raises.
+    """
+
+    def __init__(self, model_path: str | Path = TEXT_MODEL, run: RunOptions | None = None, **changes: Any):
+        flags = ["--model_path", str(model_path)]
+        _, sampling, data, model, diffusion = parse_sampling("sample.predict", "", (), flags)
+        if data.cond != "text" or not dataset_spec(data.dataset).is_3d:
+            raise UsageError(
+                f"{model_path} makes no 3D motion from sentences; models of humanml, kit and mocap with --cond text do"
+            )
+        self._session = open_session(run or RunOptions(), replace(sampling, **changes), data, model, diffusion)
+        self._asking = threading.Lock()
+
+    def predict(
+        self,
+        prompt: str,
+        num_repetitions: int = 3,
+        output_format: str = "animation",
+        seed: int = 0,
+        folder: str | Path | None = None,
+        overwrite: bool = False,
+    ) -> list[Path]:
+        """Six seconds of what `prompt` says, made `num_repetitions` times: an mp4 of each, in order.
+
+        They are in `folder`, or without one in a new temporary folder, which is the caller's to remove. The same
+        prompt and seed give the same videos, whatever was asked before. Raises UsageError for what cannot be answered.
+        """
+        check_question(prompt, num_repetitions, output_format)
+        session = self._session
+        sampling = replace(
+            session.sampling, text_prompt=(prompt,), num_samples=1, num_repetitions=num_repetitions, motion_length=None
+        )
+        session = replace(session, run=replace(session.run, seed=seed), sampling=sampling)
+        with self._asking:
+            motions = make_motions(session)
+        target = Path(folder or tempfile.mkdtemp(prefix="prediction_"))
+        return write_videos(target, session, motions, overwrite or not folder)
+
+
+def check_question(prompt: str, num_repetitions: int, output_format: str) -> None:
+    """Refuse what `Predictor.predict` cannot answer, before a model is loaded. Raises UsageError."""
+    if output_format not in FORMATS:
+        raise UsageError(f"output_format is {output_format!r}; choose from {', '.join(FORMATS)}")
+    if output_format == "json_file":
+        raise UsageError("json_file: joint angles need body models, which this version does not have; choose animation")
+    if not prompt.strip():
+        raise UsageError('the prompt is empty; say what the person does, as in "a person walks"')
+    if num_repetitions < 1:
+        raise UsageError(f"num_repetitions is {num_repetitions}; at least 1")
+
+
+def make_motions(session: Session) -> Made:
+    """What the session's options ask for; a model that is shown frames before it goes on from a person who stands."""
+    if session.model_options.context_len:
+        request, _ = endless_request(session, PrefixOptions(prefix_motion=STANDING), EndlessOptions())
+        return sample_endless(session, request)
+    request = make_request(session)
+    return made(request, sample_plain(session, request))
+
+
+def write_videos(folder: Path, session: Session, motions: Made, overwrite: bool = False) -> list[Path]:
+    """Write `repetition_0.mp4` and so on, as a whole folder or not at all. Raises UsageError or NumericError."""
+    joints, skeleton = session.joints(motions.features).float(), session.spec.skeleton
+    names = [f"repetition_{number}.mp4" for number in range(len(joints))]
+    with atomic_folder(folder, overwrite) as target:
+        for name, clip, length, title in zip(names, joints, motions.lengths.tolist(), motions.titles, strict=True):
+            video.write_video(
+                target / name, figures.draw_world(clip[:length].numpy(), skeleton, title), session.spec.fps
+            )
+    return [folder / name for name in names]
