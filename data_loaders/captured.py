@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from utils.formats.motion_files import find_skeleton, guess_scale
 from utils.geometry.motion import Motion
 from utils.geometry.skeleton import SKELETONS
 from utils.run.errors import DataError, MissingFileError, UsageError
@@ -18,7 +19,6 @@ from utils.run.files import load_array
 
 RECORDED = (".bvh", ".amc", ".npz")
 POINTS = (*RECORDED, ".npy")
-_UNITS = (1.0, 0.1, 0.0254 / 0.45, 0.0254, 0.01)  # the third is that of the CMU recordings
 
 
 def find_files(sources: Sequence[str], kinds: Sequence[str] = RECORDED) -> list[Path]:
@@ -92,20 +92,3 @@ def _points(path: Path, fps: float) -> Motion:
     if not (np.isfinite(fps) and fps > 0):
         raise DataError(f"{path}: fps is {fps}, which is no frame rate")
     return Motion(positions.astype(np.float32), fps, body.joints, body.parents, None, path.stem)
-
-
-def find_skeleton(amc: Path) -> Path:
-    """The ASF file of an AMC file: the longest name that this one's begins with, or the only one in the folder."""
-    known = sorted(path for path in amc.parent.iterdir() if path.suffix.lower() == ".asf")
-    named = [path for path in known if f"{amc.stem}_".startswith(f"{path.stem}_")]
-    if named:
-        return max(named, key=lambda path: len(path.stem))
-    if len(known) != 1:
-        raise MissingFileError(f"{amc} needs its skeleton: put {amc.stem.rsplit('_', 1)[0]}.asf beside it")
-    return known[0]
-
-
-def guess_scale(positions: np.ndarray) -> float:
-    """Metres per unit of positions [T, J, 3]: the unit in _UNITS that makes the figure nearest to 1.7 m tall."""
-    height = np.median(np.ptp(positions[..., 1], axis=1))
-    return min(_UNITS, key=lambda unit: abs(float(np.log(max(height, 1e-9) * unit / 1.7))))

@@ -1,4 +1,4 @@
-"""Whether the right action comes out of prompts: a classifier names what was made, physical figures stand beside real ones.
+"""Whether the right action comes out of prompts, as a classifier sees it, and how the motion compares with real motion.
 
 A file of prompts has a line `kind: sentence` for each, the kind being one of `recognition.KINDS`. A prompt is right if
 more than half of its motions are taken for its kind. Figures of a motion (`figures_of`): `speed`, the mean speed of the
@@ -143,7 +143,7 @@ def judge(
 
 
 def verdict(kind: str, names: Sequence[str]) -> dict[str, Any]:
-    """Whether more than half of the motions were taken for the kind, the share of those, and what most were taken for."""
+    """Whether more than half of the motions were taken for the kind, their share, and what most were taken for."""
     share = names.count(kind) / len(names)
     return {"right": share > 0.5, "share": share, "most": Counter(names).most_common(1)[0][0]}
 
@@ -264,10 +264,15 @@ def write(
     ]
     sampling = session.sampling
     content = {
-        "prompts": rows, "summary": total, "classifier": measures, "provenance": provenance(session.run.seed, session.path),
-        "guidance_param": sampling.guidance_param, "sampler": sampling.sampler, "sampling_steps": sampling.sampling_steps,
+        "prompts": rows,
+        "summary": total,
+        "classifier": measures,
+        "guidance_param": sampling.guidance_param,
+        "sampler": sampling.sampler,
+        "sampling_steps": sampling.sampling_steps,
         "seconds": motions.shape[2] / session.spec.fps,
-    }  # fmt: skip
+        "provenance": provenance(session.run.seed, session.path),
+    }
     with atomic_folder(folder, sampling.overwrite) as target:
         (target / "prompts.md").write_text(text + "\n", encoding="utf-8")
         write_json(target / "prompts.json", content)

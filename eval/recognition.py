@@ -186,7 +186,7 @@ def draw_windows(real: RealMotions, seed: int, each: int = EACH) -> Windows:
             shares = np.sqrt(np.minimum(real.motions.frames[items], 400))
             for item in rng.choice(items, each, p=shares / shares.sum()):
                 frames = min(int(real.motions.frames[item]), rng.randint(WINDOW[0], WINDOW[1] + 1))
-                first = rng.randint(real.motions.frames[item] - frames + 1)
+                first = int(rng.randint(real.motions.frames[item] - frames + 1))
                 drawn.append((kind, item, _varied(real.window(item, first, frames), rng)))
     return _described(real, drawn)
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from data_loaders.registry import DatasetSpec
+from data_loaders.registry import DatasetSpec, dataset_spec
 from data_loaders.representations import hml
 from diffusion.projectors import keyframes
 from model.conditions import HIDDEN
@@ -54,14 +54,16 @@ def run_edit(options: list[Any]) -> None:
     """What the command does once its line is parsed."""
     run, sampling, data, model, _, mas, edit = options
     refuse(sampling, data.cond, edit, model.context_len)
+    made_joints(edit, dataset_spec(data.dataset).skeleton)
     named = replace(sampling, output_dir=sampling.output_dir or str(folder_of(sampling, run.seed, edit)))
     sources: list[Source] = []
 
     def ask(session: Session) -> Request:
         sources.extend(read_sources(session, edit.input_motion))
+        request = edit_request(session, edit, sources)
         for source in sources:
             print(f"editing {source.title or 'a clip'}" + (f" ({source.note})" if source.note else ""))
-        return edit_request(session, edit, sources)
+        return request
 
     def make(session: Session, request: Request) -> Made:
         return edited(session, request, mas, sources)
@@ -106,12 +108,12 @@ def kept_frames(edit: EditOptions, frames: int) -> Tensor:
 
 
 def _span(text: str, frames: int) -> slice:
-    """The frames that a part of `--keyframes` names: 30, -1 or 50:60."""
-    match = re.fullmatch(r"(-?\d+)(?::(-?\d+))?", text)
+    """The frames that a part of `--keyframes` names: 30, -1, 50:60 or 50: to the end. Raises UsageError."""
+    match = re.fullmatch(r"(-?\d+)(:(-?\d+)?)?", text)
     if not match:
-        raise UsageError(f"--keyframes: {text!r} is neither a frame (30, -1) nor frames in a row (50:60)")
-    first, stop = int(match[1]), int(match[2] or match[1])
-    first, stop = first + frames * (first < 0), stop + frames * (stop < 0) + (match[2] is None)
+        raise UsageError(f"--keyframes: {text!r} is neither a frame (30, -1) nor frames in a row (50:60, 50:)")
+    first = int(match[1]) + frames * match[1].startswith("-")
+    stop = first + 1 if not match[2] else int(match[3]) + frames * match[3].startswith("-") if match[3] else frames
     if not 0 <= first < stop <= frames:
         raise UsageError(f"--keyframes {text}: the motion has {frames} frames, 0 to {frames - 1}")
     return slice(first, stop)

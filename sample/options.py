@@ -148,7 +148,8 @@ class EditOptions:
     prefix_end: float = option(0.25, "in_between: share of the motion that is kept at its start", least=0, most=1)
     suffix_start: float = option(0.75, "in_between: share of the motion after which it is kept", least=0, most=1)
     keyframes: str = option(
-        "", "keep these frames: 0,30,50:60,-1 (50 up to, without, 60; -1 is the last); the others are made anew"
+        "",
+        "keep these frames: 0,30,50:60,-1 (50:60 without 60, 50: to the end, -1 the last); the others are made anew",
     )
     joints: tuple[str, ...] = option(
         (), "make only these joints anew (in_between and --keyframes: not in the frames kept)", many=True

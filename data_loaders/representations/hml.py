@@ -231,6 +231,13 @@ def heading(positions: Tensor, layout: Layout) -> Tensor:
     return torch.atan2(x, z)
 
 
+def first_heading(placed: Tensor, layout: Layout, face_order: FaceOrder) -> Tensor:
+    """The heading [] that is 0 to the features of a clip [T, J, 3]: 0 as published, else the first smoothed one."""
+    if face_order == "published":
+        return placed.new_zeros(())
+    return _headings(placed, [len(placed)], layout.face)[0][0]
+
+
 def root_motion(features: Tensor) -> tuple[Tensor, Tensor]:
     """Yaw quaternions [..., T, 4] and root positions [..., T, 3] of features [..., T, F]; they start at 0, facing z."""
     half = _half_turns(features)
@@ -311,9 +318,10 @@ def round_trip_error(
     placed = place([clip], layout, target)[0]
     features = extract([placed], layout, face_order, yaw)[0]
     offsets = bone_lengths(placed[0], layout.skeleton.parents)[:, None] * placed.new_tensor(layout.rest)
+    start = first_heading(placed, layout, face_order), placed.new_zeros(2)
     found = {
-        "positions": decode(features, layout),
-        "rotations": decode_by_rotations(features, layout, offsets),
+        "positions": decode(features, layout, start),
+        "rotations": decode_by_rotations(features, layout, offsets, start),
     }
     errors = {}
     for name, points in found.items():
@@ -387,7 +395,13 @@ def _extracted(positions: Tensor, lengths: list[int], layout: Layout, face_order
     face = layout.face
     if face_order == "published":
         face = (face[1], face[0], *face[2:])
-    turn = -_headings(positions, lengths, face, from_zero=face_order == "published")
+    heading, first = _headings(positions, lengths, face)
+    if face_order == "published":
+        heading = heading.index_fill(0, first, 0)  # the unsmoothed one, which makes the first turn a jump
+    else:
+        begin = heading[first].repeat_interleave(torch.tensor(lengths, device=heading.device))
+        heading, positions = heading - begin, _turned(positions, begin.cos()[:, None], -begin.sin()[:, None])
+    turn = -heading
     yaws = turn.diff() / 2
     yaws = torch.asin(torch.sin(yaws)) if yaw == "published" else _unwrapped(yaws)
     cos, sin = turn.cos()[:, None], turn.sin()[:, None]
@@ -414,11 +428,10 @@ def _extracted(positions: Tensor, lengths: list[int], layout: Layout, face_order
     return [clip[:-1] for clip in rows]
 
 
-def _headings(positions: Tensor, lengths: list[int], face: Sequence[int], from_zero: bool) -> Tensor:
-    """The smoothed headings [N] of clips that lie end to end; a body without one faces z.
+def _headings(positions: Tensor, lengths: list[int], face: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """The smoothed headings [N] of clips that lie end to end, and where each clip begins; a lying body faces z.
 
-    Before and after a clip its end frames go on. `from_zero` puts 0, the unsmoothed one, for each clip's first, as
-    published, which makes the first turn a jump.
+    Before and after a clip its end frames go on.
     """
     device = positions.device
     frames = torch.tensor(lengths, device=device)
@@ -431,10 +444,7 @@ def _headings(positions: Tensor, lengths: list[int], face: Sequence[int], from_z
     window = torch.exp(-0.5 * (torch.arange(-_REACH, _REACH + 1, device=device) / _SMOOTHING) ** 2)
     smooth = conv1d(forward.T[:, None], (window / window.sum())[None, None])[:, 0].T
     kept = torch.arange(len(positions), device=device) + (begins - first).repeat_interleave(frames)
-    angle = torch.atan2(*smooth[kept].unbind(-1))
-    if from_zero:
-        angle[first] = 0
-    return angle
+    return torch.atan2(*smooth[kept].unbind(-1)), first
 
 
 def _bone_turns(positions: Tensor, turn: Tensor, layout: Layout) -> Tensor:

@@ -89,8 +89,13 @@ def test_turns_of_any_size_stay_whole(tmp_path):
     """The published features lose the way where somebody turns by more than half a turn; these do not."""
     np.save(tmp_path / "spin.npy", person(201, 1.0, 700))
     run(tmp_path / "out", "--sources", tmp_path / "spin.npy", "--test_share", "0", "--mirror", "False")
-    placed = hml.place([person(201, 1.0, 700)], LAYOUT)[0].numpy()[:-1]
-    np.testing.assert_allclose(np.load(tmp_path / "out" / "new_joints" / "npy_spin.npy"), placed, atol=1e-4)
+    placed = hml.place([person(201, 1.0, 700)], LAYOUT)[0]
+    features = torch.from_numpy(np.load(tmp_path / "out" / "new_joint_vecs" / "npy_spin.npy"))
+    start = hml.first_heading(placed, LAYOUT, "right"), torch.zeros(2)
+    np.testing.assert_allclose(hml.decode(features, LAYOUT, start).numpy(), placed[:-1], atol=1e-4)
+    np.testing.assert_allclose(
+        np.load(tmp_path / "out" / "new_joints" / "npy_spin.npy"), hml.decode(features, LAYOUT), atol=1e-6
+    )
 
 
 def test_figures_are_those_of_the_training_part(tmp_path):

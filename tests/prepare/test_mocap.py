@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from data_loaders import packed
-from data_loaders.captured import find_files, find_skeleton, guess_scale
+from data_loaders.captured import find_files
 from data_loaders.splits import held_out
 from data_loaders.texts import SENTENCES, sentences
 from prepare import mocap
 from prepare.mocap import MocapOptions, convert
 from tests.people import BODY, SPEC
+from utils.formats.motion_files import find_skeleton, guess_scale
 from utils.geometry.kinematics import bone_lengths
 from utils.geometry.motion import Motion
 from utils.geometry.skeleton import SKELETONS

@@ -60,7 +60,7 @@ def test_from_data_to_motions(arch, target, data, tmp_path, capsys):
     "flags",
     [
         "--lambda_vel 2 --loss_weight inv_sqrt_noise",
-        "--loss_weight inv_noise --grad_clip 1 --use_ema --avg_model_beta 0.9 --lr_schedule cosine --warmup_steps 2",
+        "--loss_weight inv_noise --grad_clip 1 --use_ema True --avg_model_beta 0.9 --lr_schedule cosine --warmup_steps 2",
         "--data_augmentations length_aug scale_aug shift_aug",
         "--data_split test --train_batch_size 1",
         "--precision bf16",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from utils.formats import bvh, results
-from utils.formats.motion_files import find_skeleton, guess_scale, read_motion, to_skeleton
+from utils.formats.motion_files import read_motion, to_skeleton
 from utils.geometry.motion import Motion
 from utils.geometry.skeleton import SKELETONS
 from utils.run.errors import DataError, MissingFileError, UsageError
@@ -180,21 +180,6 @@ def test_amc_with_its_skeleton(shared, tmp_path):
     (tmp_path / path.name).write_bytes(path.read_bytes())
     with pytest.raises(MissingFileError, match="needs its skeleton"):
         read_motion(tmp_path / path.name)
-
-
-def test_the_skeleton_of_an_amc_file(tmp_path):
-    for name in ("HDM_dg.ASF", "HDM.asf", "11.asf", "1.asf", "11_01.amc", "1_11.amc", "HDM_dg_01.amc"):
-        (tmp_path / name).touch()
-    for amc, asf in (("11_01", "11.asf"), ("1_11", "1.asf"), ("HDM_dg_01", "HDM_dg.ASF")):
-        assert find_skeleton(tmp_path / f"{amc}.amc").name == asf
-
-
-@pytest.mark.parametrize("unit", [1.0, 0.1, 0.0254 / 0.45, 0.0254, 0.01])
-def test_the_unit_makes_a_person_of_the_figure(unit):
-    figure = np.zeros((3, 2, 3))
-    figure[:, 1, 1] = 1.7 / unit
-    assert guess_scale(figure) == unit
-    assert guess_scale(np.zeros((3, 2, 3))) == 1.0
 
 
 def test_only_people_are_carried_over():
