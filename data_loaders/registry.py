@@ -183,7 +183,7 @@ DATASETS: dict[str, DatasetSpec] = {
             defaults=_MDM
             | {
                 "datapath": "./dataset/mocap", "cond": "text", "text_encoder_type": "minilm", "seed": 0,
-                "diffusion_steps": 50, "log_interval": 100, "num_samples": 3, "num_repetitions": 1,
+                "diffusion_steps": 50, "log_interval": 100, "num_samples": 3, "num_repetitions": 1, "guided_share": 0.6,
             },
         ),
         DatasetSpec(

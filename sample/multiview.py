@@ -144,7 +144,7 @@ def view_denoiser(session: Session, request: Request, views: int) -> Callable[[T
 
     def seen(rows: Tensor) -> Tensor:
         # Segments lead, then come the views: what is cut into segments are motions whose views lead.
-        return rows.unflatten(0, (-1, samples)).repeat_interleave(views, 1).flatten(0, 1)
+        return rows.unflatten(0, (-1, samples)).repeat(1, views, *(1,) * (rows.dim() - 1)).flatten(0, 1)
 
     told = {name: seen(rows) for name, rows in segments.told.items()}
     denoise = session.denoiser(Request(seen(segments.lengths), told))

@@ -32,6 +32,10 @@ class SamplingOptions:
         0, "most rows that the network sees at once; bounds memory (0: no bound)", aliases=("batch_size",), least=0
     )
     guidance_param: float = option(2.5, "how much more than by itself the model follows the condition (1: not more)")
+    guided_share: float = option(
+        1.0, "share of the steps, from the noisy end, in which it does; the rest follow the condition as it is",
+        least=0, most=1,
+    )  # fmt: skip
     overwrite: bool = option(False, "replace the output folder if it exists")
     use_data: bool = option(False, "take the lengths of motions of the dataset")
     show_input_motions: bool = option(False, "also draw those motions (with --use_data)")

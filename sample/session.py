@@ -116,13 +116,16 @@ class Session:
         # A GRU that recurs over the batch must see the batch whole.
         most = rows if self.model_options.recurrence == "batch" else self.sampling.max_batch or rows
 
+        unguided = round((1 - self.sampling.guided_share) * self.process.steps)
+
         @torch.no_grad()
         def denoise(x: Tensor, t: int) -> Tensor:
             parts = []
             for first in range(0, rows, most):
                 part = slice(first, first + most)
                 given, not_given = ({name: value[part] for name, value in each.items()} for each in (told, without))
-                parts.append(self._estimate(x[part], given, not_given, scale, t))
+                followed = scale if t >= unguided else min(scale, 1.0)
+                parts.append(self._estimate(x[part], given, not_given, followed, t))
             return torch.cat(parts)
 
         return denoise

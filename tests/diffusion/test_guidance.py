@@ -80,3 +80,21 @@ def test_a_session_guides_every_view_by_its_samples_action(tmp_path, scale):
         torch.testing.assert_close(out, expected, atol=1e-5, rtol=0)
     assert (expected - without)[1::2].abs().max() < 1e-6
     assert scale == 0 or (expected - without)[::2].abs().amax((1, 2, 3)).min() > 1e-3
+
+
+def test_guidance_may_end_before_the_steps_do(tmp_path):
+    """The last steps, of least noise, follow the condition as it is."""
+    data = dataclasses.replace(write_folder(tmp_path / "data", [(moving(60), record("a"))]), cond="action")
+    session = mocap_session(data, tiny_dit(len(SPEC.actions), spread=1.0), samples=1)
+    request = Request(torch.tensor([8]), {"action": torch.tensor([4])})
+    x = torch.randn(1, 8, 16, 2, generator=torch.Generator().manual_seed(0))
+
+    def answers(scale: float, share: float) -> list[torch.Tensor]:
+        sampling = SamplingOptions(num_samples=1, guidance_param=scale, guided_share=share)
+        denoise = dataclasses.replace(session, sampling=sampling).denoiser(request)
+        return [denoise(x, t) for t in range(session.process.steps)]
+
+    plain, whole, some = answers(1, 1), answers(3, 1), answers(3, 0.4)
+    same_as_whole = [torch.equal(a, b) for a, b in zip(some, whole, strict=True)]
+    assert same_as_whole == [False] * 3 + [True] * 2
+    assert all(torch.equal(a, b) for a, b in zip(some[:3], plain[:3], strict=True))

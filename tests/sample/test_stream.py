@@ -138,7 +138,7 @@ def test_a_line_counts_from_the_next_window_on():
         lines.put(line)
     assert [next(prompts) for _ in range(4)] == ["b", "c", "c", "c"]
     lines.put(None)
-    assert list(prompts) == []
+    assert list(itertools.islice(prompts, 3)) == []
 
 
 def test_until_a_line_comes_prompts_take_turns():
@@ -153,10 +153,10 @@ def test_until_a_line_comes_prompts_take_turns():
 def test_when_nothing_is_said():
     with pytest.raises(UsageError, match="standard input ended before it said"):
         next(typed(said(None), in_turn([], 1), True, never))
-    assert list(typed(said(None), in_turn(["x"], 1), False, never)) == []
+    assert next(typed(said(None), in_turn(["x"], 1), False, never), None) is None
     assert next(typed(said(None), in_turn(["x"], 1), True, never)) == "x"
     ends = iter((False, False, True))
-    assert list(typed(said(), in_turn([], 1), False, lambda: next(ends))) == []
+    assert next(typed(said(), in_turn([], 1), False, lambda: next(ends)), None) is None
 
 
 def test_lines_are_read_as_they_come():
