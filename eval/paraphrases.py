@@ -66,6 +66,14 @@ def read_prompts(path: str) -> list[Prompt]:
     return prompts
 
 
+def check_kinds(prompts: Sequence[Prompt], real: RealMotions) -> None:
+    """Raise DataError if a prompt asks for a kind that no real clip shows."""
+    there = {KINDS[kind] for shown in real.shown for kind in shown}
+    for prompt in prompts:
+        if prompt.kind not in there:
+            raise DataError(f"no real clip shows {prompt.kind!r}: there is nothing to judge {prompt.sentence!r} by")
+
+
 def known_sentences(prompts: Sequence[Prompt], captions: Sequence[str]) -> list[bool]:
     """Which prompts are captions, letter case, outer spaces and a full stop aside."""
     known = {_plain(caption) for caption in captions}
@@ -105,11 +113,9 @@ def figures_of(clip: np.ndarray, fps: float, layout: hml.Layout) -> np.ndarray:
 
 
 def real_figures(real: RealMotions, kind: str, frames: int) -> np.ndarray:
-    """The mean figures [3] of real windows of a kind. Raises DataError if there are none."""
+    """The mean figures [3] of real windows of a kind that there is."""
     spec, layout = real.motions.spec, hml.layout_of(real.motions.spec.skeleton)
     windows = equal_windows(real, KINDS.index(kind), frames, REAL_WINDOWS)
-    if not windows:
-        raise DataError(f"no real clip shows {kind!r}: there is nothing to judge such a prompt by")
     return np.mean([figures_of(clip, spec.fps, layout) for _, clip in windows], axis=0)
 
 

@@ -50,6 +50,7 @@ def main(argv: list[str]) -> None:
     prompts = paraphrases.read_prompts(asked.prompts)
     folder = output_folder(sampling, run.seed, "prompts")
     learnt, held_out = (load_real(asked.real, part) for part in ("train", "test"))
+    paraphrases.check_kinds(prompts, learnt)
     session = open_session(run, sampling, data, model, diffusion)
     print(f"sampling {sampling.num_samples} motions of each of {len(prompts)} prompts ({session.path})")
     motions = paraphrases.make_motions(session, prompts)

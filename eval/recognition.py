@@ -277,7 +277,7 @@ def confusion(recogniser: Recogniser, windows: Windows) -> np.ndarray:
 def cross_confusion(learnt: Windows, measured: Windows, folds: int, seed: int, like: Recogniser) -> np.ndarray:
     """The sum [K, K] of the confusions of `folds` classifiers, each measured on takes that it did not learn from.
 
-    Both arguments are windows of the same takes; the takes of every kind are dealt out in turn.
+    The takes of every kind among `measured` are dealt out in turn.
     """
     fold_of: dict[str, int] = {}
     for kind in range(len(KINDS)):

@@ -9,7 +9,7 @@ from data_loaders.options import DataOptions
 from diffusion.options import DiffusionOptions
 from model.options import ModelOptions
 from sample.endless import endless_request, sample_endless
-from sample.options import EndlessOptions, PrefixOptions, SamplingOptions
+from sample.options import EndlessOptions, PrefixOptions, parse_sampling
 from sample.plain import sample_plain
 from sample.results import run_sampling
 from train.options import TrainingOptions
@@ -27,8 +27,9 @@ def film_maker(
 
     def make(saved: Path) -> list[Path]:
         folder = saved.with_name(f"{saved.name}.samples")
-        sampling = SamplingOptions(
-            model_path=str(saved), output_dir=str(folder), overwrite=True, num_samples=training.gen_num_samples,
+        sampling = parse_sampling("sample.generate", "", (), ["--model_path", str(saved)])[1]
+        sampling = replace(
+            sampling, output_dir=str(folder), overwrite=True, num_samples=training.gen_num_samples,
             num_repetitions=training.gen_num_repetitions, guidance_param=training.gen_guidance_param,
         )  # fmt: skip
         # Published draws would come from the global generators.

@@ -158,8 +158,8 @@ def open_session(
     if run.threads:
         torch.set_num_threads(run.threads)
     spec = dataset_spec(data.dataset)
-    if data.cond == "action" and not spec.actions:
-        raise UsageError(f"--cond action: no model of {data.dataset} is told that; choose no_cond or text")
+    if (data.cond == "action" and not spec.actions) or (data.cond == "text" and not spec.sentences):
+        raise UsageError(f"--cond {data.cond}: no model of {data.dataset} is told that; choose no_cond")
     if sampling.sampling_steps == 1 and not spec.is_3d:
         raise UsageError("--sampling_steps 1: it takes at least 2 (0: all)")
     check_prompts(sampling, data, spec)

@@ -97,7 +97,7 @@ def test_folder_without_a_checkpoint(sampling, model):
     assert "holds no usable checkpoint" in sampling(MISSING)
 
 
-@pytest.mark.parametrize("args", ["{", "[]", "", '{"layers": "two"}', '{"layers": null}', '{"dataset": "humanml"}'])
+@pytest.mark.parametrize("args", ["{", "[]", "", '{"layers": "two"}', '{"layers": null}', '{"dataset": "amass"}'])
 def test_spoilt_args(sampling, model, args):
     (model / "args.json").write_text(args)
     assert "args.json" in sampling(DATA)
@@ -173,7 +173,7 @@ def test_a_model_of_another_shape(sampling, flags, said):
         ("--max_batch -1", "less than 0"),
         ("--sampling_steps 1000", "cannot take 1000 of 6 diffusion steps"),
         ("--sampling_steps 1", "at least 2"),
-        ("--action_name walk", "was not trained with --cond action"),
+        ("--action_name walk", "trained to be told nothing, not action"),
         ("--cond action", "--cond action"),
         ("--cond text", "--cond text"),
         ("--dataset nbaa", "invalid choice: 'nbaa' (choose from"),

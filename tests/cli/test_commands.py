@@ -168,7 +168,7 @@ def test_a_prompt_is_a_title_and_ends_the_name(models, tmp_path, capsys):
         "--text_prompt",
         "jump",
     )
-    assert "no 2D model reads text" in capsys.readouterr().out
+    assert "this model reads no text" in capsys.readouterr().out
     content = results.load(model / "sample_seed_3_jump" / "results.npy")
     assert content["model_kwargs"]["y"]["text"] == ["jump", "jump"]
     importlib.import_module("sample.generate").main(

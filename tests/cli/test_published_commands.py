@@ -123,7 +123,7 @@ def test_a_published_run_is_continued(golden, model, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("arch", "habit", "published"), [("gru", "recurrence", "batch"), ("trans_dec", "padding", "attended")]
+    ("arch", "habit", "published"), [("gru", "recurrence", "batch"), ("trans_dec", "mask_frames", False)]
 )
 def test_a_file_that_does_not_name_a_habit_has_the_published_one(arch, habit, published, golden, tmp_path, capsys):
     folder = train(tmp_path / "run", golden / "mas" / "tiny_data" / "nba", f"--arch {arch}")

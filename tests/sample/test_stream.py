@@ -349,31 +349,36 @@ def test_a_signal_ends_it_with_all_that_was_written(model, tmp_path, monkeypatch
 
 
 def test_a_killed_stream_leaves_whole_files(tmp_path):
-    """Killed at any instant; a file in the making is no window."""
+    """Killed in the middle of a file: that one is no window yet, and those before it are whole."""
     script = f"""
-        import itertools, sys
+        import itertools, os, signal
         from functools import partial
         from pathlib import Path
+        import numpy as np
+        from sample import streaming
         from sample.endless import find_prefix
         from sample.options import PrefixOptions
-        from sample.streaming import stream, write_file
         from tests.dip import dip_session
+
+        whole = np.savez
+        def savez(handle, **record):
+            if record["window"] < 3:
+                return whole(handle, **record)
+            handle.write(b"half of it")
+            handle.flush()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        streaming.np.savez = savez
         session = dip_session(samples=1)
-        stream(session, find_prefix(session, PrefixOptions(), 1), itertools.repeat("walks"),
-               partial(write_file, Path({str(tmp_path)!r})))
+        prefix = find_prefix(session, PrefixOptions(), 1)
+        write = partial(streaming.write_file, Path({str(tmp_path)!r}))
+        streaming.stream(session, prefix, itertools.repeat("walks"), write)
     """
-    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], cwd=ROOT)
-    try:
-        while len(list(tmp_path.glob("window_*.npz"))) < 5 and process.poll() is None:
-            time.sleep(0.01)
-    finally:
-        process.kill()
-        process.wait()
+    assert subprocess.run([sys.executable, "-c", textwrap.dedent(script)], cwd=ROOT).returncode == -signal.SIGKILL
+    assert any("half of it" in path.read_text(errors="replace") for path in tmp_path.iterdir())
     files = sorted(tmp_path.glob("window_*.npz"))
-    assert len(files) >= 5
-    for index, path in enumerate(files):
-        (motion,) = read_motion(path)
-        assert path.name == f"window_{index:05d}.npz" and len(motion.positions) == WINDOW
+    assert [path.name for path in files] == [f"window_{index:05d}.npz" for index in range(3)]
+    assert all(len(read_motion(path)[0].positions) == WINDOW for path in files)
 
 
 def test_what_is_refused(model, data, tmp_path, capsys):

@@ -60,7 +60,7 @@ def test_from_data_to_motions(arch, target, data, tmp_path, capsys):
     "flags",
     [
         "--lambda_vel 2 --loss_weight inv_sqrt_noise",
-        "--loss_weight inv_noise --grad_clip 1 --use_ema True --avg_model_beta 0.9 --lr_schedule cosine --warmup_steps 2",
+        "--loss_weight inv_noise --grad_clip 1 --use_ema True --avg_model_beta 0.9 --lr_schedule cosine",
         "--data_augmentations length_aug scale_aug shift_aug",
         "--data_split test --train_batch_size 1",
         "--precision bf16",
@@ -222,7 +222,8 @@ def test_motions_come_to_look_like_the_data(target, tmp_path):
     data = toy(tmp_path / "data", count=64)
     flags = (
         "--arch dit --layers 2 --latent_dim 96 --num_heads 4 --ff_size 192 --train_batch_size 8 --threads 1 --lr 3e-3 "
-        "--frames_per_token 1 --lr_schedule cosine --warmup_steps 50 --use_ema --avg_model_beta 0.99 --data_augmentations length_aug"
+        "--frames_per_token 1 --lr_schedule cosine --warmup_steps 50 --use_ema "
+        "--avg_model_beta 0.99 --data_augmentations length_aug"
     )
     folder = train(
         tmp_path / "run", data, f"--model_mean_type {target} --num_steps 1500 --log_interval 500", base=flags
