@@ -19,7 +19,9 @@ from torch import Tensor
 from data_loaders import base, cache
 from data_loaders.options import DataOptions
 from data_loaders.registry import DatasetSpec
+from data_loaders.representations.hml import layout_of
 from data_loaders.texts import TextLine, read_lines
+from data_loaders.transitions import gone_over
 from utils.run.errors import DataError, MissingFileError, UsageError
 from utils.run.files import load_array, read_json
 
@@ -28,7 +30,8 @@ ROOT = 4  # features of the root: its turn, its step in x and z, its height
 LONGEST = 200  # HumanML3D and KIT-ML clips of this many frames or more are passed over
 SHORTEST_WINDOW = 40  # of length_aug
 PUBLISHED_FPS = 20  # by which the published loader finds spans, in KIT-ML too
-AUGMENTATIONS = ("length_aug",)
+AUGMENTATIONS = ("length_aug", "transition_aug")
+GO_OVER = 0.35  # share of items that begin as another, under transition_aug
 BATCH = -1  # position of the draw that belongs to the whole batch
 
 RngOf = Callable[[int], np.random.RandomState]
@@ -57,6 +60,7 @@ class TextMotions:
     augmentations: tuple[str, ...] = ()
     exact: int = 0
     pad_to: int = 0
+    context: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -81,7 +85,10 @@ class TextMotions:
             chosen.append(self.texts[index][rng.randint(len(self.texts[index]))])
             length = self.exact or self._length(have, longest, rng)
             start = int(self.starts[index]) + rng.randint(have - length + 1)
-            windows.append(self.features[start : start + length])
+            window = self.features[start : start + length]
+            if "transition_aug" in self.augmentations and rng.uniform() < GO_OVER:
+                window = self._from_another(window, rng)
+            windows.append(window)
         lengths = torch.tensor([len(window) for window in windows])
         frames = max(self.pad_to, int(lengths.max()))
         motion = np.zeros((len(windows), frames, self.spec.features), np.float32)
@@ -94,6 +101,14 @@ class TextMotions:
             "action": torch.full((len(windows),), -1, dtype=torch.int64),
             "caption": torch.tensor(chosen, dtype=torch.int64),
         }
+
+    def _from_another(self, window: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+        """The window [exact, F] that begins with frames of another item, those that a model is shown."""
+        other = rng.randint(len(self))
+        start = int(self.starts[other]) + rng.randint(int(self.frames[other]) - self.context + 1)
+        before = np.asarray(self.features[start : start + self.context])
+        after = gone_over(before, np.asarray(window[self.context :]), layout_of(self.spec.skeleton))
+        return np.concatenate((before, after))
 
     def _longest(self, rng_of: RngOf) -> int:
         """Frames that an item of this batch may have: under length_aug one draw for all, so that little is padded."""
@@ -116,15 +131,24 @@ def own(spec: DatasetSpec) -> bool:
 
 
 def load(
-    spec: DatasetSpec, options: DataOptions, compat: str = "none", seed: int = 0, exact: int = 0, pad_to: int = 0
+    spec: DatasetSpec,
+    options: DataOptions,
+    compat: str = "none",
+    seed: int = 0,
+    exact: int = 0,
+    pad_to: int = 0,
+    context: int = 0,
 ) -> TextMotions:
     """The part `options.data_split` of a folder with motion and sentences.
 
     `exact` is the number of frames of every item (shorter clips are passed over), `pad_to` the least number of frames
-    of a batch. `compat="published"` takes KIT-ML's spans at 20 frames a second, as the published loader does.
+    of a batch, `context` that of the frames that a model is shown. `compat="published"` takes KIT-ML's spans at 20
+    frames a second, as the published loader does.
     Raises MissingFileError, DataError or UsageError.
     """
     augmentations = base.chosen_augmentations(spec, options, AUGMENTATIONS if own(spec) else ())
+    if "transition_aug" in augmentations and not context:
+        raise UsageError("transition_aug is for models that are shown the frames before: add --context_len")
     folder = Path(options.datapath or spec.defaults["datapath"])
     longest = (options.num_frames or spec.max_frames) if own(spec) else spec.max_frames
     if exact and exact > longest and not own(spec):
@@ -158,6 +182,7 @@ def load(
         augmentations=augmentations,
         exact=exact,
         pad_to=pad_to,
+        context=context,
         skipped=skipped,
     )
 

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from data_loaders.registry import DATASETS
 from utils.run.options import option
 
-AUGMENTATIONS = ("length_aug", "scale_aug", "shift_aug", "facing_aug", "mirror_aug", "tempo_aug", "size_aug", "")
+AUGMENTATIONS = (
+    "length_aug", "scale_aug", "shift_aug", "facing_aug", "mirror_aug", "tempo_aug", "size_aug", "transition_aug", "",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,7 @@ class DataOptions:
     data_split: str = option("train", "which part", ("train", "val", "test"))
     data_augmentations: tuple[str, ...] = option((), "variations drawn anew each time", AUGMENTATIONS, many=True)
     cond: str = option("no_cond", "what the model is told about a motion", ("no_cond", "text", "action"))
+    text_encoder_path: str = option("", "folder of the text encoder (default: its package, or transformers' cache)")
     num_frames: int | None = option(
         None, "longest motion, in frames (default: the dataset's; HumanML3D and KIT-ML always take 196)", least=4
     )

@@ -274,6 +274,7 @@ def write(
         "summary": total,
         "classifier": measures,
         "guidance_param": sampling.guidance_param,
+        "guided_share": sampling.guided_share,
         "sampler": sampling.sampler,
         "sampling_steps": sampling.sampling_steps,
         "seconds": motions.shape[2] / session.spec.fps,

@@ -49,7 +49,6 @@ class SamplingOptions:
     )
     action_file: str = option("", "a file of kinds, one a line: a motion for each")
     overlap: float = option(1.0, "seconds that a prompt shares with the one before it", least=0)
-    text_encoder_path: str = option("", "folder of CLIP's or DistilBERT's weights (default: transformers' cache)")
     sampler: str = option("ddpm", "how one step goes", ("ddpm", "ddim", "dpm++"))
     sampling_steps: int = option(0, "use only so many of the diffusion steps (0: all)", least=0)
 

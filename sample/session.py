@@ -184,7 +184,7 @@ def open_session(
         run, sampling, data, model, diffusion, spec,
         build_process(diffusion.noise_schedule, diffusion.diffusion_steps, kept),
         network.to(device).eval(), torch.from_numpy(mean).float(), torch.from_numpy(std).float(), device, path,
-        load_text_encoder(model.text_encoder_type, sampling.text_encoder_path) if width else None,
+        load_text_encoder(model.text_encoder_type, data.text_encoder_path) if width else None,
     )  # fmt: skip
 
 

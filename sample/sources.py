@@ -67,7 +67,7 @@ def source_of(motion: Motion, spec: DatasetSpec) -> Source:
 def _features(motion: Motion, spec: DatasetSpec) -> Tensor:
     """The features [T, F] that come with a motion where they fit, else those of its joints."""
     features = motion.meta.get("features")
-    same = motion.meta.get("skeleton") == spec.skeleton.name and True
+    same = motion.meta.get("skeleton") == spec.skeleton.name and motion.meta.get("dataset", spec.name) == spec.name
     if same and features is not None and features.shape[1] == spec.features and motion.fps == spec.fps:
         return torch.from_numpy(np.array(features, np.float32))
     if spec.representation == "rot6d":

@@ -23,6 +23,11 @@ from utils.run.parallel import is_first, own_device, shares
 GROUPS = (RunOptions, DataOptions, ModelOptions, DiffusionOptions, TrainingOptions)
 
 
+def defaults_of(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Defaults that depend on other options: the dataset's; who is charged for missing a goal is told it."""
+    return {**dataset_defaults(values), **({"multi_target_cond": True} if values["lambda_target_loc"] else {})}
+
+
 def check(
     data: DataOptions, model: ModelOptions, diffusion: DiffusionOptions, training: TrainingOptions
 ) -> TrainingOptions:
@@ -66,7 +71,7 @@ def window(spec: DatasetSpec, model: ModelOptions) -> dict[str, int]:
     if spec.representation != "hml":
         return {}
     if model.context_len:
-        return {"exact": model.context_len + (model.pred_len or model.context_len)}
+        return {"exact": model.context_len + (model.pred_len or model.context_len), "context": model.context_len}
     return {} if model.mask_frames else {"pad_to": spec.max_frames}
 
 
@@ -104,7 +109,7 @@ def run_folder(training: TrainingOptions, args: Mapping[str, Any], dataset: Any)
 def main(argv: list[str]) -> None:
     """Run the command."""
     run, data, model, diffusion, training = parse(
-        "train.train_mdm", __doc__ or "", GROUPS, argv, defaults_of=dataset_defaults,
+        "train.train_mdm", __doc__ or "", GROUPS, argv, defaults_of=defaults_of,
         saved_from=("resume_checkpoint",), saved_groups=GROUPS, known=GROUPS,
         never_saved=("save_dir", "overwrite_model", "resume_checkpoint", "device", "config"),
         translate=translated,
@@ -131,7 +136,7 @@ def main(argv: list[str]) -> None:
     spec = dataset_spec(data.dataset)
     dataset = load_dataset(spec, data, run.compat, run.seed, **window(spec, model))
     resume = checkpoint.load(checkpoint.resolve(training.resume_checkpoint)) if training.resume_checkpoint else None
-    encode = load_text_encoder(model.text_encoder_type) if data.cond == "text" else None
+    encode = load_text_encoder(model.text_encoder_type, data.text_encoder_path) if data.cond == "text" else None
     with seeded(run.seed, "weights"):
         denoiser = build_denoiser(
             model, spec.features, spec.num_actions(data.cond), encode.width if encode else 0,

@@ -95,7 +95,7 @@ def test_figures_of_a_body_that_slides_along():
 
 
 def test_a_tremble_counts_as_jitter_and_not_as_speed():
-    """x = a cos(2 pi f t), f = 6 Hz, has no speed below 4 Hz; its third differences are a (2 sin(pi f dt) / dt)^3 high."""
+    """x = a cos(2 pi f t), f = 6 Hz: no speed below 4 Hz; its third differences are a (2 sin(pi f dt) / dt)^3 high."""
     clip = body(200)
     clip[:, 20, 0] += 0.01 * np.cos(np.pi * 120 * (np.arange(200) + 0.5) / 200)
     speed, slide, jitter = figures_of(clip, FPS, LAYOUT)

@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,7 +54,7 @@ def features(name: str, frames: int, seed: int = 0) -> torch.Tensor:
     return drawn * torch.cat((torch.tensor([0.05, 20, 20, 50]), torch.full((spec.features - 4,), 100.0)))
 
 
-def session_of(name: str, samples: int = 2, compat: str = "none", **options: object) -> Session:
+def session_of(name: str, samples: int = 2, compat: str = "none", **options: Any) -> Session:
     """A session of a model of 3D motion that is told nothing, whose weights are random: it goes anywhere."""
     spec, steps = dataset_spec(name), 4
     network, draws = build_denoiser(TINY, spec.features), torch.Generator().manual_seed(0)
@@ -109,6 +110,7 @@ def test_what_is_kept_is_as_it_was_in_features_and_in_the_world(dataset, name):
     assert (made.features - known)[~kept & request.valid[..., None]].abs().gt(1e-4).float().mean() > 0.9
     millimetre = 0.001 / session.spec.skeleton.metres_per_unit
     whole = kept[..., :4].all(-1) & request.valid
+    assert made.given is not None
     given = made.given & whole[..., None]
     distance = torch.linalg.vector_norm(joints_of(session, made) - session.joints(known), dim=-1)
     assert distance[given].max() < millimetre
@@ -293,6 +295,7 @@ def test_the_parts_of_rotations_and_points():
     [
         (EditOptions(), 8, "11000011"),
         (EditOptions(), 7, "1000011"),
+        (EditOptions(), 5, "10011"),
         (EditOptions(edit_mode="in_between", prefix_end=0.5, suffix_start=0.9), 8, "11110001"),
         (EditOptions(edit_mode="in_between", keyframes="4"), 8, "11001011"),
         (EditOptions(keyframes="0, 3:5,-1"), 8, "10011001"),
