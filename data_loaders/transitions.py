@@ -12,28 +12,30 @@ BLEND = 16  # frames over which the difference goes
 
 
 def fade(frames: int) -> np.ndarray:
-    """What is left of the difference [frames + 1]: from nearly 1 to 0 with smooth ends."""
+    """What is left of the difference [frames + 1], from one frame after the first motion on: 1 to 0, smoothly."""
     s = np.minimum(np.arange(1, frames + 2) / (BLEND + 1), 1)
     return (1 - s**3 * (s * (6 * s - 15) + 10)).astype(np.float32)
 
 
 def gone_over(before: np.ndarray, after: np.ndarray, layout: Layout) -> np.ndarray:
-    """Features [P, F] of `after` [P, F] as they follow `before` [C, F], in data units.
+    """Features [P, F] of `after` [P, F] as they follow `before` [C, F], at least two frames each, in data units.
 
-    Positions and rotations keep a part of the difference between the last pose and the first one, the root's speed goes
-    from the one to the other, and the joints' speeds are those of both together.
+    Positions and rotations keep a part of the difference in place and speed to where the first motion was going, the
+    root's speed goes from the one to the other, and the joints' speeds are those of both together.
     """
-    part, left = blocks(layout), fade(len(after))
-    last, made = before[-1], after.copy()
-    weight, change = left[:-1, None], np.diff(left)[:, None]
+    part, left = blocks(layout), fade(len(after))[:, None]
+    step = after[1] - after[0]
+    apart, drift = before[-1] - (after[0] - step), (before[-1] - before[-2]) - step
+    kept = left * (apart + drift * np.arange(1, len(after) + 2)[:, None])  # of the difference, [P + 1, F]
+    made = after.copy()
     for name in ("height", "ric", "rot6d"):
-        made[:, part[name]] += weight * (last - after[0])[part[name]]
+        made[:, part[name]] += kept[:-1, part[name]]
     for name in ("root_yaw", "root_velocity"):
-        made[:, part[name]] += weight * (last - after)[:, part[name]]
-    offset = np.zeros((layout.joints, 3), np.float32)
-    offset[0, 1:2] = (last - after[0])[part["height"]]
-    offset[1:] = (last - after[0])[part["ric"]].reshape(-1, 3)
-    velocity = after[:, part["velocity"]].reshape(len(after), -1, 3) + change[..., None] * offset
-    velocity[..., ::2] += (made - after)[:, None, part["root_velocity"]]
-    made[:, part["velocity"]] = velocity.reshape(len(after), -1)
-    return made
+        made[:, part[name]] += left[:-1] * (before[-1] - after)[:, part[name]]
+    change = np.diff(kept, axis=0)
+    speeds = np.zeros((len(after), layout.joints, 3), np.float32)
+    speeds[:, 0, 1] = change[:, part["height"]][:, 0]
+    speeds[:, 1:] = change[:, part["ric"]].reshape(len(after), -1, 3)
+    speeds[..., ::2] += (made - after)[:, None, part["root_velocity"]]
+    made[:, part["velocity"]] += speeds.reshape(len(after), -1)
+    return made.astype(after.dtype)
