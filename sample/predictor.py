@@ -43,12 +43,18 @@ JOINT_MAP = (
 class Predictor:
     """A model of 3D motion that is told sentences, ready to be asked, by several threads too.
 
-    `run` says where and how it computes, `changes` are fields of `SamplingOptions` (`sampler`, `guidance_param`, ...).
+    `run` says where and how it computes, `text_encoder_path` where CLIP or DistilBERT lies, `changes` are fields of `SamplingOptions` (`sampler`, `guidance_param`, ...).
     Raises UsageError for a model that is told no sentences, and what loading raises.
     """
 
-    def __init__(self, model_path: str | Path = TEXT_MODEL, run: RunOptions | None = None, **changes: Any):
-        flags = ["--model_path", str(model_path)]
+    def __init__(
+        self,
+        model_path: str | Path = TEXT_MODEL,
+        run: RunOptions | None = None,
+        text_encoder_path: str = "",
+        **changes: Any,
+    ):
+        flags = ["--model_path", str(model_path), "--text_encoder_path", text_encoder_path]
         _, sampling, data, model, diffusion = parse_sampling("sample.predict", "", (), flags)
         if data.cond != "text" or not dataset_spec(data.dataset).is_3d:
             raise UsageError(

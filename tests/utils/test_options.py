@@ -18,8 +18,9 @@ from utils.run.options import RunOptions, build_parser, option, parse
 ROOT = Path(__file__).parents[2]
 FLAGS = ROOT / "tests" / "cli" / "flags.txt"
 COMMANDS = (
-    "eval.quality", "prepare.check", "prepare.mocap", "prepare.motion_stats", "prepare.ship",
-    "prepare.toy_motion", "sample.ablations", "sample.dreamfusion", "sample.generate", "sample.mas", "train.train_mdm",
+    "eval.prompts", "eval.quality", "prepare.check", "prepare.humanml", "prepare.mocap", "prepare.motion_stats",
+    "prepare.round_trip", "prepare.ship", "prepare.toy_motion", "sample.ablations", "sample.dreamfusion", "sample.edit",
+    "sample.generate", "sample.mas", "sample.predict", "sample.stream", "train.train_mdm",
 )  # fmt: skip
 
 
