@@ -13,7 +13,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from data_loaders.registry import DATASETS, DatasetSpec
 from utils.run.errors import MissingFileError, UsageError, run_command
 
 ROOT = Path(__file__).resolve().parent.parent
-MODEL = ROOT / "save" / "mocap2d"
+MODELS = tuple(ROOT / "save" / name for name in ("mocap_text", "mocap_dip", "mocap2d"))
 OLDEST_PYTHON = (3, 11)
 # Module, package, and what cannot be done without it.
 VITAL_PACKAGES = (
@@ -170,7 +170,7 @@ def check_dataset(spec: DatasetSpec) -> Finding:
     return Finding(f"dataset {spec.name}", "not here: no training on it", mend)
 
 
-def examine(model: Path) -> Iterator[Finding]:
+def examine(models: Sequence[Path]) -> Iterator[Finding]:
     """Everything that is looked at, in the order of the report."""
     yield check_python()
     packages = {row[0]: check_package(*row, vital=True) for row in VITAL_PACKAGES}
@@ -180,7 +180,7 @@ def examine(model: Path) -> Iterator[Finding]:
         yield check_ffmpeg()
     if not packages["torch"].mend and not packages["numpy"].mend:
         yield from check_devices()
-        yield check_model(model)
+        yield from map(check_model, models)
         if importlib.util.find_spec("transformers"):
             yield from check_encoders()
     yield from (check_dataset(spec) for spec in DATASETS.values())
@@ -202,13 +202,13 @@ def main(argv: list[str]) -> None:
     if unknown:
         raise UsageError(f"unknown argument {unknown[0]} (see python -m prepare.doctor -h)")
     broken = []
-    for finding in examine(MODEL):
+    for finding in examine(MODELS):
         print(line(finding))
         if finding.vital and finding.mend:
             broken.append(finding.subject)
     if broken:
         raise MissingFileError(f"the main job cannot run, because of {', '.join(broken)}: see the lines marked !!")
-    print("\nthe main job can run: python -m sample.mas")
+    print("\nthe main job can run: python -m sample.generate --text_prompt \"a person walks\"")
 
 
 if __name__ == "__main__":

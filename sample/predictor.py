@@ -43,7 +43,8 @@ JOINT_MAP = (
 class Predictor:
     """A model of 3D motion that is told sentences, ready to be asked, by several threads too.
 
-    `run` says where and how it computes, `text_encoder_path` where CLIP or DistilBERT lies, `changes` are fields of `SamplingOptions` (`sampler`, `guidance_param`, ...).
+    `run` says where and how it computes, `text_encoder_path` where CLIP or DistilBERT lies, `changes` are fields of
+    `SamplingOptions` (`sampler`, `guidance_param`, ...).
     Raises UsageError for a model that is told no sentences, and what loading raises.
     """
 

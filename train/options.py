@@ -39,6 +39,10 @@ class TrainingOptions:
     loss_weight: str = option(
         "uniform", "weight of a diffusion step: uniform, 1/sqrt(1-abar), 1/(1-abar)", LOSS_WEIGHTS
     )
+    text_noise: float = option(
+        0.0, "noise on the vectors of sentences, whose numbers are of order one: words like those of training will do",
+        least=0,
+    )  # fmt: skip
     lambda_vel: float = option(0.0, "weight of the velocity error beside the position error", least=0)
     lambda_rcxyz: float = option(0.0, "weight of the error of joint positions, for joint rotations", least=0)
     lambda_fc: float = option(0.0, "weight of the speed of feet that stand, for joint rotations", least=0)

@@ -40,7 +40,7 @@ class DiffusionTask:
     `dataset` gives `batch(indices, rng_of)`, `weights`, `captions` and `len`; `encode` turns sentences into vectors
     [N, L, E] and says which are real [N, L]. `hide` is the share of conditions hidden, `context` the number of first
     frames that the network is shown instead of being asked for, `aim` what adds where joints shall be to a batch,
-    `terms` what gives the loss of each sample [B], and each term of it.
+    `text_noise` is added to those vectors, `terms` is what gives the loss of each sample [B], and each term of it.
     """
 
     dataset: Any
@@ -52,6 +52,7 @@ class DiffusionTask:
     terms: Callable[[Tensor, Tensor, Batch], dict[str, Tensor]] = plain_error
     hide: float = 0.1
     encode: Callable[[Sequence[str]], tuple[Tensor, Tensor]] | None = None
+    text_noise: float = 0.0
     context: int = 0
     aim: Callable[[dict[str, Tensor], torch.Generator], dict[str, Tensor]] | None = None
 
@@ -67,6 +68,8 @@ class DiffusionTask:
             batch |= {name: batch[name][:, self.context :] for name in ("motion", "mask")}
             batch["lengths"] = batch["lengths"] - self.context
         draws = torch_generator(self.seed, "diffusion", step)
+        if self.text_noise:
+            batch["text"] = batch["text"] + self.text_noise * torch.randn(batch["text"].shape, generator=draws)
         batch["t"] = torch.randint(self.process.steps, (len(indices),), generator=draws)
         batch["noise"] = torch.randn(batch["motion"].shape, generator=draws)
         if self.aim:

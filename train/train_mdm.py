@@ -147,7 +147,8 @@ def main(argv: list[str]) -> None:
     task = DiffusionTask(
         dataset, process, training.train_batch_size, run.seed, target=diffusion.model_mean_type,
         weighting=training.loss_weight, terms=terms(spec, training, dataset), hide=model.cond_mask_prob, encode=encode,
-        context=model.context_len, aim=aims(spec, model, training, dataset),
+        text_noise=training.text_noise if encode else 0.0, context=model.context_len,
+        aim=aims(spec, model, training, dataset),
     )  # fmt: skip
     # A dataset smaller than a batch and a checkpoint that does not fit are refused before the folder is touched.
     task.batch(0)

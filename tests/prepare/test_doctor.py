@@ -28,7 +28,7 @@ def model(tmp_path: Path) -> Path:
 
 
 def test_all_is_well(model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    monkeypatch.setattr(doctor, "MODEL", model)
+    monkeypatch.setattr(doctor, "MODELS", (model,))
     doctor.main([])
     report = capsys.readouterr().out
     assert torch.__version__ in report and "checkpoint_7.pth, intact" in report
@@ -40,7 +40,7 @@ def test_damaged_model_ends_with_3(model: Path, monkeypatch: pytest.MonkeyPatch,
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    monkeypatch.setattr(doctor, "MODEL", model)
+    monkeypatch.setattr(doctor, "MODELS", (model,))
     with pytest.raises(MissingFileError, match="model") as raised:
         doctor.main([])
     assert raised.value.exit_code == 3

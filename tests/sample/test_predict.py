@@ -155,7 +155,7 @@ def test_the_default_model_is_the_shipped_one_that_reads_sentences(monkeypatch):
     monkeypatch.setattr(module, "parse_sampling", read)
     with pytest.raises(MissingFileError, match="read no further"):
         Predictor()
-    assert asked == [["--model_path", "save/mocap_text"]]
+    assert asked == [["--model_path", "save/mocap_text", "--text_encoder_path", ""]]
 
 
 def test_the_joint_map_names_the_joints_of_the_skeleton():

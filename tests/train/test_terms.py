@@ -199,3 +199,28 @@ def test_training_commands_refuse(data, tmp_path, capsys):
     line = ("train.train_mdm", "--dataset mocap --datapath", data, "--save_dir", tmp_path / "run", TINY)
     said = refusal(capsys, 2, *line, "--multi_target_cond --target_joint_names", *words("head,nose"))
     assert "unknown goal 'nose'" in said and not (tmp_path / "run").exists()
+
+
+def test_noise_on_sentences_is_drawn_by_the_step_and_spares_hidden_ones():
+    """The vectors move by what is asked for, the same each time; a hidden sentence stays zeros."""
+    words = torch.ones(64, 1, 6)
+    spec, data = dataset_spec("mocap"), [0] * 64
+
+    class Data:
+        captions, weights = ["walks"], None
+
+        def __len__(self) -> int:
+            return 64
+
+        def batch(self, indices, rng_of):
+            motion = torch.zeros(len(indices), 4, spec.features)
+            return {"motion": motion, "mask": motion[..., :1], "lengths": torch.tensor(data), "caption": data}
+
+    def text(noise: float, hide: float) -> torch.Tensor:
+        encode = lambda _: (words, torch.ones(64, 1, dtype=torch.bool))  # noqa: E731
+        process = build_process("cosine", 10)
+        return DiffusionTask(Data(), process, 64, 0, hide=hide, encode=encode, text_noise=noise).batch(3)["text"]
+
+    assert torch.equal(text(0, 0), words) and torch.equal(text(0.5, 0), text(0.5, 0))
+    assert float((text(0.5, 0) - words).std()) == pytest.approx(0.5, abs=0.05)
+    assert not text(0.5, 1).any()
