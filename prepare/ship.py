@@ -13,13 +13,16 @@ from utils.run.files import atomic_folder, read_json, refuse_existing, write_jso
 from utils.run.options import option, parse
 
 
+PAGES = (".md", ".png", ".jpg")
+
+
 @dataclass(frozen=True)
 class ShipOptions:
     """From where to where."""
 
     model_path: str = option("", "checkpoint file, or a folder: its newest (required)")
     output_dir: str = option("", "the folder to make (required)")
-    overwrite: bool = option(False, "replace the folder if it exists; its README and tables stay")
+    overwrite: bool = option(False, "replace the folder if it exists; its README, tables and pictures stay")
 
 
 def draw_curve(progress: Path, picture: Path) -> None:
@@ -58,7 +61,7 @@ def main(argv: list[str]) -> None:
         for name, value in checkpoint.weights(content).items()
     }
     args = read_json(source.parent / "args.json") | {"save_dir": options.output_dir, "resume_checkpoint": ""}
-    kept = {path.name: path.read_bytes() for path in Path(options.output_dir).glob("*.md")}
+    kept = {path.name: path.read_bytes() for path in Path(options.output_dir).glob("*") if path.suffix in PAGES}
     with atomic_folder(options.output_dir, options.overwrite) as made:
         checkpoint.save(made, checkpoint.step_of(source), {"model": weights})
         write_json(made / "args.json", args)
