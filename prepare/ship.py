@@ -12,7 +12,6 @@ from utils.run.errors import UsageError, run_command
 from utils.run.files import atomic_folder, read_json, refuse_existing, write_json
 from utils.run.options import option, parse
 
-
 PAGES = (".md", ".png", ".jpg")
 
 
