@@ -10,7 +10,7 @@ UV ?= $(shell command -v uv 2>/dev/null)
 .DEFAULT_GOAL := help
 
 help:
-	@echo 'make demo     a sentence turned into motion in runs/text, three 3D motions by MAS in runs/demo'
+	@echo 'make demo     three sentences turned into motion in runs/text, three 3D motions by MAS in runs/demo'
 	@echo 'make test     layer rules and tests; make test-slow: the long ones too'
 	@echo 'make lint     style and types; make format: put the style right'
 	@echo 'make bench    speed, beside the published way'
@@ -63,7 +63,8 @@ UV_HTTP_TIMEOUT=20 UV_HTTP_RETRIES=1 \
 endef
 
 demo: $(VENV)/.done
-	@$(RUN) -m sample.generate --text_prompt 'a person walks in a circle and waves' --output_dir runs/text --overwrite
+	@$(RUN) -m sample.generate --text_prompt 'a person walks' 'a person waves the right hand' \
+		'a person sits down' --motion_length 4 --output_dir runs/text --overwrite
 	@$(RUN) -m sample.mas --action_name drawn --num_samples 3 --output_dir runs/demo --overwrite
 	@echo 'look at runs/text/sample00_rep00.mp4, runs/demo/contact_sheet.png and runs/demo/result_0.mp4, then try:'
 	@echo '  $(RUN) -m sample.generate --text_prompt "someone runs" --output_dir runs/run'

@@ -2,7 +2,8 @@
 
 A clip is [T, J, 3] in the world, metres, y up. It is described by poses as the body faces and by how fast, how often
 and where to it moves (`describe`), whatever its length; two layers turn the description into a kind. Every draw is
-keyed by the seed, so training twice gives the same classifier.
+keyed by the seed, so training twice gives the same classifier; several such networks vote, for one alone changes its
+mind about a few motions from seed to seed.
 """
 
 import re
@@ -35,9 +36,10 @@ WINDOW = (40, 120)  # frames of the windows that are learnt from
 EACH = 300  # windows of each kind
 TEMPO, SHAKE = 0.12, 0.02  # how their tempo is varied, and by how many metres their joints are moved
 BANDS = (0.05, 0.5, 1.0, 2.0, SWIFT)  # Hz
-HIDDEN, DROPOUT, STEPS, RATE, DECAY = 64, 0.3, 200, 0.01, 0.1
+NETWORKS, HIDDEN, DROPOUT, STEPS, RATE, DECAY = 5, 64, 0.3, 200, 0.01, 0.1
 FURTHEST = 5.0  # deviations from the mean beyond which a number of the description says no more
 
+_MIXED = {"exercise"}  # clips of many things in turn: no window of them is sure to show what they are named after
 # A referee's signals are signs of the arms, not play.
 _COUNTED_AS = {"salsa": "dance", "soccer": "kick", "stairs": "climb", "basketball_signal": "direct traffic"}
 
@@ -77,14 +79,15 @@ class Recogniser:
 
     mean: np.ndarray
     scale: np.ndarray
-    network: nn.Module
+    networks: tuple[nn.Module, ...]
     fps: float
     layout: hml.Layout
 
     def kinds(self, features: np.ndarray) -> np.ndarray:
-        """The kind [N] of descriptions [N, D]."""
+        """The kind [N] of descriptions [N, D]: the likeliest by the mean of the networks' probabilities."""
+        shown = _scaled(features, self.mean, self.scale)
         with torch.no_grad():
-            return self.network(_scaled(features, self.mean, self.scale)).argmax(-1).numpy()
+            return torch.stack([network(shown).softmax(-1) for network in self.networks]).mean(0).argmax(-1).numpy()
 
     def __call__(self, clips: Sequence[np.ndarray]) -> np.ndarray:
         """The kind [N] of each clip [T, J, 3], an index into `KINDS`."""
@@ -93,7 +96,7 @@ class Recogniser:
 
 def kinds_of(labels: Sequence[str]) -> list[int]:
     """The kinds that a clip with these labels shows, each source's spelling allowed; none for labels of other kinds."""
-    if not labels:
+    if not labels or _MIXED & set(labels):
         return []
     names = {LABELS.actions[k] for k in action_ids([_COUNTED_AS.get(label, label) for label in labels], LABELS)}
     if "climb" in names:
@@ -239,23 +242,29 @@ def _described(real: RealMotions, drawn: Sequence[tuple[int, int, np.ndarray]]) 
     )
 
 
-def train(windows: Windows, seed: int, fps: float, layout: hml.Layout, steps: int = STEPS) -> Recogniser:
+def train(windows: Windows, seed: int, fps: float, layout: hml.Layout) -> Recogniser:
     """Learn to tell the kinds; of a window with several any one is right."""
     mean, scale = windows.features.mean(0), windows.features.std(0) + 1e-3
-    shown, wrong = _scaled(windows.features, mean, scale), ~torch.from_numpy(windows.shown)
-    with seeded(seed, "recogniser"):
+    shown, right = _scaled(windows.features, mean, scale), torch.from_numpy(windows.shown)
+    networks = tuple(_network(shown, right, seed, member) for member in range(NETWORKS))
+    return Recogniser(mean, scale, networks, fps, layout)
+
+
+def _network(shown: Tensor, right: Tensor, seed: int, member: int) -> nn.Module:
+    """One of the networks, trained on descriptions [N, D] of which the kinds `right` [N, K] are right."""
+    with seeded(seed, "recogniser", member):
         network = nn.Sequential(
             nn.Linear(shown.shape[1], HIDDEN), nn.ReLU(), nn.Dropout(DROPOUT), nn.Linear(HIDDEN, len(KINDS))
         )
         optimiser = torch.optim.AdamW(network.parameters(), RATE, weight_decay=DECAY)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-        for _ in range(steps):
-            right = network(shown).log_softmax(-1).masked_fill(wrong, -torch.inf).logsumexp(-1)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, STEPS)
+        for _ in range(STEPS):
+            likelihood = network(shown).log_softmax(-1).masked_fill(~right, -torch.inf).logsumexp(-1)
             optimiser.zero_grad()
-            (-right.mean()).backward()
+            (-likelihood.mean()).backward()
             optimiser.step()
             schedule.step()
-    return Recogniser(mean, scale, network.eval(), fps, layout)
+    return network.eval()
 
 
 def _scaled(features: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> Tensor:

@@ -1,6 +1,6 @@
 """Entry: motion straight from a diffusion model: 2D from one of 2D motion; 3D from text, from actions, from nothing.
 
-`python -m sample.generate --model_path save/mocap_text --text_prompt "a person walks in a circle and waves"`
+`python -m sample.generate --model_path save/mocap_text --text_prompt "a person walks and turns left"`
 Models that are shown the frames before a motion (DiP) make it of any length, window after window.
 """
 
