@@ -132,7 +132,7 @@ def test_the_sum_of_all_prompts():
 
 def test_the_whole_command(data, model, tmp_path, monkeypatch, capsys):
     """Every file, the same again from the same seed, and a prompt's first samples whatever their number."""
-    for name, value in (("EACH", 6), ("STEPS", 10), ("NETWORKS", 2)):
+    for name, value in (("STEPS", 10), ("NETWORKS", 2)):
         monkeypatch.setattr(f"eval.recognition.{name}", value)
     monkeypatch.setattr(paraphrases, "REAL_WINDOWS", 4)
     caption = next(iter((data / "texts").iterdir())).read_text().splitlines()[0].split("#")[0]
