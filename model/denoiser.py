@@ -28,7 +28,8 @@ def build_denoiser(
 
         encoder = (options.multi_encoder_type, options.latent_dim, options.target_enc_layers)
         goals = GoalEncoder(*encoder) if options.multi_target_cond else None
-        tokens = {"frames_per_token": options.frames_per_token, "context": options.context_len}
+        tokens = {name: getattr(options, name) for name in ("frames_per_token", "smooth_width")}
+        tokens["context"] = options.context_len
         return DiT(features, **size, **tokens, goals=goals)
     from model.sequence import SequenceDenoiser
 

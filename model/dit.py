@@ -72,7 +72,8 @@ class DiT(nn.Module):
     """The whole network.
 
     `text_width` is that of the vectors of a sentence, of which it reads the mean (0: it reads none), `context` the
-    number of frames that it is shown before the motion, `goals` what reads where joints shall be.
+    number of frames that it is shown before the motion, `goals` what reads where joints shall be. `smooth_width` is
+    that of a convolution over nine frames that sees across the seams of the tokens (0: none).
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class DiT(nn.Module):
         text_width: int = 0,
         context: int = 0,
         goals: nn.Module | None = None,
+        smooth_width: int = 0,
     ):
         super().__init__()
         if num_heads < 1 or latent_dim % (2 * num_heads):
@@ -108,9 +110,11 @@ class DiT(nn.Module):
         self.layers = nn.ModuleList(DiTLayer(latent_dim, num_heads, ff_size) for _ in range(layers))
         self.final = nn.Linear(latent_dim, 2 * latent_dim)
         self.head = nn.Linear(latent_dim, features * frames_per_token)
-        for layer in (self.modulation, self.final, self.head):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        self.smooth_in = nn.Conv1d(features, smooth_width, 5, padding=2) if smooth_width else None
+        self.smooth_out = nn.Conv1d(smooth_width, features, 5, padding=2) if smooth_width else None
+        silent = [self.modulation, self.final, self.head] + ([self.smooth_out] if self.smooth_out else [])
+        for weight in (weight for layer in silent for weight in layer.parameters()):
+            nn.init.zeros_(weight)
         if self.action is not None:
             nn.init.normal_(self.action.weight, std=0.02)
 
@@ -140,7 +144,20 @@ class DiT(nn.Module):
             tokens = layer(tokens, modulation, table, hidden)
         shift, scale = self.final(told)[:, None].chunk(2, dim=-1)
         output = self.head(F.layer_norm(tokens, tokens.shape[-1:]) * (1 + scale) + shift)
-        return output.float().reshape(batch, -1, features)[:, self.context : frames]
+        output = output.float().reshape(batch, -1, features)[:, self.context : frames]
+        if self.context:
+            output = torch.cat((x[:, : self.context].float(), output), dim=1)
+        return self.smoothed(output, lengths)[:, self.context :]
+
+    def smoothed(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """x [B, T, F] and what the convolution adds to it; frames at or beyond `lengths` count as 0."""
+        if self.smooth_in is None or self.smooth_out is None:
+            return x
+        valid = torch.ones(1, 1, 1, device=x.device)
+        if lengths is not None:
+            valid = (torch.arange(x.shape[1], device=x.device) < lengths[:, None])[:, None].float()
+        inner = F.gelu(self.smooth_in(x.mT * valid)) * valid
+        return x + self.smooth_out(inner).mT.float()
 
     def told(self, step: Tensor, condition: Mapping[str, Tensor]) -> Tensor:
         """The sum [B, d] of the vectors of the diffusion step and of what the model is told."""

@@ -26,6 +26,9 @@ class ModelOptions:
         0.1, "share of training samples whose condition is hidden, for guidance", least=0, most=1
     )
     frames_per_token: int = option(4, "dit: frames that share a token", least=1)
+    smooth_width: int = option(
+        0, "dit: width of a convolution over time behind the tokens, against seams between them; 0: none", least=0
+    )
     recurrence: str = option("time", "gru: what it recurs over", ("time", "batch"), saved_default="batch")
     mask_frames: bool = option(
         True, "padded frames are hidden from the others; False as published", saved_default=False

@@ -208,7 +208,7 @@ def main(argv: list[str]) -> None:
             broken.append(finding.subject)
     if broken:
         raise MissingFileError(f"the main job cannot run, because of {', '.join(broken)}: see the lines marked !!")
-    print("\nthe main job can run: python -m sample.generate --text_prompt \"a person walks\"")
+    print('\nthe main job can run: python -m sample.generate --text_prompt "a person walks"')
 
 
 if __name__ == "__main__":

@@ -167,6 +167,21 @@ def circumstances() -> dict[str, Any]:
     return {"torch": str(torch.__version__), "threads": torch.get_num_threads(), "ranks": ranks()[1]}
 
 
+def start_from(model: nn.Module, path: Path, from_file: Callable[[Weights], Weights]) -> None:
+    """Put a checkpoint's weights, the averaged ones if it has any, into the parts of the model that it names.
+
+    Raises DataError for a part that the model has not, or of another size.
+    """
+    try:
+        absent, unknown = model.load_state_dict(from_file(checkpoint.weights(checkpoint.load(path))), strict=False)
+    except RuntimeError as error:
+        raise DataError(f"{path} does not fit the model: {str(error).splitlines()[-1].strip()}") from error
+    if unknown:
+        raise DataError(f"{path} does not fit the model, which has no {unknown[0]}")
+    if absent:
+        note(f"{path} has no {', '.join(absent)}: these begin as built")
+
+
 def restore_weights(model: nn.Module, content: dict[str, Any], from_file: Callable[[Weights], Weights]) -> None:
     """Put a checkpoint's weights back.
 

@@ -52,6 +52,8 @@ def check(
         training = dataclasses.replace(
             training, save_dir=training.save_dir or str(source if source.is_dir() else source.parent)
         )
+    if training.resume_checkpoint and training.initial_weights:
+        raise UsageError("--initial_weights begins a run, --resume_checkpoint goes on with one: give one of them")
     if not training.save_dir:
         raise UsageError("--save_dir is required: the folder where checkpoints are kept")
     shares(training.train_batch_size, training.accumulate)
@@ -123,7 +125,7 @@ def main(argv: list[str]) -> None:
     from model.text_encoders import load_text_encoder
     from sample.milestones import film_maker
     from train.during import films, looking
-    from train.loop import restore_weights, train
+    from train.loop import restore_weights, start_from, train
     from train.task import DiffusionTask
     from train.terms import aims, terms
     from utils.run import checkpoint
@@ -143,6 +145,8 @@ def main(argv: list[str]) -> None:
             encoder_hides=not spec.is_3d,
         ).to(device)  # fmt: skip
     to_file, from_file = file_layout(model)
+    if training.initial_weights:
+        start_from(denoiser, checkpoint.resolve(training.initial_weights), from_file)
     process = build_process(diffusion.noise_schedule, diffusion.diffusion_steps)
     task = DiffusionTask(
         dataset, process, training.train_batch_size, run.seed, target=diffusion.model_mean_type,

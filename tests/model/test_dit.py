@@ -223,3 +223,25 @@ def test_wrong_widths_are_refused_in_a_sentence():
             build_denoiser(options, FEATURES)
     with pytest.raises(UsageError, match="--frames_per_token"):
         build_denoiser(replace(TINY, frames_per_token=0), FEATURES)
+
+
+def test_a_convolution_sees_across_the_seams():
+    """As built it adds nothing; with weights a frame feels those of the next token, and padding does not count."""
+    built, plain = (DiT(FEATURES, 32, 2, 2, 64, frames_per_token=4, smooth_width=width) for width in (8, 0))
+    assert not built.smooth_out.weight.any() and not built.smooth_out.bias.any() and plain.smooth_in is None
+    assert set(built.state_dict()) - set(plain.state_dict()) == {
+        f"smooth_{end}.{kind}" for end in ("in", "out") for kind in ("weight", "bias")
+    }
+    model, x = told_network(smooth_width=8), motion(2, 20)
+    assert (model.smoothed(x, None) - x).abs().max() > 1e-2
+    nudged = x.clone()
+    nudged[:, 8] += 1
+    felt = (model.smoothed(nudged, None) - model.smoothed(x, None)).abs().amax((0, 2)) > 1e-6
+    assert felt.nonzero().flatten().tolist() == list(range(4, 13)), "nine frames"
+    lengths = torch.tensor([20, 13])
+    spoiled = x.clone()
+    spoiled[1, 13:] = 1e3
+    whole, cut = (model(each, steps(2), {"lengths": lengths}) for each in (x, spoiled))
+    torch.testing.assert_close(cut[1, :13], whole[1, :13], atol=1e-5, rtol=0)
+    alone = model(x[1:, :13], steps(2)[1:], {})
+    torch.testing.assert_close(alone[0], whole[1, :13], atol=1e-5, rtol=0)

@@ -246,3 +246,22 @@ def test_motions_come_to_look_like_the_data(target, tmp_path):
     assert ratio.min() > 0.5 and ratio.max() < 1.6, ratio
     speed = np.abs(np.diff(made, axis=1)).mean() / np.mean([np.abs(np.diff(motion, axis=0)).mean() for motion in real])
     assert 0.4 < speed < 2, speed
+
+
+def test_a_run_may_begin_with_the_weights_of_another(data, tmp_path, capsys):
+    """Parts that the other lacks begin as built, and are named; what does not fit is refused at once."""
+    small = "--arch dit --frames_per_token 2 --lr 0"
+    first = train(tmp_path / "first", data, small)
+    after = train(tmp_path / "after", data, f"{small} --smooth_width 4 --seed 5 --initial_weights {first}")
+    assert "has no smooth_in.weight, smooth_in.bias" in capsys.readouterr().err
+    old, new = (checkpoint.load(folder / "checkpoint_3.pth")["model"] for folder in (first, after))
+    assert set(old) < set(new) and all(torch.equal(new[name], value) for name, value in old.items())
+    for flags, code, said in (
+        (f"--initial_weights {first} --resume_checkpoint {first}", 2, "give one of them"),
+        (f"--initial_weights {after} --arch dit --frames_per_token 2", 4, "which has no smooth_"),
+        (f"--initial_weights {first} --arch dit --frames_per_token 4", 4, "does not fit the model"),
+        (f"--initial_weights {tmp_path / 'nowhere'}", 3, "nowhere"),
+    ):
+        line = ("train.train_mdm", "--datapath", data, "--save_dir", tmp_path / "refused", TINY, flags)
+        assert said in refusal(capsys, code, *line)
+        assert not (tmp_path / "refused").exists()
