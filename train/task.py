@@ -28,6 +28,12 @@ class Task(Protocol):
         ...
 
 
+def turned(text: Tensor, noise: float, generator: torch.Generator) -> Tensor:
+    """Vectors [B, L, E] with noise of this deviation, of the length that they had."""
+    noisy = text + noise * torch.randn(text.shape, generator=generator)
+    return noisy * (text.norm(dim=-1, keepdim=True) / noisy.norm(dim=-1, keepdim=True).clamp(min=1e-6))
+
+
 def plain_error(output: Tensor, target: Tensor, batch: Batch) -> dict[str, Tensor]:
     """The error of x_0 [B] and nothing else."""
     return {"loss": masked_error(output, target, batch["mask"])}
@@ -69,7 +75,7 @@ class DiffusionTask:
             batch["lengths"] = batch["lengths"] - self.context
         draws = torch_generator(self.seed, "diffusion", step)
         if self.text_noise:
-            batch["text"] = batch["text"] + self.text_noise * torch.randn(batch["text"].shape, generator=draws)
+            batch["text"] = turned(batch["text"], self.text_noise, draws)
         batch["t"] = torch.randint(self.process.steps, (len(indices),), generator=draws)
         batch["noise"] = torch.randn(batch["motion"].shape, generator=draws)
         if self.aim:
