@@ -90,7 +90,7 @@ def window_frames(spec: DatasetSpec, options: DataOptions) -> int:
 
 def dataset_file(spec: DatasetSpec, options: DataOptions, name: str) -> Path:
     """A file of the dataset's folder. Raises MissingFileError."""
-    path = Path(options.datapath or spec.defaults["datapath"]) / name
+    path = spec.folder(options.datapath) / name
     if not path.is_file():
         raise MissingFileError(f"{path} does not exist; dataset/README.md says where the {spec.name} motions are found")
     return path

@@ -189,7 +189,7 @@ def load(spec: DatasetSpec, options: DataOptions, compat: str = "none", seed: in
     names. Raises MissingFileError, DataError or UsageError with the file and the value in question.
     """
     augmentations = chosen_augmentations(spec, options, AUGMENTATIONS)
-    datapath = Path(options.datapath or spec.defaults["datapath"])
+    datapath = spec.folder(options.datapath)
     mean, std = load_stats(spec, datapath)
     motions, masks = {}, {}
     for name, xy, mask in read_part(spec, datapath, options.data_split, options.data_size, compat, seed):

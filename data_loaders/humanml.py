@@ -149,7 +149,7 @@ def load(
     augmentations = base.chosen_augmentations(spec, options, AUGMENTATIONS if own(spec) else ())
     if "transition_aug" in augmentations and not context:
         raise UsageError("transition_aug is for models that are shown the frames before: add --context_len")
-    folder = Path(options.datapath or spec.defaults["datapath"])
+    folder = spec.folder(options.datapath)
     longest = (options.num_frames or spec.max_frames) if own(spec) else spec.max_frames
     if exact and exact > longest and not own(spec):
         raise UsageError(f"--context_len and --pred_len ask for {exact} frames; {spec.name} clips have {longest}")

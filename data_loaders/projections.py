@@ -230,7 +230,7 @@ def load(spec: DatasetSpec, options: DataOptions, compat: str = "none", seed: in
     augmentations = base.chosen_augmentations(spec, options, AUGMENTATIONS)
     if options.data_size is not None and options.data_size < 1:
         raise UsageError(f"--data_size must be at least 1, not {options.data_size}")
-    datapath = Path(options.datapath or spec.defaults["datapath"])
+    datapath = spec.folder(options.datapath)
     motions = packed.read(datapath)
     if motions.skeleton != spec.skeleton:
         raise DataError(f"{datapath} holds the skeleton {motions.skeleton.name}, not {spec.skeleton.name}")

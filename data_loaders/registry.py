@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from utils.geometry.skeleton import SKELETONS, Skeleton
@@ -18,8 +19,8 @@ class DatasetSpec:
     `trajectory` the joints whose mean is the trajectory of plots. `action_shares` are the shares that the kinds of
     motion have in an epoch of training. `loader` is "module:function" of our own.
     `representation` says what a frame is made of: keypoints `points2d`, the features `hml` of HumanML3D and KIT-ML
-    (Guo et al. 2022), or joint rotations `rot6d`; the latter two are 3D motion of at most `max_frames`. `encoding`
-    says in which of the ways of `hml.encode` its features are made.
+    (Guo et al. 2022), or joint rotations `rot6d`; the latter two are 3D motion of at most `max_frames`. `sentences`:
+    its motions come with some. `encoding` says in which of the ways of `hml.encode` its features are made.
     """
 
     name: str
@@ -28,6 +29,7 @@ class DatasetSpec:
     loader: str
     representation: str = "points2d"
     max_frames: int = 0
+    sentences: bool = False
     encoding: Mapping[str, Any] = field(default_factory=dict)
     camera_distance: float = 7.0
     elevation: float = 3.141592653589793 / 16
@@ -45,10 +47,9 @@ class DatasetSpec:
     source: str = ""
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def sentences(self) -> bool:
-        """Whether its motions come with sentences."""
-        return self.representation == "hml" or self.loader.startswith("data_loaders.projections")
+    def folder(self, datapath: str) -> Path:
+        """The folder of its motions: `datapath` where it is said, else the usual one."""
+        return Path(datapath or self.defaults["datapath"])
 
     @property
     def is_3d(self) -> bool:
@@ -73,7 +74,7 @@ PUBLISHED: Mapping[str, Any] = {
     "yaw": "continuous",
 }  # the published yaw fails past half a turn
 RIGHT: Mapping[str, Any] = {"face_order": "right", "yaw": "continuous"}
-_HML: dict[str, Any] = dict(loader="data_loaders.humanml:load", representation="hml", max_frames=196)
+_HML: dict[str, Any] = dict(loader="data_loaders.humanml:load", representation="hml", max_frames=196, sentences=True)
 _MDM = {
     "seed": 10, "train_batch_size": 64, "lr": 1e-4, "weight_decay": 0.0, "noise_schedule": "cosine",
     "diffusion_steps": 1000, "log_interval": 1000, "num_samples": 6, "num_repetitions": 3,
@@ -139,6 +140,7 @@ DATASETS: dict[str, DatasetSpec] = {
             SKELETONS["nba"],
             fps=20,
             loader="data_loaders.projections:load",
+            sentences=True,
             visualization_scale=0.75,
             pinned_root=0,
             trajectory=(0,),

@@ -93,8 +93,7 @@ def make_motions(session: Session, prompts: Sequence[Prompt]) -> np.ndarray:
         raise UsageError(f"{session.path} reads no sentences")
     samples, frames = session.sampling.num_samples, asked_frames(session)
     sentences = [prompt.sentence for prompt in prompts] * samples
-    text, visible = session.encode(sentences)
-    told = {"text": text, "text_visible": visible}
+    told = session.told_text(sentences)
     features = sample_plain(session, Request(torch.full((len(sentences),), frames), told, sentences))
     if not torch.isfinite(features).all():
         raise NumericError("the sampled motions hold NaN or infinity: nothing was written")

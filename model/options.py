@@ -45,6 +45,11 @@ class ModelOptions:
     multi_encoder_type: str = option("single", "how it reads them", ("single", "multi", "split"), saved_default="multi")
     target_enc_layers: int = option(1, "hidden layers of what reads them", least=1)
 
+    @property
+    def over_batch(self) -> bool:
+        """Whether the samples of a batch depend on each other."""
+        return self.arch == "gru" and self.recurrence == "batch"
+
 
 def translated(saved: dict[str, Any]) -> dict[str, Any]:
     """An `args.json` in today's names: the first published ones say `cond_mode` for what `unconstrained` says."""

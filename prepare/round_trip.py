@@ -5,7 +5,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data_loaders.registry import DATASETS, dataset_spec
@@ -47,7 +46,7 @@ def stored(options: RoundTripOptions) -> "Iterator[tuple[str, np.ndarray]]":
     """Name and positions [T, J, 3] of each clip of a dataset folder. Raises MissingFileError."""
     from utils.run.files import load_array
 
-    folder = Path(options.datapath or dataset_spec(options.dataset).defaults["datapath"]) / "new_joints"
+    folder = dataset_spec(options.dataset).folder(options.datapath) / "new_joints"
     paths = sorted(folder.glob("[!.]*.npy"))
     if not paths:
         raise MissingFileError(f"{folder} holds no .npy files; name recordings with --sources, or another --datapath")

@@ -26,11 +26,10 @@ from sample.multiview import sample_3d
 from sample.options import EditOptions, MasOptions, SamplingOptions
 from sample.plain import sample_plain
 from sample.request import choose_actions
-from sample.results import run_sampling
+from sample.results import beside, run_sampling
 from sample.session import Request, Session
 from sample.sources import Source, read_sources
 from utils.geometry.skeleton import Skeleton
-from utils.run.checkpoint import resolve
 from utils.run.errors import UsageError
 from utils.run.options import nearest
 
@@ -84,10 +83,7 @@ def refuse(sampling: SamplingOptions, cond: str, edit: EditOptions, context: int
 
 def folder_of(sampling: SamplingOptions, seed: int, edit: EditOptions) -> Path:
     """The folder that an edit writes if none is named, beside the checkpoint."""
-    checkpoint = resolve(sampling.model_path)
-    step = checkpoint.stem.removeprefix("checkpoint_").removeprefix("model")
-    text = f"_{edit.text_condition.replace(' ', '_').replace('.', '')}"[:100] if edit.text_condition else ""
-    return checkpoint.parent / f"edit_{checkpoint.parent.name}_{step}_{mode_of(edit)}_seed{seed}{text}"
+    return beside(sampling.model_path, "edit", f"{mode_of(edit)}_seed{seed}", edit.text_condition)
 
 
 def mode_of(edit: EditOptions) -> str:
@@ -176,8 +172,8 @@ def _told(session: Session, edit: EditOptions, rows: Sequence[Source]) -> tuple[
     without = session.model_options.cond_mask_prob == 0
     if session.data.cond == "text":
         if edit.text_condition and session.encode:
-            text, visible = session.encode([edit.text_condition] * len(rows))
-            return {"text": text, "text_visible": visible}, [edit.text_condition] * len(rows)
+            titles = [edit.text_condition] * len(rows)
+            return session.told_text(titles), titles
         if without:
             raise UsageError(f"{session.path.parent} never made motion without a sentence: give --text_condition")
     if session.data.cond == "action":

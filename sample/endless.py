@@ -158,7 +158,7 @@ def sample_endless(session: Session, request: Request, include_prefix: bool = Fa
 
     def ask(index: int, here: hml.Start) -> tuple[Told, int]:
         first, kept = todo[index]
-        told = text_of(session, [title if isinstance(title, str) else title[first] for title in request.titles])
+        told = session.told_text([title if isinstance(title, str) else title[first] for title in request.titles])
         if request.told:
             told |= aimed(session, request.told, here, len(todo) - 1 - index)
         return told, kept
@@ -171,14 +171,6 @@ def sample_endless(session: Session, request: Request, include_prefix: bool = Fa
     marks = torch.zeros(*features.shape[:2], len(session.spec.skeleton.joints), dtype=torch.bool)
     marks[:, :given] = True
     return Made(features, request.lengths, request.titles, marks if include_prefix else None)
-
-
-def text_of(session: Session, texts: Sequence[str]) -> Told:
-    """What a model is told of motions with these sentences; nothing if it reads none."""
-    if not session.encode:
-        return {}
-    text, visible = session.encode(texts)
-    return {"text": text, "text_visible": visible}
 
 
 def spans(titles: Sequence[str | Sequence[str]], first: int, end: int, longest: int, whole_last: bool = False) -> Spans:
@@ -207,7 +199,7 @@ def find_prefix(session: Session, options: PrefixOptions, count: int) -> Prefix:
     if options.prefix_motion and options.prefix_motion != STANDING:
         shown = prefix_of_file(session, options.prefix_motion)
         return Prefix(shown.expand(count, -1, -1), f"the motion follows {options.prefix_motion}")
-    folder = Path(session.data.datapath or spec.defaults["datapath"])
+    folder = spec.folder(session.data.datapath)
     if options.prefix_motion != STANDING and folder.is_dir():
         return prefix_of_data(session, folder, count)
     shown = standing(session.mean, hml.layout_of(spec.skeleton), context)

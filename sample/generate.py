@@ -14,6 +14,7 @@ from sample.options import (
     PrefixOptions,
     SamplingOptions,
     parse_sampling,
+    refuse_simulator,
 )
 from utils.run.errors import UsageError, run_command
 
@@ -23,10 +24,7 @@ if TYPE_CHECKING:
 
 def check(sampling: SamplingOptions, model: ModelOptions, begin: PrefixOptions, endless: EndlessOptions) -> None:
     """Refuse what the model has no use for. Raises UsageError."""
-    if begin.autoregressive_init == "isaac":
-        raise UsageError(
-            "--autoregressive_init isaac: no simulator is read; put frames of it into --prefix_motion FILE"
-        )
+    refuse_simulator(begin)
     said = [name for name, value in (asdict(begin) | asdict(endless)).items() if value]
     for name in said:
         if name not in ("autoregressive_init", "target") and not model.context_len:

@@ -1,6 +1,6 @@
 """The files of 3D motion that a model made by itself: results.npy, sentences, videos, grids, a contact sheet."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,12 +76,10 @@ def write_pictures(folder: Path, session: Session, motions: Made, joints: Tensor
     names = ("row", "col") if session.data.cond == "no_cond" else ("sample", "rep")
     pictures = [figures.draw_world(clip, skeleton, title, given=mask) for clip, title, mask in drawn]
     columns = [pictures[s::samples] for s in range(samples)]
+    before = [figures.draw_world(clip, skeleton, title, given=mask) for clip, title, mask in inputs]
+    videos = grid.write_samples(folder, columns, fps, names, before)
     if inputs:
-        before = [figures.draw_world(clip, skeleton, title, given=mask) for clip, title, mask in inputs]
-        videos = write_beside(folder, before, columns, fps, names)
         drawn = [row for s in range(samples) for row in (inputs[s], *drawn[s::samples])]
-    else:
-        videos = grid.write_samples(folder, columns, fps, names)
     clips, titles, masks = zip(*drawn, strict=True)
     contact_sheet.write_world_sheet(
         folder / "contact_sheet.png", clips, skeleton, [caption(title) for title in titles], fps=fps,
@@ -90,28 +88,6 @@ def write_pictures(folder: Path, session: Session, motions: Made, joints: Tensor
     for name in videos:
         video.frame_count(folder / name)
     return videos
-
-
-def write_beside(
-    folder: Path,
-    inputs: Sequence[Iterable[np.ndarray]],
-    samples: Sequence[Sequence[Iterable[np.ndarray]]],
-    fps: float,
-    names: tuple[str, str],
-) -> list[str]:
-    """As `grid.write_samples`, with what was edited as `input_motions_00.mp4` at the left of each row of a grid."""
-    written = []
-    for start in range(0, len(samples), grid.ROWS):
-        rows = []
-        for number, videos in enumerate(samples[start : start + grid.ROWS], start):
-            files = [f"{names[0]}{number:02d}_{names[1]}{column:02d}.mp4" for column in range(len(videos))]
-            files.insert(0, f"input_motions_{number:02d}.mp4")
-            shown = zip(files, (inputs[number], *videos), strict=True)
-            rows.append([video.recorded(folder / file, frames, fps) for file, frames in shown])
-            written += files
-        written.append(f"{names[0]}s_{start:02d}_to_{start + len(rows) - 1:02d}.mp4")
-        video.write_video(folder / written[-1], grid.tile(rows), fps)
-    return written
 
 
 def motion_content(session: Session, motions: Made, joints: Tensor) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from data_loaders.registry import dataset_defaults
 from diffusion.options import DiffusionOptions
 from model.options import ModelOptions, translated
 from train.options import TrainingOptions
+from utils.run.errors import UsageError
 from utils.run.options import RunOptions, option, parse
 
 ABLATIONS = (
@@ -89,6 +90,14 @@ _PUBLISHED_PRESET = {"fit": "adam", "bones": "raw"}
 def defaults_of(values: Mapping[str, Any]) -> Mapping[str, Any]:
     """Defaults that depend on other options: the dataset's, and those of `--compat published`."""
     return {**dataset_defaults(values), **(_PUBLISHED_PRESET if values["compat"] == "published" else {})}
+
+
+def refuse_simulator(begin: "PrefixOptions") -> None:
+    """Raise UsageError for the frames of a simulator, which the published program names and does not read either."""
+    if begin.autoregressive_init == "isaac":
+        raise UsageError(
+            "--autoregressive_init isaac: no simulator is read; put frames of it into --prefix_motion FILE"
+        )
 
 
 def parse_sampling(

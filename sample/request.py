@@ -40,8 +40,7 @@ def one_after_another(session: Session, texts: Sequence[str]) -> Request:
     sampling, frames = session.sampling, asked_frames(session)
     count, overlap = sampling.num_samples * sampling.num_repetitions, round(sampling.overlap * session.spec.fps)
     total = total_frames([frames] * len(texts), overlap)
-    text, visible = session.encode(list(texts)) if session.encode else (torch.empty(0), torch.empty(0))
-    told = {"text": text.repeat_interleave(count, 0), "text_visible": visible.repeat_interleave(count, 0)}
+    told = {name: rows.repeat_interleave(count, 0) for name, rows in session.told_text(texts).items()}
     segments = Request(torch.full((len(texts) * count,), frames), told)
     shown = [texts[min(i // (frames - overlap), len(texts) - 1)] for i in range(total)]
     return Request(torch.full((count,), total), titles=[shown] * count, segments=segments, overlap=overlap)
@@ -71,8 +70,7 @@ def choose_conditions(session: Session, count: int) -> tuple[dict[str, Tensor], 
     sampling, spec = session.sampling, session.spec
     if session.encode:
         titles = prompts(session, count) * sampling.num_repetitions
-        text, visible = session.encode(titles)
-        return {"text": text, "text_visible": visible}, titles
+        return session.told_text(titles), titles
     action = choose_actions(session, count).repeat(sampling.num_repetitions)
     titles = [spec.actions[label] if label >= 0 else " ".join(sampling.text_prompt) for label in action.tolist()]
     return ({"action": action} if session.data.cond == "action" else {}), titles
@@ -85,7 +83,7 @@ def prompts(session: Session, count: int) -> list[str]:
         return [sampling.text_prompt[0]] * count
     if sampling.input_text:
         return read_lines(sampling.input_text, "--input_text")
-    datapath = Path(session.data.datapath or session.spec.defaults["datapath"])
+    datapath = session.spec.folder(session.data.datapath)
     if not datapath.is_dir():
         raise MissingFileError(
             f'say what shall be done (--text_prompt "a person walks"), or put the dataset into {datapath} '

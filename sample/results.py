@@ -30,18 +30,28 @@ def output_folder(sampling: SamplingOptions, seed: int, task: str, is_3d: bool =
     Beside the checkpoint, MAS's are named <task>_seed_<seed>, those of 3D models samples_<folder>_<step>_seed<seed>,
     each with the prompt at its end.
     """
-    checkpoint = resolve(sampling.model_path)
-    beside = checkpoint.parent
     source = Path(sampling.input_text or sampling.action_file).stem
     prompt = "_".join(sampling.text_prompt) or sampling.action_name or source
-    name = f"{task}_seed_{seed}"
-    if is_3d:
-        step = checkpoint.stem.removeprefix("checkpoint_").removeprefix("model")
-        name = f"{'samples' if task == 'sample' else task}_{beside.name}_{step}_seed{seed}"
-    name += f"_{prompt.replace(' ', '_').replace('.', '')}"[:100] if prompt else ""
-    folder = Path(sampling.output_dir) if sampling.output_dir else beside / name
+    if sampling.output_dir:
+        folder = Path(sampling.output_dir)
+    elif is_3d:
+        folder = beside(sampling.model_path, "samples" if task == "sample" else task, f"seed{seed}", prompt)
+    else:
+        folder = resolve(sampling.model_path).parent / f"{task}_seed_{seed}{ending(prompt)}"
     refuse_existing(folder, sampling.overwrite)
     return folder
+
+
+def beside(model_path: str, task: str, how: str, words: str) -> Path:
+    """The published name of a folder of 3D motion beside its checkpoint: <task>_<folder>_<step>_<how>_<words>."""
+    checkpoint = resolve(model_path)
+    step = checkpoint.stem.removeprefix("checkpoint_").removeprefix("model")
+    return checkpoint.parent / f"{task}_{checkpoint.parent.name}_{step}_{how}{ending(words)}"
+
+
+def ending(words: str) -> str:
+    """Words as the end of a folder's name."""
+    return f"_{words.replace(' ', '_').replace('.', '')}"[:100] if words else ""
 
 
 def write_results(folder: Path, session: Session, request: Request, motions: Tensor) -> None:
@@ -162,7 +172,7 @@ def run_sampling(
     request = request_of(session)
     if sampling.text_prompt and not session.encode:
         print("note: this model reads no text; --text_prompt names the folder and the videos only")
-    if model.arch == "gru" and model.recurrence == "batch":
+    if model.over_batch:
         print("note: this model recurs over the batch, as published, so samples depend on each other")
     if not model.mask_frames and (model.arch == "trans_dec" or session.spec.is_3d):
         print("note: this model sees padded frames, as published, so samples depend on the longest")

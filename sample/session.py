@@ -104,6 +104,13 @@ class Session:
         """World positions [B, T, J, 3] of features [B, T, F] in data units (models of 3D motion)."""
         return joints_of(self.spec.representation, self.spec.skeleton)(features)
 
+    def told_text(self, texts: Sequence[str]) -> dict[str, Tensor]:
+        """What the model is told of motions with these sentences; nothing if it reads none."""
+        if not self.encode:
+            return {}
+        text, visible = self.encode(texts)
+        return {"text": text, "text_visible": visible}
+
     def denoiser(self, request: Request, views: int = 1) -> Callable[[Tensor, int], Tensor]:
         """The function (x_t [V * B, T, ...], t) -> estimate of x_0, guidance inside; views lead."""
         told = {
@@ -114,7 +121,7 @@ class Session:
         nothing = all(torch.equal(told[name], without[name]) for name in told)
         scale = 0.0 if nothing else 1.0 if self.model_options.cond_mask_prob == 0 else self.sampling.guidance_param
         # A GRU that recurs over the batch must see the batch whole.
-        most = rows if self.model_options.recurrence == "batch" else self.sampling.max_batch or rows
+        most = rows if self.model_options.over_batch else self.sampling.max_batch or rows
 
         unguided = round((1 - self.sampling.guided_share) * self.process.steps)
 
@@ -138,8 +145,8 @@ class Session:
             with arithmetic(self.device, self.run.precision):
                 return self.model(shown, step, condition).float()
 
-        together = self.model_options.recurrence != "batch" or self.model_options.arch != "gru"
-        output = guided(predict, x.to(self.device).flatten(2), told, without, scale, together)
+        shown = x.to(self.device).flatten(2)
+        output = guided(predict, shown, told, without, scale, together=not self.model_options.over_batch)
         output = output.view_as(x).to(x.device)
         if self.diffusion.model_mean_type == "x_start" or self.published:
             return output
@@ -207,7 +214,7 @@ def _stats(spec: DatasetSpec, beside: Path, data: DataOptions) -> tuple[np.ndarr
     try:
         return load_stats(spec, beside)
     except MissingFileError:
-        datapath = Path(data.datapath or spec.defaults["datapath"])
+        datapath = spec.folder(data.datapath)
         if not (datapath / "Mean.npy").is_file():
             raise
         return load_stats(spec, datapath)

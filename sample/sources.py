@@ -1,7 +1,6 @@
 """Motions to begin with: clips of the dataset, or of a file, as the model of a session sees them."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -105,7 +104,7 @@ def _at_rate(positions: np.ndarray, motion: Motion, spec: DatasetSpec) -> np.nda
 def _clips(session: Session) -> list[Source]:
     """Clips of the dataset's test part, the first ones of its order by the seed."""
     spec, sampling, seed = session.spec, session.sampling, session.run.seed
-    folder = Path(session.data.datapath or spec.defaults["datapath"])
+    folder = spec.folder(session.data.datapath)
     if not spec.is_3d:
         raise UsageError(f"name a motion to edit, --input_motion FILE: {spec.name} holds what one camera sees")
     if not folder.is_dir():

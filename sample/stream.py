@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model.options import ModelOptions
-from sample.options import PrefixOptions, SamplingOptions, parse_sampling
+from sample.options import PrefixOptions, SamplingOptions, parse_sampling, refuse_simulator
 from utils.run.errors import UsageError, run_command
 from utils.run.files import atomic_folder, locked, refuse_existing
 from utils.run.options import option
@@ -44,10 +44,7 @@ def check(sampling: SamplingOptions, model: ModelOptions, begin: PrefixOptions, 
             f"{sampling.model_path} is shown no frames before a motion (--context_len 0 in training), so it cannot go "
             "on: use sample.generate"
         )
-    if begin.autoregressive_init == "isaac":
-        raise UsageError(
-            "--autoregressive_init isaac: no simulator is read; put frames of it into --prefix_motion FILE"
-        )
+    refuse_simulator(begin)
     if sampling.input_text:
         raise UsageError("--input_text: a stream is one motion; say --prompts")
     if cond == "text" and not (sampling.text_prompt or prompts):

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from data_loaders.representations import hml
-from sample.endless import Prefix, Window, origin, text_of, window_frames, windows
+from sample.endless import Prefix, Window, origin, window_frames, windows
 from sample.motions import Made, motion_content
 from sample.request import read_lines
 from sample.session import Session
@@ -139,7 +139,7 @@ def stream(
     prompt = ""
 
     def ask(_index: int, _start: hml.Start) -> tuple[dict[str, torch.Tensor], int]:
-        return text_of(session, [prompt]), min(longest, wanted - done) if wanted else longest
+        return session.told_text([prompt]), min(longest, wanted - done) if wanted else longest
 
     made = windows(session, prefix.features, ask, origin(1))
     for prompt in prompts:

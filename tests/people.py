@@ -14,6 +14,7 @@ from model.denoiser import build_denoiser
 from model.options import ModelOptions
 from sample.options import SamplingOptions
 from sample.session import Session
+from utils.geometry.skeleton import SKELETONS
 from utils.run.options import RunOptions
 
 SPEC = dataset_spec("mocap2d")
@@ -80,3 +81,19 @@ def mocap_session(data: DataOptions, network: torch.nn.Module, samples: int, ste
         RunOptions(), SamplingOptions(num_samples=samples), data, TINY, DiffusionOptions(), SPEC,
         build_process("cosine_tau_2", steps), network, mean, std, torch.device("cpu"), Path("none.pth"),
     )  # fmt: skip
+
+
+SMPL = SKELETONS["smpl22"]
+_POSE = {
+    "pelvis": (0, 0.95, 0), "hip": (0.1, 0.9, 0), "spine1": (0, 1.05, 0), "knee": (0.1, 0.5, 0.02),
+    "spine2": (0, 1.2, 0), "ankle": (0.1, 0.08, 0), "spine3": (0, 1.3, 0), "foot": (0.1, 0.02, 0.12),
+    "neck": (0, 1.48, 0), "collar": (0.05, 1.42, 0), "head": (0, 1.58, 0.03), "shoulder": (0.18, 1.42, 0),
+    "elbow": (0.45, 1.42, 0), "wrist": (0.7, 1.42, 0),
+}  # fmt: skip
+
+
+def standing_smpl22() -> np.ndarray:
+    """The same person on the 22 joints [22, 3] of `smpl22`."""
+    return np.array(
+        [np.array(_POSE[name.split("_")[-1]]) * (-1 if "right" in name else 1, 1, 1) for name in SMPL.joints]
+    )

@@ -15,7 +15,7 @@ class TrainingOptions:
     save_dir: str = option("", "folder of the checkpoints (required)")
     overwrite_model: bool = option(False, "replace save_dir if it exists", aliases=("overwrite",))
     resume_checkpoint: str = option("", "continue from this checkpoint, or from the newest of this folder")
-    initial_weights: str = option("", "start from the weights of this checkpoint; what it lacks begins as built")
+    initial_weights: str = option("", "weights that a new run begins with; what this checkpoint lacks begins as built")
     num_steps: int = option(600_000, "updates in all", least=1)
     train_batch_size: int = option(32, "motions in an update, of all ranks", aliases=("batch_size",), least=1)
     accumulate: int = option(

@@ -52,8 +52,6 @@ def check(
         training = dataclasses.replace(
             training, save_dir=training.save_dir or str(source if source.is_dir() else source.parent)
         )
-    if training.resume_checkpoint and training.initial_weights:
-        raise UsageError("--initial_weights begins a run, --resume_checkpoint goes on with one: give one of them")
     if not training.save_dir:
         raise UsageError("--save_dir is required: the folder where checkpoints are kept")
     shares(training.train_batch_size, training.accumulate)
@@ -145,7 +143,7 @@ def main(argv: list[str]) -> None:
             encoder_hides=not spec.is_3d,
         ).to(device)  # fmt: skip
     to_file, from_file = file_layout(model)
-    if training.initial_weights:
+    if training.initial_weights and not resume:
         start_from(denoiser, checkpoint.resolve(training.initial_weights), from_file)
     process = build_process(diffusion.noise_schedule, diffusion.diffusion_steps)
     task = DiffusionTask(

@@ -19,9 +19,11 @@ def write_samples(
     samples: Sequence[Sequence[Iterable[np.ndarray]]],
     fps: float,
     names: tuple[str, str] = ("sample", "rep"),
+    inputs: Sequence[Iterable[np.ndarray]] = (),
 ) -> list[str]:
     """Write `sample00_rep00.mp4` for every video samples[s][r], and `samples_00_to_02.mp4` for three samples each.
 
+    `inputs`, one a sample, are what was edited: `input_motions_00.mp4`, at the left of the row of a grid.
     The videos, of square RGB uint8 pictures, are drawn as they are written, those of one grid side by side. Returns the
     names of the files. Raises DataError, and what the videos raise.
     """
@@ -30,6 +32,8 @@ def write_samples(
         rows = []
         for number, videos in enumerate(samples[start : start + ROWS], start):
             files = [f"{sample}{number:02d}_{repetition}{column:02d}.mp4" for column in range(len(videos))]
+            if inputs:
+                files, videos = [f"input_motions_{number:02d}.mp4", *files], [inputs[number], *videos]
             rows.append([recorded(folder / file, video, fps) for file, video in zip(files, videos, strict=True)])
             written += files
         written.append(f"{sample}s_{start:02d}_to_{start + len(rows) - 1:02d}.mp4")

@@ -121,7 +121,7 @@ def write_model(folder: Path, options: ModelOptions, steps: int) -> Path:
 
 def streaming(model: Path, precision: str) -> tuple[float, float]:
     """Median CPU and wall seconds of a window; the first one, which warms up, does not count."""
-    from sample.endless import endless_request, origin, text_of, window_frames, windows
+    from sample.endless import endless_request, origin, window_frames, windows
     from sample.options import EndlessOptions, PrefixOptions, parse_sampling
     from sample.session import open_session
 
@@ -129,7 +129,7 @@ def streaming(model: Path, precision: str) -> tuple[float, float]:
     flags += ["--num_repetitions", "1", "--threads", "1", "--device", "cpu", "--text_prompt", PROMPT]
     session = open_session(*parse_sampling("tests.benchmarks.text", "", (), flags))
     request, _ = endless_request(session, PrefixOptions(prefix_motion="standing"), EndlessOptions())
-    told, frames = text_of(session, [PROMPT]), window_frames(session.model_options)
+    told, frames = session.told_text([PROMPT]), window_frames(session.model_options)
     stream = windows(session, (request.inputs or {})["prefix"], lambda *_: (told, frames), origin(1))
     next(stream)
     return cost(lambda: next(stream), WINDOWS)

@@ -15,24 +15,15 @@ from data_loaders.splits import held_out
 from data_loaders.texts import mirrored, read_lines
 from prepare import humanml, text_folder
 from prepare.humanml import HumanMLOptions, gait, part_of
-from utils.geometry.skeleton import SKELETONS
+from tests.people import SMPL, standing_smpl22
 from utils.run.errors import DataError, MissingFileError, UsageError
 
-SMPL = SKELETONS["smpl22"]
 LAYOUT = hml.layout_of("smpl22")
-_POSE = {
-    "pelvis": (0, 0.95, 0), "hip": (0.1, 0.9, 0), "spine1": (0, 1.05, 0), "knee": (0.1, 0.5, 0.02),
-    "spine2": (0, 1.2, 0), "ankle": (0.1, 0.08, 0), "spine3": (0, 1.3, 0), "foot": (0.1, 0.02, 0.12),
-    "neck": (0, 1.48, 0), "collar": (0.05, 1.42, 0), "head": (0, 1.58, 0.03), "shoulder": (0.18, 1.42, 0),
-    "elbow": (0.45, 1.42, 0), "wrist": (0.7, 1.42, 0),
-}  # fmt: skip
 
 
 def person(frames: int = 61, speed: float = 1.0, turn: float = 0.0, fps: float = 20.0) -> np.ndarray:
     """Somebody [frames, 22, 3] in a T who glides ahead at so many m/s, in all turning left by `turn` degrees."""
-    points = np.array(
-        [np.array(_POSE[name.split("_")[-1]]) * (-1 if "right" in name else 1, 1, 1) for name in SMPL.joints]
-    )
+    points = standing_smpl22()
     yaw = np.radians(turn) * np.linspace(0, 1, frames)
     zero, one = 0 * yaw, 0 * yaw + 1
     turns = np.stack([np.cos(yaw), zero, np.sin(yaw), zero, one, zero, -np.sin(yaw), zero, np.cos(yaw)], -1)

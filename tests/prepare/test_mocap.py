@@ -13,27 +13,17 @@ from data_loaders.splits import held_out
 from data_loaders.texts import SENTENCES, sentences
 from prepare import mocap
 from prepare.mocap import MocapOptions, convert
-from tests.people import BODY, SPEC
+from tests.people import BODY, SMPL, SPEC, standing_smpl22
 from utils.formats.motion_files import find_skeleton, guess_scale
 from utils.geometry.kinematics import bone_lengths
 from utils.geometry.motion import Motion
-from utils.geometry.skeleton import SKELETONS
 from utils.run.errors import DataError, MissingFileError, UsageError
-
-SMPL = SKELETONS["smpl22"]
-_POSE = {
-    "pelvis": (0, 0.95, 0), "hip": (0.1, 0.9, 0), "spine1": (0, 1.05, 0), "knee": (0.1, 0.5, 0.02),
-    "spine2": (0, 1.2, 0), "ankle": (0.1, 0.08, 0), "spine3": (0, 1.3, 0), "foot": (0.1, 0.02, 0.12),
-    "neck": (0, 1.48, 0), "collar": (0.05, 1.42, 0), "head": (0, 1.58, 0.03), "shoulder": (0.18, 1.42, 0),
-    "elbow": (0.45, 1.42, 0), "wrist": (0.7, 1.42, 0),
-}  # fmt: skip
 
 
 def person(frames: int = 61, unit: float = 1.0) -> np.ndarray:
     """The 22 joints [frames, 22, 3] of somebody who walks along +z at 1.5 m/s, 30 frames a second."""
-    points = [np.array(_POSE[name.split("_")[-1]]) * (-1 if "right" in name else 1, 1, 1) for name in SMPL.joints]
     path = np.arange(frames)[:, None, None] * (0, 0, 0.05)
-    return ((np.stack(points) + path) / unit).astype(np.float32)
+    return ((standing_smpl22() + path) / unit).astype(np.float32)
 
 
 def write_bvh(path: Path, positions: np.ndarray, fps: float = 30.0) -> Path:
