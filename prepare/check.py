@@ -55,9 +55,7 @@ class CheckOptions:
 
 def main(argv: list[str]) -> None:
     """Run the command."""
-    if argv and not argv[0].startswith("-"):
-        argv = ["--path", *argv]
-    (options,) = parse("prepare.check", __doc__ or "", [CheckOptions], argv)
+    (options,) = parse("prepare.check", __doc__ or "", [CheckOptions], argv, first_word="path")
     if not options.path:
         raise UsageError("name what to check: python -m prepare.check PATH")
     for line in check(Path(options.path)):

@@ -115,6 +115,13 @@ def test_several_words_and_none():
         parsed("--edges", "left", "lefty")
 
 
+def test_a_first_word_without_a_flag():
+    assert parsed("walk", "--width", "1", first_word="title").title == "walk"
+    assert parsed("--title", "run", first_word="title").title == "run"
+    with pytest.raises(UsageError, match="unknown argument run"):
+        parsed("walk", "run", first_word="title")
+
+
 @pytest.mark.parametrize(
     ("argv", "said"),
     [

@@ -57,6 +57,25 @@ def test_the_published_file_is_loaded_but_names_no_joints(shared):
             results.read(path)
 
 
+def test_a_caller_may_say_what_the_published_file_does_not(shared):
+    path = shared / "golden" / "mas" / "cli" / "mas_nba_results.npy"
+    motion = results.read(path, skeleton=SKELETONS["nba"], fps=25)[0]
+    assert (motion.joints, motion.fps) == (SKELETONS["nba"].joints, 25.0)
+    assert results.read(path, skeleton=SKELETONS["nba"])[0].fps == 30.0
+    with pytest.raises(DataError, match="18 joint names and 18 parents for 16 joints"):
+        results.read(path, skeleton=SKELETONS["gymnastics"])
+
+
+def test_flat_motion_is_raised_only_where_asked(tmp_path):
+    made = content(dimensions=2)
+    results.write(tmp_path / "results.npy", made)
+    motion = results.read(tmp_path / "results.npy", flat=True)[1]
+    np.testing.assert_array_equal(motion.positions[..., :2], made["motions"][1].transpose(2, 0, 1)[:4])
+    assert motion.positions.shape == (4, 4, 3) and not motion.positions[..., 2].any()
+    with pytest.raises(DataError, match="not 3D ones"):
+        results.read(tmp_path / "results.npy")
+
+
 def test_no_results_file(tmp_path):
     path = tmp_path / "results.npy"
     with pytest.raises(MissingFileError):

@@ -27,11 +27,18 @@ _UNITS = (1.0, 0.1, 0.0254 / 0.45, 0.0254, 0.01)  # metres; the third is that of
 _BONES = (1.0, 15.0)  # metres of all bones of a person: 3 to 6, and room for children and giants
 
 
-def read_motion(path: str | Path, fps: float | None = None, scale: float = 0.0) -> list[Motion]:
+def read_motion(
+    path: str | Path,
+    fps: float | None = None,
+    scale: float = 0.0,
+    skeleton: Skeleton | None = None,
+    flat: bool = False,
+) -> list[Motion]:
     """The clips of a file: metres (MAS's results: as they are), right-handed, y up, finite, at least a frame each.
 
     `fps` is the rate of files that do not say theirs (else that of the published data, 120 for AMC), `scale` metres per
-    unit of BVH files (0: guessed). `meta` may hold `note`, what was concluded where the file leaves it open, `text` and
+    unit of BVH files (0: guessed), `skeleton` that of files that name no joints; `flat` takes 2D results too, as 3D ones
+    with z = 0. `meta` may hold `note`, what was concluded where the file leaves it open, `text` and
     `features`; a file of features alone gives a clip without joints, whose `meta` names the `skeleton` to decode them
     for. Raises MissingFileError, DataError, or UsageError for another kind of file.
     """
@@ -40,9 +47,9 @@ def read_motion(path: str | Path, fps: float | None = None, scale: float = 0.0) 
         raise UsageError(f"{fps:g} frames a second is no frame rate")
     match path.suffix.lower():
         case ".npy":
-            found = _from_array(path, fps)
+            found = _from_array(path, fps, skeleton, flat)
         case ".npz":
-            found = _from_archive(path, fps)
+            found = _from_archive(path, fps, skeleton, flat)
         case ".bvh":
             found = [_from_bvh(path, scale)]
         case ".amc" if not path.is_file():
@@ -102,28 +109,28 @@ def _from_bvh(path: Path, scale: float) -> Motion:
     return replace(motion, positions=motion.positions * unit, meta=meta)
 
 
-def _from_array(path: Path, fps: float | None) -> list[Motion]:
+def _from_array(path: Path, fps: float | None, skeleton: Skeleton | None, flat: bool) -> list[Motion]:
     """Results, positions or features."""
     values = load_array(path)
     if values.dtype == object:
-        return results.read(path)
+        return results.read(path, skeleton=skeleton, fps=fps, flat=flat)
     if values.dtype.kind in "fiu" and values.ndim == 2 and values.shape[1] in FEATURES:
         name, features = FEATURES[values.shape[1]], values.astype(np.float32)
         nowhere, rate = np.empty((len(values), 0, 3), np.float32), fps or results.PUBLISHED_RATES[name]
         return [Motion(nowhere, rate, (), (), name=path.stem, meta={"skeleton": name, "features": features})]
-    return [_from_positions(path, values, {}, fps)]
+    return [_from_positions(path, values, {}, fps, skeleton)]
 
 
-def _from_archive(path: Path, fps: float | None) -> list[Motion]:
+def _from_archive(path: Path, fps: float | None, skeleton: Skeleton | None, flat: bool) -> list[Motion]:
     """Results without pickle, packed shards, or positions."""
     content = _arrays(path)
     if "pos_dd" in content:
         return list(shards.read(path))
     content = {name: value.item() if value.ndim == 0 else value for name, value in content.items()}
     if "motion" in content or "motions" in content:
-        return results.to_motions(content | {"model_kwargs": {"y": content}}, path)
+        return results.to_motions(content | {"model_kwargs": {"y": content}}, path, skeleton, fps, flat)
     if isinstance(content.get("positions"), np.ndarray):
-        return [_from_positions(path, content["positions"], content, fps)]
+        return [_from_positions(path, content["positions"], content, fps, skeleton)]
     raise DataError(
         f"{path} holds {', '.join(content)[:200] or 'nothing'}; motion is `positions` [T, J, 3] (and joint_names, "
         "parents, fps), packed clips, or the results of sampling"
@@ -142,13 +149,17 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
             raise DataError(f"{path} is not a readable .npz file: {str(error) or type(error).__name__}") from error
 
 
-def _from_positions(path: Path, positions: np.ndarray, told: Mapping[str, Any], fps: float | None) -> Motion:
-    """A clip of positions [T, J, 3]; `told` may name `fps`, and `joint_names` with `parents`."""
+def _from_positions(
+    path: Path, positions: np.ndarray, told: Mapping[str, Any], fps: float | None, skeleton: Skeleton | None = None
+) -> Motion:
+    """A clip of positions [T, J, 3]; `told` may name `fps`, and `joint_names` with `parents`, else of `skeleton`."""
     if positions.dtype.kind not in "fiu" or positions.ndim != 3 or positions.shape[2] != 3:
         raise DataError(
             f"{path} holds {positions.dtype} {positions.shape}; motion is positions [T, J, 3], or features [T, "
             f"{' or '.join(map(str, FEATURES))}]"
         )
+    if "joint_names" not in told and skeleton is not None:
+        told = {**told, "joint_names": skeleton.joints, "parents": skeleton.parents}
     if "joint_names" in told:
         rate, names, parents = results.named({"fps": fps or 30.0, **told}, path, positions.shape[1])
         return Motion(positions.astype(np.float32), rate, names, parents, name=path.stem)

@@ -61,28 +61,43 @@ def load(path: str | Path) -> dict[str, Any]:
     return content
 
 
-def read(path: str | Path) -> list[Motion]:
+def read(path: str | Path, **told: Any) -> list[Motion]:
     """The 3D motions of a results file as records in our right-handed frame, cut to length; see `to_motions`."""
-    return to_motions(load(path), path)
+    return to_motions(load(path), path, **told)
 
 
-def to_motions(content: Mapping[str, Any], path: str | Path) -> list[Motion]:
+def to_motions(
+    content: Mapping[str, Any],
+    path: str | Path,
+    skeleton: Skeleton | None = None,
+    fps: float | None = None,
+    flat: bool = False,
+) -> list[Motion]:
     """The 3D motions of the content of `path` as records, right-handed, y up, cut to length.
+
+    `skeleton` and `fps` (else 30) are those of a published file of MAS, which names neither; `flat` takes 2D motions too,
+    as 3D ones with z = 0.
 
     Those of MDM come in metres; `meta` has the text, the features if there are any, the name of the skeleton, and what
     was concluded of a published file, which names no joints (`note`). Raises DataError where the motions are 2D, carry
     no joint names, or are not what is said of them.
     """
-    return _from_mdm(content, path) if "motion" in content else _from_mas(content, path)
+    return _from_mdm(content, path) if "motion" in content else _from_mas(content, path, skeleton, fps, flat)
 
 
-def _from_mas(content: Mapping[str, Any], path: str | Path) -> list[Motion]:
+def _from_mas(
+    content: Mapping[str, Any], path: str | Path, skeleton: Skeleton | None, fps: float | None, flat: bool
+) -> list[Motion]:
     """Motions [B, T, J, 3] of the camera frame, z turned towards the viewer."""
     motions = content["motions"]
+    if flat and motions.ndim == 4 and motions.shape[2] == 2:
+        motions = np.pad(motions.transpose(0, 3, 1, 2), ((0, 0), (0, 0), (0, 0), (0, 1)))
     if motions.ndim != 4 or motions.shape[-1] != 3:
         raise DataError(f"{path} holds motions of shape {motions.shape}, not 3D ones [B, T, J, 3]")
     if "joint_names" not in content:
-        raise DataError(f"{path} names no joints (it was not written by this project): say which skeleton it has")
+        if skeleton is None:
+            raise DataError(f"{path} names no joints (it was not written by this project): say which skeleton it has")
+        content = {"fps": fps or 30.0, **content, "joint_names": skeleton.joints, "parents": skeleton.parents}
     fps, names, parents = named(content, path, motions.shape[2])
     try:
         lengths = content["model_kwargs"]["y"]["lengths"]

@@ -235,18 +235,22 @@ def parse(
     known: Sequence[type] = (),
     translate: Callable[[dict[str, Any]], dict[str, Any]] = dict,
     presets: Mapping[str, Any] | None = None,
+    first_word: str = "",
 ) -> list[Any]:
     """One instance of each of `groups`, filled in the order that this module's docstring gives.
 
     `saved_from` names the flags whose checkpoint's `args.json` counts (the first that has a value); from it come all
     fields of `saved_groups` but `never_saved`, and the single fields `saved_names`; `known` are the groups whose
     names may appear there unremarked, and `translate` puts older names right. `defaults_of` gives the defaults that
-    depend on other values (the dataset's), `presets` those of this command where they are not the fields'.
+    depend on other values (the dataset's), `presets` those of this command where they are not the fields'. A line that
+    begins with a word in place of a flag says the field `first_word`, where there is one.
     Raises UsageError for unknown flags, values and names in `--config`.
     """
     parser = build_parser(command, purpose, groups, presets)
     fields = {item.name: item for group in groups for item in dataclasses.fields(group)}
     defaults = {name: item.default for name, item in fields.items()} | dict(presets or {})
+    if first_word and argv and not argv[0].startswith("-"):
+        argv = [f"--{first_word}", *argv]
     namespace, unknown = parser.parse_known_args(list(argv))
     if unknown:
         flags = [flag.lstrip("-") for action in parser._actions for flag in action.option_strings]
