@@ -79,8 +79,6 @@ class AblationOptions:
 class PublishedOptions:
     """Names that published checkpoints carry and that mean nothing here."""
 
-    cuda: bool = option(True, "-")
-    external_mode: bool = option(False, "-")
     cond_mode: str = option("", "-")
 
 

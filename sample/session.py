@@ -170,7 +170,7 @@ def open_session(
     if sampling.sampling_steps == 1 and not spec.is_3d:
         raise UsageError("--sampling_steps 1: it takes at least 2 (0: all)")
     check_prompts(sampling, data, spec)
-    device = pick_device(run.device)
+    device = pick_device(run.device if run.cuda else "cpu")
     path = checkpoint.resolve(sampling.model_path)
     content = checkpoint.load(path)
     width = TEXT_WIDTHS[model.text_encoder_type] if data.cond == "text" else 0

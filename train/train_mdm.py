@@ -132,7 +132,7 @@ def main(argv: list[str]) -> None:
 
     if run.threads:
         torch.set_num_threads(run.threads)
-    device = own_device(pick_device(run.device))
+    device = own_device(pick_device(run.device if run.cuda else "cpu"))
     spec = dataset_spec(data.dataset)
     dataset = load_dataset(spec, data, run.compat, run.seed, **window(spec, model))
     resume = checkpoint.load(checkpoint.resolve(training.resume_checkpoint)) if training.resume_checkpoint else None

@@ -42,11 +42,13 @@ class RunOptions:
     """What every command takes."""
 
     device: str = option("0", "cpu, cuda, mps or a GPU index; the CPU is used where there is no GPU")
+    cuda: bool = option(True, "False: the CPU, as --device cpu")
     seed: int = option(0, "sample i depends on (seed, i) only; training on (seed, step)", least=0, most=2**32 - 1)
     compat: str = option("none", "published: the published programs' draws, order and solvers", ("none", "published"))
     precision: str = option("fp32", "arithmetic of the network", ("fp32", "bf16"))
     threads: int = option(0, "CPU threads; 0 leaves torch's choice", least=0)
     config: str = option("", "a JSON file of flags; the command line wins over it")
+    external_mode: bool = option(False, "published, and without effect there too")
 
 
 def _parse_bool(text: str) -> bool:
