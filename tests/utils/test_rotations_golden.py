@@ -65,3 +65,43 @@ def test_euler_angles_in_degrees_and_in_another_order(record: dict[str, Tensor])
     for order, places in (("XYZ", [0, 1, 2]), ("YXZ", [1, 0, 2])):
         angles = record[f"qeuler_{order.lower()}_deg"][:, places] * degrees
         assert error(R.euler_to_matrix(angles, order), record["quat_to_matrix"]) < 1e-5
+
+
+@pytest.fixture(scope="module")
+def smpl_record(golden: Path) -> dict[str, Tensor]:
+    """Doubles, with turns of 0, 1e-7, nearly pi and more than pi, in the conventions of SMPL's programs."""
+    return tensors(golden / "mesh" / "rotations.npz")
+
+
+def test_axis_angles_of_any_length(smpl_record: dict[str, Tensor]):
+    given, matrix = smpl_record["axis_angle"], smpl_record["matrix"]
+    assert error(R.axis_angle_to_matrix(given), matrix) < 1e-9
+    # The others' quaternions of turns beyond pi have w < 0, as ours do before they are brought to the nearer half.
+    assert error(R.axis_angle_to_quaternion(given), smpl_record["quat_wxyz"]) < 1e-9
+    assert error(R.quaternion_normalise(smpl_record["quat_wxyz"]), smpl_record["quat_std"]) < 1e-9
+
+
+def test_back_from_matrices_of_any_turn(smpl_record: dict[str, Tensor]):
+    matrix = smpl_record["matrix"]
+    quaternion = R.matrix_to_quaternion(matrix)
+    assert (
+        error(
+            quaternion,
+            smpl_record["quat_from_matrix"]
+            * torch.sign((quaternion * smpl_record["quat_from_matrix"]).sum(-1, keepdim=True)),
+        )
+        < 1e-6
+    )
+    assert error(R.quaternion_to_matrix(quaternion), matrix) < 1e-9
+    back = R.matrix_to_axis_angle(matrix)
+    assert back.norm(dim=-1).max() <= torch.pi + 1e-9
+    assert error(R.axis_angle_to_matrix(back), matrix) < 1e-9
+
+
+def test_six_numbers_in_rows_and_the_angles_of_maya(smpl_record: dict[str, Tensor]):
+    rows = smpl_record["rot6d"]
+    assert error(R.matrix_to_rotation_6d(smpl_record["matrix"].mT), rows) < 1e-9
+    assert error(R.rotation_6d_to_matrix(rows).mT, smpl_record["matrix_from_6d"]) < 1e-9
+    assert error(R.rotation_6d_to_matrix(smpl_record["raw6d"]).mT, smpl_record["raw6d_matrix"]) < 1e-9
+    for angles in (smpl_record["euler_XYZ_rad"], smpl_record["hik_euler_deg"] * torch.pi / 180):
+        assert error(R.euler_to_matrix(angles, "XYZ"), smpl_record["matrix"]) < 1e-6

@@ -5,7 +5,7 @@ import json
 import os
 import pickle
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -65,7 +65,7 @@ def read_json(path: str | Path) -> Any:
         return json.loads(Path(path).read_text())
     except FileNotFoundError as error:
         raise MissingFileError(f"{path} does not exist") from error
-    except (ValueError, UnicodeDecodeError) as error:
+    except (ValueError, UnicodeDecodeError, RecursionError) as error:
         raise DataError(f"{path} is not valid JSON: {error}") from error
 
 
@@ -135,6 +135,9 @@ def _lock(handle: IO[bytes]) -> bool:
     return True
 
 
+StandIn = Callable[[str, str], Any]  # what a pickle gets for a class, by module and name; None: it is refused
+
+
 class _ArrayUnpickler(pickle.Unpickler):
     """Unpickles numpy arrays and plain containers; anything else is refused before it can run."""
 
@@ -144,8 +147,14 @@ class _ArrayUnpickler(pickle.Unpickler):
         for module, name in (("multiarray", "_reconstruct"), ("multiarray", "scalar"), ("numeric", "_frombuffer"))
     } | {("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")}
 
+    def __init__(self, handle: IO[bytes], stand_in: StandIn = lambda module, name: None, encoding: str = "ASCII"):
+        super().__init__(handle, encoding=encoding)
+        self._stand_in = stand_in
+
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self._ALLOWED:
+            if (replacement := self._stand_in(module, name)) is not None:
+                return replacement
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no motion file needs")
         return super().find_class(module, name)
 
@@ -159,13 +168,20 @@ def load_array(path: str | Path) -> np.ndarray:
         return _read_array(handle)
 
 
-def load_pickle(path: str | Path) -> Any:
+def load_archive(path: str | Path, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
+    """The arrays of an `.npz` file by name, or those of `names` that it has. Raises MissingFileError or DataError."""
+    with _reading(path, ".npz file") as handle, np.load(handle, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files if names is None or name in names}
+
+
+def load_pickle(path: str | Path, stand_in: StandIn = lambda module, name: None, encoding: str = "ASCII") -> Any:
     """What a pickle of arrays, numbers, strings and plain containers holds, through the same unpickler.
 
+    `stand_in` gives harmless classes for those that a format's pickles name; Python 2's need the encoding `latin1`.
     Raises MissingFileError or DataError; opening a file never runs code.
     """
     with _reading(path, "pickle") as handle:
-        return _ArrayUnpickler(handle).load()
+        return _ArrayUnpickler(handle, stand_in, encoding).load()
 
 
 @contextlib.contextmanager
