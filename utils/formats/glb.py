@@ -1,0 +1,252 @@
+"""GLB: skinned, animated bodies that Blender, game engines and browsers open. Core glTF 2.0, no extension.
+
+Each motion is a mesh, a skeleton whose nodes are turned by nothing in rest (so inverse bind matrices are translations)
+and an animation: one quaternion a joint and frame, and the translation of the root. glTF is right-handed, in metres,
+y up, as this project is. A vertex hangs on at most four joints. What moves vertices by the pose (`pose_directions`)
+has no place in the file.
+Khronos Group, glTF 2.0 specification, sections 3.7 (meshes, skins) and 3.11 (animations).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from utils.formats import glb_container
+from utils.formats.checks import check_motion
+from utils.formats.glb_container import INDICES, VERTICES, Broken, Container
+from utils.geometry.body import Body, BodyMotion
+from utils.geometry.kinematics import walk
+from utils.geometry.mesh import influences, vertex_normals, whole_shares
+from utils.geometry.rotations import matrix_to_quaternion, quaternion_to_matrix
+from utils.run.errors import DataError, UsageError
+
+_FULL = 65535  # the weight 1 as an unsigned short; a vertex's weights sum to it exactly
+_COLOURS = ((0.42, 0.56, 0.72), (0.80, 0.52, 0.36), (0.47, 0.64, 0.45), (0.62, 0.50, 0.70), (0.74, 0.66, 0.38))
+
+
+def write(path: str | Path, motions: Sequence[BodyMotion]) -> None:
+    """Write motions into one file, each with a mesh, a skin and an animation of its own, where they stand.
+
+    The animation's `extras` hold fps, frames, text, the joints' names and, where known, `contacts`: the frames
+    [first, past the last] in which each joint stands on the floor.
+    Raises UsageError for no motion, DataError for a body that has no faces or not one root that comes first,
+    NumericError for NaN or infinity.
+    """
+    if not motions:
+        raise UsageError(f"there is no motion to write to {path}")
+    for motion in motions:
+        check(motion, path)
+    container = Container({"asset": {"version": "2.0", "generator": "polykine"}, "scene": 0, "scenes": [{"nodes": []}]})
+    shared: dict[Any, Any] = {}  # what several motions have in common is written once
+    for number, motion in enumerate(motions):
+        first, body = len(container.document.get("nodes", ())), motion.body
+        if id(body) not in shared:
+            shared[id(body)] = _add_body(container, body)
+        attributes, indices, inverse = shared[id(body)]
+        _add_joints(container, body)
+        colour = [*_COLOURS[number % len(_COLOURS)], 1.0]
+        look = {"baseColorFactor": colour, "metallicFactor": 0.0, "roughnessFactor": 0.75}
+        material = container.append("materials", {"name": f"skin {number}", "pbrMetallicRoughness": look})
+        primitive = {"attributes": attributes, "indices": indices, "material": material}
+        name = motion.name or body.name or f"motion {number}"
+        mesh = container.append("meshes", {"name": body.name or "body", "primitives": [primitive]})
+        joints = list(range(first, first + len(body.joints)))
+        bound = {"joints": joints, "skeleton": first, "inverseBindMatrices": inverse}
+        skin = container.append("skins", {"name": f"{name} skeleton"} | bound)
+        # Blender makes one armature of all joints that stand in the scene itself, so each skeleton has a node above it.
+        above = container.append("nodes", {"name": f"{name} skeleton", "children": [first]})
+        figure = container.append("nodes", {"name": name, "mesh": mesh, "skin": skin})
+        container.document["scenes"][0]["nodes"] += [above, figure]
+        clock = (len(motion.root), motion.fps)
+        if clock not in shared:
+            shared[clock] = container.add(times(motion), bounds=True)
+        _add_animation(container, motion, name, first, shared[clock])
+    glb_container.write(path, container)
+
+
+def check(motion: BodyMotion, path: str | Path) -> None:
+    """Raise DataError or NumericError if a motion cannot be a skinned, animated mesh in the file `path`."""
+    check_motion(motion, path)
+    body, name = motion.body, motion.name or motion.body.name
+    if not len(body.faces):
+        raise DataError(f"the body of {name} has no faces, so {path} was not written")
+    if body.parents[0] != -1 or sum(parent < 0 for parent in body.parents) != 1:
+        raise DataError(f"the skeleton of {name} has not one root that comes first, so {path} was not written")
+
+
+def times(motion: BodyMotion) -> np.ndarray:
+    """The seconds [T] of the frames, float32."""
+    return (np.arange(len(motion.root)) / motion.fps).astype(np.float32)
+
+
+def _add_body(container: Container, body: Body) -> tuple[dict[str, int], int, int]:
+    """Enter the mesh of a body: accessors of its attributes, of its indices, of the inverse bind matrices."""
+    joints, shares = influences(body.weights)
+    whole = whole_shares(shares, _FULL).astype("<u2")
+    joints = np.where(whole > 0, joints, 0).astype("<u1" if len(body.joints) <= 256 else "<u2")
+    vertices = np.asarray(body.vertices, "<f4")
+    attributes = {
+        "POSITION": container.add(vertices, target=VERTICES, bounds=True),
+        "NORMAL": container.add(vertex_normals(body.vertices, body.faces), target=VERTICES),
+        "JOINTS_0": container.add(joints, target=VERTICES),
+        "WEIGHTS_0": container.add(whole, target=VERTICES, unit=True),
+    }
+    # 65535 itself, the largest unsigned short, may not be an index: graphics interfaces use it to cut strips.
+    faces = np.asarray(body.faces).reshape(-1).astype("<u2" if len(vertices) <= 65535 else "<u4")
+    inverse = np.tile(np.eye(4, dtype="<f4"), (len(body.joints), 1, 1))
+    inverse[:, :3, 3] = -body.rest
+    return attributes, container.add(faces, target=INDICES), container.add(inverse)
+
+
+def _add_joints(container: Container, body: Body) -> None:
+    """Enter one node a joint; the root stands at its place in rest."""
+    first = len(container.document.get("nodes", ()))
+    offsets = body.offsets.astype(np.float32)
+    offsets[0] = body.rest[0]
+    for joint, name in enumerate(body.joints):
+        children = [first + child for child, parent in enumerate(body.parents) if parent == joint]
+        node = {"name": name, "translation": offsets[joint].tolist()}
+        container.append("nodes", node | ({"children": children} if children else {}))
+
+
+def _add_animation(container: Container, motion: BodyMotion, name: str, first: int, clock: int) -> None:
+    """Enter the clip of a motion whose joints are the nodes from `first` on, at the times of the accessor `clock`."""
+    quaternions = continuous_quaternions(motion.rotations)[..., [1, 2, 3, 0]].astype("<f4")
+    tracks = [(first, "translation", np.asarray(motion.root, "<f4"))]
+    tracks += [(first + joint, "rotation", quaternions[:, joint]) for joint in range(quaternions.shape[1])]
+    channels, samplers = [], []
+    for node, way, values in tracks:
+        channels.append({"sampler": len(samplers), "target": {"node": node, "path": way}})
+        samplers.append({"input": clock, "output": container.add(values), "interpolation": "LINEAR"})
+    extras: dict[str, Any] = {"fps": float(motion.fps), "frames": len(motion.root), "text": motion.text}
+    extras |= {"body": motion.body.name, "joints": list(motion.body.joints)}
+    if motion.contacts is not None:
+        stands = ((joint, _spans(motion.contacts[:, k])) for k, joint in enumerate(motion.body.joints))
+        extras["contacts"] = {joint: spans for joint, spans in stands if spans}
+    container.append("animations", {"name": name, "channels": channels, "samplers": samplers, "extras": extras})
+
+
+def continuous_quaternions(rotations: np.ndarray) -> np.ndarray:
+    """Unit quaternions [T, K, 4] (w first) of matrices [T, K, 3, 3], each on the side of the one before it.
+
+    Programs that mix the numbers of two frames then go the short way.
+    """
+    quaternions = matrix_to_quaternion(torch.as_tensor(np.asarray(rotations, np.float64))).numpy()
+    flips = np.where((quaternions[1:] * quaternions[:-1]).sum(-1, keepdims=True) < 0, -1.0, 1.0)
+    quaternions[1:] *= np.cumprod(flips, 0)
+    return quaternions
+
+
+def _spans(stands: np.ndarray) -> list[list[int]]:
+    """The runs [first, past the last] of True in a track [T]."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], stands.astype(np.int8), [0]])))
+    return edges.reshape(-1, 2).tolist()
+
+
+def read(path: str | Path) -> list[BodyMotion]:
+    """The motions of a file that `write` made, read from what clients see: accessors, nodes, skins and animations.
+
+    Raises MissingFileError, or DataError for a file that is broken or that is built in another way (joints that are
+    turned in rest, several primitives, tracks of different times).
+    """
+    container = glb_container.read(path)
+    try:
+        document = container.document
+        figures = [node for node in document.get("nodes", ()) if "skin" in node]
+        joints = {node for skin in document.get("skins", ()) for node in skin["joints"]}
+        fixed = [node for number, node in enumerate(document.get("nodes", ())) if number not in joints]
+        if any(set(node) & {"translation", "rotation", "scale", "matrix"} for node in fixed):
+            raise Broken("something other than its joints is moved")
+        if not figures or len(figures) != len(document.get("animations", ())):
+            raise Broken(f"it has {len(figures)} skinned meshes and {len(document.get('animations', ()))} animations")
+        with np.errstate(all="ignore"):  # what is too large is refused below
+            return [_read_motion(container, node, number) for number, node in enumerate(figures)]
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
+        raise DataError(f"{path} is not a motion that this program wrote: {error}") from error
+
+
+def _read_motion(container: Container, figure: dict[str, Any], number: int) -> BodyMotion:
+    nodes = container.item("skins", figure["skin"])["joints"]
+    body = _read_body(container, figure, nodes)
+    animation = container.item("animations", number)
+    extras = animation["extras"]
+    fps, frames = float(extras["fps"]), int(extras["frames"])
+    if not 0 < fps < np.inf:
+        raise Broken(f"its frame rate is {fps}")
+    tracks: dict[tuple[int, str], np.ndarray] = {}
+    for channel in animation["channels"]:
+        target, sampler = channel["target"], animation["samplers"][channel["sampler"]]
+        seconds = container.array(sampler["input"], "SCALAR")
+        if len(seconds) != frames or not np.allclose(seconds, np.arange(frames) / fps, rtol=1e-6, atol=1e-6):
+            raise Broken(f"the times of an animation are not {frames} frames, {fps} a second")
+        shape = "VEC4" if target["path"] == "rotation" else "VEC3"
+        tracks[target["node"], target["path"]] = container.array(sampler["output"], shape)
+    missing = [name for name, node in zip(body.joints, nodes, strict=True) if (node, "rotation") not in tracks]
+    if missing or len(tracks) != len(nodes) + 1:
+        raise Broken(f"its animation has no rotation of {missing}" if missing else "its animation moves something else")
+    quaternions = np.stack([tracks[node, "rotation"] for node in nodes], 1)
+    if np.abs(np.linalg.norm(quaternions, axis=-1) - 1).max() > 1e-4:
+        raise Broken("its animation holds quaternions that are not of length 1")
+    turned = quaternion_to_matrix(torch.from_numpy(quaternions[..., [3, 0, 1, 2]].astype(np.float64)))
+    root = tracks[nodes[0], "translation"].copy()
+    if len(turned) != frames or len(root) != frames:
+        raise Broken(f"its tracks do not have {frames} frames")
+    contacts = _read_contacts(extras, body.joints, frames)
+    return BodyMotion(body, turned.float().numpy(), root, fps, figure["name"], extras["text"], contacts)
+
+
+def _read_body(container: Container, figure: dict[str, Any], nodes: list[int]) -> Body:
+    skin, mesh = container.item("skins", figure["skin"]), container.item("meshes", figure["mesh"])
+    (primitive,) = mesh["primitives"]
+    attributes = primitive["attributes"]
+    vertices = container.array(attributes["POSITION"], "VEC3").copy()
+    faces = container.array(primitive["indices"], "SCALAR").reshape(-1, 3).astype(np.int64)
+    joints, shares = container.array(attributes["JOINTS_0"], "VEC4"), container.array(attributes["WEIGHTS_0"], "VEC4")
+    lengths = np.linalg.norm(container.array(attributes["NORMAL"], "VEC3"), axis=1)
+    if not len(vertices) == len(joints) == len(shares) == len(lengths) or faces.max() >= len(vertices):
+        raise Broken("the attributes of its mesh or its faces do not fit its vertices")
+    if joints.max() >= len(nodes) or np.abs(shares.sum(1) - 1).max() > 1e-5 or np.abs(lengths - 1).max() > 1e-3:
+        raise Broken("its weights do not sum to 1, hang on joints that are not there, or normals are not of length 1")
+    weights = np.zeros((len(vertices), len(nodes)), np.float32)
+    np.add.at(weights, (np.arange(len(vertices))[:, None], joints.astype(np.int64)), shares)
+    inverse = container.array(skin["inverseBindMatrices"], "MAT4")
+    parents, offsets, names = _read_tree(container, nodes)
+    rest = -inverse[:, :3, 3]
+    body = Body(mesh["name"], names, parents, rest, vertices, faces, weights)
+    places = np.concatenate([rest[:1], body.offsets[1:]])
+    if (
+        len(rest) != len(nodes)
+        or not np.allclose(places, offsets, atol=1e-5)
+        or (inverse[:, :3, :3] != np.eye(3)).any()
+    ):
+        raise Broken("its inverse bind matrices are not those of its joints in rest")
+    return body
+
+
+def _read_tree(container: Container, nodes: list[int]) -> tuple[tuple[int, ...], np.ndarray, tuple[str, ...]]:
+    """Parents (as places in `nodes`), translations [K, 3] and names of the joints."""
+    joints = [container.item("nodes", node) for node in nodes]
+    parents = [-1] * len(nodes)
+    for number, joint in enumerate(joints):
+        if not set(joint) <= {"name", "translation", "children"}:
+            raise Broken(f"its joint {joint.get('name')!r} is turned or scaled in rest")
+        for child in joint.get("children", ()):
+            if parents[nodes.index(child)] != -1:
+                raise Broken(f"node {child} has two parents")
+            parents[nodes.index(child)] = number
+    if parents[0] != -1 or parents.count(-1) != 1 or len(walk(parents)) != len(parents):
+        raise Broken("its joints are not one tree")
+    return tuple(parents), np.array([joint["translation"] for joint in joints]), tuple(str(j["name"]) for j in joints)
+
+
+def _read_contacts(extras: dict[str, Any], joints: tuple[str, ...], frames: int) -> np.ndarray | None:
+    if "contacts" not in extras:
+        return None
+    contacts = np.zeros((frames, len(joints)), bool)
+    for name, spans in extras["contacts"].items():
+        for first, last in spans:
+            contacts[first:last, joints.index(name)] = True
+    return contacts
