@@ -15,7 +15,7 @@ from utils.formats.motion_files import find_skeleton, guess_scale
 from utils.geometry.motion import Motion
 from utils.geometry.skeleton import SKELETONS
 from utils.run.errors import DataError, MissingFileError, UsageError
-from utils.run.files import load_array
+from utils.run.files import load_archive, load_array
 
 RECORDED = (".bvh", ".amc", ".npz")
 POINTS = (*RECORDED, ".npy")
@@ -77,12 +77,11 @@ def _points(path: Path, fps: float) -> Motion:
     """A clip stored as positions [T, 22, 3]. Raises DataError."""
     body = SKELETONS["smpl22"]
     if path.suffix.lower() == ".npz":
-        try:
-            with np.load(path, allow_pickle=False) as content:
-                positions = content["positions"]
-                fps = float(content["fps"]) if "fps" in content else fps
-        except (ValueError, TypeError, OSError, zipfile.BadZipFile) as error:
-            raise DataError(f"{path} is not a readable array file: {error}") from error
+        content = load_archive(path, ("positions", "fps"))
+        positions, told = content["positions"], content.get("fps", np.array(fps))
+        if told.size != 1 or told.dtype.kind not in "fiu":
+            raise DataError(f"{path}: fps is {told}, which is no frame rate")
+        fps = float(told.reshape(()))
     else:
         positions = load_array(path)
     if positions.ndim != 3 or positions.shape[1:] != (len(body.joints), 3) or positions.dtype.kind not in "fiu":

@@ -2,7 +2,7 @@
 
 Every node becomes a joint; the end site of `foot` is called `foot_end`. A joint's rotations apply in the order of its
 channels (intrinsic); its position channels, on any joint, replace its OFFSET axis by axis. A file that does not hold
-what it announces is refused with the number of the line.
+what it announces is refused with the number of the line. What `write` writes is said there.
 """
 
 import re
@@ -14,14 +14,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from utils.formats.checks import check_motion
 from utils.formats.lines import Refused, numbers
+from utils.geometry.body import Body, BodyMotion
 from utils.geometry.kinematics import forward
 from utils.geometry.motion import Motion
-from utils.geometry.rotations import EULER_ORDERS, euler_to_matrix
+from utils.geometry.rotations import EULER_ORDERS, euler_to_matrix, matrix_to_euler
 from utils.run.errors import DataError, MissingFileError
+from utils.run.files import atomic_write
 
 _COMMON_RATES = (30, 60, 120, 24, 25, 50, 100, 240)
 _BLOCK = 2_000_000  # numbers turned into matrices at a time
+_ORDER = "ZXY"
+_ROTATIONS = " ".join(f"{axis}rotation" for axis in _ORDER)
 
 
 @dataclass
@@ -203,3 +208,87 @@ def _pose(
         rotations[:, joints] = euler_to_matrix(torch.from_numpy(angles), order).float()
     positions, _ = forward(rotations.double(), torch.from_numpy(offsets), parents, torch.from_numpy(offsets[:, 0]))
     return (positions * scale).float().numpy(), rotations.numpy()
+
+
+def write(path: str | Path, motion: BodyMotion, units: float = 1.0) -> None:
+    """Write a clip as BVH, `units` to the metre, atomically.
+
+    In metres (1) it stands in Blender as it is, where the GLB of the same clip stands; most recorded BVH and what reads
+    it in MotionBuilder or iClone count centimetres (100). The format says nothing about it.
+
+    The rest pose (all rotations 0) is that of the body: people stand in a T, facing +z, left side on +x, y up, the axes
+    of all joints those of the world. The root's OFFSET is 0 and its position channels are its place in the world, so
+    that readers which add the two and readers which replace one by the other agree. All joints turn in the order ZXY
+    (one order, because many readers take that of the root for all); angles run on beyond 180 degrees rather than jump.
+    A joint without children has an End Site at the end of its flesh. Digits go down to a micrometre and 0.0001 degrees.
+    Raises NumericError for NaN or infinity, DataError for a body with more than one root or a clip without frames.
+    """
+    body, turned = motion.body, np.asarray(motion.rotations, np.float64)
+    check_motion(motion, path)
+    if sum(parent < 0 for parent in body.parents) != 1:
+        raise DataError(
+            f"{body.name} has {sum(parent < 0 for parent in body.parents)} roots; a BVH file holds one tree"
+        )
+    lines, order = _hierarchy(body, units)
+    angles = np.degrees(_continuous(matrix_to_euler(torch.from_numpy(turned[:, order]), _ORDER).numpy()))
+    rows = np.concatenate([motion.root * units, angles.reshape(len(angles), -1)], 1)
+    pattern = " ".join(["%.6f"] * 3 + ["%.4f"] * (3 * len(order)))
+    lines += ["MOTION", f"Frames: {len(rows)}", f"Frame Time: {1 / motion.fps:.10f}"]
+    lines += [pattern % tuple(row) for row in rows.tolist()]
+    with atomic_write(path) as handle:
+        handle.write(("\n".join(lines) + "\n").encode())
+
+
+def _hierarchy(body: Body, units: float) -> tuple[list[str], list[int]]:
+    """The lines of the tree of joints, and the joints in the order in which they come there."""
+    children = [
+        [child for child, above in enumerate(body.parents) if above == joint] for joint in range(len(body.rest))
+    ]
+    names = [" ".join(name.split()) for name in body.joints]
+    lines, order = ["HIERARCHY"], []
+
+    def offset(indent: str, vector: np.ndarray) -> str:
+        return f"{indent}OFFSET " + " ".join(f"{value * units:.6f}" for value in vector.tolist())
+
+    def enter(joint: int, depth: int) -> None:
+        outer, inner = "  " * depth, "  " * (depth + 1)
+        order.append(joint)
+        channels = f"3 {_ROTATIONS}" if depth else f"6 Xposition Yposition Zposition {_ROTATIONS}"
+        lines.extend([f"{outer}{'JOINT' if depth else 'ROOT'} {names[joint]}", outer + "{"])
+        lines.extend([offset(inner, body.offsets[joint]), f"{inner}CHANNELS {channels}"])
+        for child in children[joint]:
+            enter(child, depth + 1)
+        if not children[joint]:
+            lines.extend([f"{inner}End Site", inner + "{", offset(inner + "  ", _end(body, joint)), inner + "}"])
+        lines.append(outer + "}")
+
+    enter(body.parents.index(-1), 0)
+    return lines, order
+
+
+def _end(body: Body, joint: int) -> np.ndarray:
+    """The way [3] from a joint to the end of the vertices that move with it most, within 45 degrees of its bone.
+
+    Where there are none it is a quarter of the bone on, or 5 cm up from a joint without a bone.
+    """
+    bone = body.offsets[joint]
+    flesh = body.vertices[body.weights.argmax(1) == joint] - body.rest[joint]
+    reach = np.linalg.norm(flesh, axis=1)
+    ahead = flesh @ bone > 0.7 * reach * np.linalg.norm(bone)
+    if ahead.any():
+        return flesh[ahead & (reach >= 0.9 * reach[ahead].max())].mean(0)
+    return bone / 4 if np.linalg.norm(bone) > 1e-3 else np.array([0.0, 0.05, 0.0])
+
+
+def _continuous(angles: np.ndarray) -> np.ndarray:
+    """Of the Euler angles [T, J, 3] that mean the same rotations those without jumps from frame to frame.
+
+    (a, b, c) is the same as (a + pi, pi - b, c + pi). Taking the other of the two in both of two neighbouring frames
+    leaves their distance as it is, so the choices add up along the clip.
+    """
+    other = np.stack([angles[..., 0] + np.pi, np.pi - angles[..., 1], angles[..., 2] + np.pi], -1)
+    stay, change = (
+        np.abs((after[1:] - angles[:-1] + np.pi) % (2 * np.pi) - np.pi).sum(-1) for after in (angles, other)
+    )
+    changed = np.cumsum(np.pad(change < stay, ((1, 0), (0, 0))), 0) % 2 == 1
+    return np.unwrap(np.where(changed[..., None], other, angles), axis=0)

@@ -19,7 +19,7 @@ from utils.geometry.human import to_smpl22
 from utils.geometry.motion import Motion
 from utils.geometry.skeleton import Skeleton
 from utils.run.errors import DataError, MissingFileError, UsageError
-from utils.run.files import load_array
+from utils.run.files import load_archive, load_array
 
 FEATURES = {263: "smpl22", 251: "kit21"}  # numbers a frame of HumanML3D and KIT-ML
 _AMC_RATE = 120.0
@@ -37,10 +37,10 @@ def read_motion(
     """The clips of a file: metres (MAS's results: as they are), right-handed, y up, finite, at least a frame each.
 
     `fps` is the rate of files that do not say theirs (else that of the published data, 120 for AMC), `scale` metres per
-    unit of BVH files (0: guessed), `skeleton` that of files that name no joints; `flat` takes 2D results too, as 3D ones
-    with z = 0. `meta` may hold `note`, what was concluded where the file leaves it open, `text` and
-    `features`; a file of features alone gives a clip without joints, whose `meta` names the `skeleton` to decode them
-    for. Raises MissingFileError, DataError, or UsageError for another kind of file.
+    unit of BVH files (0: guessed), `skeleton` that of files that name no joints; `flat` takes 2D results too, as 3D
+    ones with z = 0. `meta` may hold `note`, what was concluded where the file leaves it open, `text` and `features`; a
+    file of features alone gives a clip without joints, whose `meta` names the `skeleton` to decode them for.
+    Raises MissingFileError, DataError, or UsageError for another kind of file.
     """
     path = Path(path)
     if fps is not None and not 0 < fps < math.inf:
@@ -123,7 +123,7 @@ def _from_array(path: Path, fps: float | None, skeleton: Skeleton | None, flat: 
 
 def _from_archive(path: Path, fps: float | None, skeleton: Skeleton | None, flat: bool) -> list[Motion]:
     """Results without pickle, packed shards, or positions."""
-    content = _arrays(path)
+    content = load_archive(path)
     if "pos_dd" in content:
         return list(shards.read(path))
     content = {name: value.item() if value.ndim == 0 else value for name, value in content.items()}
@@ -135,18 +135,6 @@ def _from_archive(path: Path, fps: float | None, skeleton: Skeleton | None, flat
         f"{path} holds {', '.join(content)[:200] or 'nothing'}; motion is `positions` [T, J, 3] (and joint_names, "
         "parents, fps), packed clips, or the results of sampling"
     )
-
-
-def _arrays(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of an .npz file. Raises MissingFileError or DataError."""
-    if not path.is_file():
-        raise MissingFileError(f"{path} does not exist")
-    with open(path, "rb") as handle:
-        try:
-            with np.load(handle, allow_pickle=False) as archive:
-                return dict(archive)
-        except Exception as error:  # numpy, zipfile and zlib end in a dozen ways on bytes that are no archive
-            raise DataError(f"{path} is not a readable .npz file: {str(error) or type(error).__name__}") from error
 
 
 def _from_positions(

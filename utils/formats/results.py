@@ -75,8 +75,8 @@ def to_motions(
 ) -> list[Motion]:
     """The 3D motions of the content of `path` as records, right-handed, y up, cut to length.
 
-    `skeleton` and `fps` (else 30) are those of a published file of MAS, which names neither; `flat` takes 2D motions too,
-    as 3D ones with z = 0.
+    `skeleton` and `fps` (else 30) are those of a published file of MAS, which names neither; `flat` takes 2D motions
+    too, as 3D ones with z = 0 (and `flat` in their `meta`).
 
     Those of MDM come in metres; `meta` has the text, the features if there are any, the name of the skeleton, and what
     was concluded of a published file, which names no joints (`note`). Raises DataError where the motions are 2D, carry
@@ -90,13 +90,19 @@ def _from_mas(
 ) -> list[Motion]:
     """Motions [B, T, J, 3] of the camera frame, z turned towards the viewer."""
     motions = content["motions"]
-    if flat and motions.ndim == 4 and motions.shape[2] == 2:
+    raised = flat and motions.ndim == 4 and motions.shape[2] == 2
+    if raised:
         motions = np.pad(motions.transpose(0, 3, 1, 2), ((0, 0), (0, 0), (0, 0), (0, 1)))
     if motions.ndim != 4 or motions.shape[-1] != 3:
         raise DataError(f"{path} holds motions of shape {motions.shape}, not 3D ones [B, T, J, 3]")
     if "joint_names" not in content:
         if skeleton is None:
             raise DataError(f"{path} names no joints (it was not written by this project): say which skeleton it has")
+        if motions.shape[2] != len(skeleton.joints):
+            raise DataError(
+                f"{path} holds motions of {motions.shape[2]} joints, but {skeleton.name} has {len(skeleton.joints)}: "
+                "say another skeleton"
+            )
         content = {"fps": fps or 30.0, **content, "joint_names": skeleton.joints, "parents": skeleton.parents}
     fps, names, parents = named(content, path, motions.shape[2])
     try:
@@ -105,9 +111,12 @@ def _from_mas(
         raise DataError(f"{path} says no lengths") from error
     lengths = _lengths(path, lengths, len(motions), motions.shape[1])
     return [
-        Motion(motion[:length] * np.array([1, 1, -1], np.float32), fps, names, parents, name=f"result_{i}")
+        Motion(
+            motion[:length] * np.array([1, 1, -1], np.float32), fps, names, parents, name=f"result_{i}",
+            meta={"flat": True} if raised else {},
+        )
         for i, (motion, length) in enumerate(zip(motions, lengths, strict=True))
-    ]
+    ]  # fmt: skip
 
 
 def _from_mdm(content: Mapping[str, Any], path: str | Path) -> list[Motion]:
