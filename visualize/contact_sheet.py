@@ -1,7 +1,7 @@
 """Many motions on one picture: a row a sample, figures equally spaced over its time."""
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -41,7 +41,7 @@ def write_contact_sheet(
 
     rows = []
     for motion, name in zip(map(np.asarray, motions), names, strict=True):
-        frames = _spread(motion, columns)
+        frames = _spread(len(motion), columns)
         rows.append(_row(cells(motion, frames), frames, fps))
         cv2.putText(rows[-1], name, (8, 18), INK, cv2.FontFace("sans"), 13, 500)
     _write(path, rows)
@@ -61,24 +61,45 @@ def write_world_sheet(
     Each figure stands in the middle of its cell and on its way over the floor, as `figures.draw_world` shows it; so
     does `given` (one array [T] or [T, J] a motion). Raises DataError and NumericError.
     """
-    _check(motions, columns, captions)
+
+    def draw(index: int, frames: list[int]) -> Iterator[np.ndarray]:
+        shown = None if given is None else given[index]
+        return draw_world(np.asarray(motions[index]), skeleton, "", CELL, shown, frames=frames)
+
+    write_drawn_sheet(path, draw, [len(motion) for motion in motions], captions, columns, [fps] * len(motions))
+
+
+def write_drawn_sheet(
+    path: str | Path,
+    draw: Callable[[int, list[int]], Iterator[np.ndarray]],
+    lengths: Sequence[int],
+    captions: Sequence[str],
+    columns: int,
+    fps: Sequence[float],
+) -> None:
+    """Write a PNG of motions of some `lengths`, in frames: a row each, its caption at the left.
+
+    `draw(index, frames)` yields those frames of a motion, RGB uint8 [CELL, CELL, 3]. Raises DataError, and what it
+    raises.
+    """
+    _check(lengths, columns, captions)
     rows = []
-    for index, (motion, caption) in enumerate(zip(map(np.asarray, motions), captions, strict=True)):
-        frames, shown = _spread(motion, columns), None if given is None else given[index]
-        row = _row(draw_world(motion, skeleton, "", CELL, shown, frames=frames), frames, fps)
+    for index, caption in enumerate(captions):
+        frames = _spread(lengths[index], columns)
+        row = _row(draw(index, frames), frames, fps[index])
         rows.append(np.concatenate([_caption(caption), row], axis=1))
     _write(path, rows)
 
 
-def _check(motions: Sequence[np.ndarray], columns: int, labels: Sequence[str] | None) -> None:
+def _check(motions: Sequence, columns: int, labels: Sequence[str] | None) -> None:
     """Raise DataError for nothing to draw, or another number of labels."""
     if not motions or columns < 1 or (labels is not None and len(labels) != len(motions)):
         raise DataError(f"a contact sheet of {len(motions)} motions, {columns} columns and {labels=} cannot be drawn")
 
 
-def _spread(motion: np.ndarray, columns: int) -> list[int]:
+def _spread(length: int, columns: int) -> list[int]:
     """The frames to draw."""
-    return np.rint(np.linspace(0, len(motion) - 1, columns)).astype(int).tolist()
+    return np.rint(np.linspace(0, length - 1, columns)).astype(int).tolist()
 
 
 def _row(cells: Iterator[np.ndarray], frames: Sequence[int], fps: float) -> np.ndarray:

@@ -30,6 +30,7 @@ from visualize.floor import (
     fixed_point,
     floor_painter,
     limb_pairs,
+    limb_shadow,
     loose_joints,
     turned,
 )
@@ -139,7 +140,7 @@ def draw_world(
     if len(titles) != len(motion):
         raise DataError(f"{len(titles)} titles for {len(motion)} frames: one title, or one a frame")
     root, height = motion[:, skeleton.parents.index(-1)], np.median(np.ptp(motion[..., 1], axis=1))
-    followed = _behind(root[:, [0, 2]], _ASTRAY * float(height))
+    followed = behind(root[:, [0, 2]], float(height))
     angles, colours = np.full(len(motion), float(azimuth)), _colours(skeleton, given, len(motion))
     yield from _scene(motion, followed, skeleton, titles, size, angles, elevation, colours, frames)
 
@@ -165,28 +166,30 @@ def _scene(
     body[..., 1] -= motion[:, chained, 1].min()
     played = np.arange(len(angles))
     shown = _to_be_shown(body, chained)[played % len(body)]
-    camera = fitted_camera(shown, angles, elevation, size, max(_title_height(title, size) for title in set(titles)))
+    camera = fitted_camera(shown, angles, elevation, size, max(title_height(title, size) for title in set(titles)))
     stage, fade = empty_floor(camera, size)
     stages = {title: write_title(stage.copy(), title) for title in set(titles)}
     colours = np.broadcast_to(colours, (len(body), *colours.shape[1:]))
     for block in _blocks(played if frames is None else frames):
         clip = block % len(body)
-        paint_floor = floor_painter(body[clip], followed, clip, angles[block], skeleton, camera, fade)
+        shade = limb_shadow(body[clip], angles[block], skeleton, camera, fade)
+        paint_floor = floor_painter(followed, clip, angles[block], camera, fade, shade)
         paint_figure = _solid_painter(body[clip], angles[block], skeleton, camera, size, colours[clip])
         yield from _painted([stages[titles[int(frame)]] for frame in clip], paint_floor, paint_figure)
 
 
-def _behind(root: np.ndarray, most: float) -> np.ndarray:
-    """The way [T, 2] of what follows `root` [T, 2]: a Gaussian of `_FOLLOW` frames, nowhere more than `most` astray.
+def behind(root: np.ndarray, height: float) -> np.ndarray:
+    """The way [T, 2] of what follows the `root` [T, 2] of a figure of some height, smoothly, and never far astray.
 
-    Beyond its ends the root goes on as it came.
+    It is a Gaussian of `_FOLLOW` frames; beyond its ends the root goes on as it came.
     """
     reach = round(3 * _FOLLOW)
     weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / _FOLLOW) ** 2)
     longer = np.pad(root, ((reach, reach), (0, 0)), "reflect", reflect_type="odd")
     windows = np.lib.stride_tricks.sliding_window_view(longer, len(weights), axis=0)
     astray = windows @ (weights / weights.sum()) - root
-    return root + astray * np.minimum(1, most / np.maximum(np.linalg.norm(astray, axis=1, keepdims=True), 1e-9))
+    length = np.linalg.norm(astray, axis=1, keepdims=True)
+    return root + astray * np.minimum(1, _ASTRAY * height / np.maximum(length, 1e-9))
 
 
 def _to_be_shown(body: np.ndarray, chained: np.ndarray) -> np.ndarray:
@@ -230,7 +233,8 @@ def _title_lines(title: str) -> list[str]:
     return textwrap.wrap(title, 40, max_lines=3, placeholder=" ...")
 
 
-def _title_height(title: str, size: int) -> int:
+def title_height(title: str, size: int) -> int:
+    """How many pixels the lines of a title take at the upper edge of a picture."""
     return round(1.3 * _title_letters(size) * len(_title_lines(title)))
 
 

@@ -87,24 +87,26 @@ def empty_floor(camera: Camera, size: int) -> tuple[np.ndarray, np.ndarray]:
     return np.rint(stage).astype(np.uint8), np.rint(clear * 255).astype(np.uint8)
 
 
+def horizon(fade: np.ndarray) -> int:
+    """The first row of the picture in which any of the floor is seen."""
+    return int(np.argmax(fade.any(1)))
+
+
 def floor_painter(
-    body: np.ndarray,
-    trajectory: np.ndarray,
-    clip: np.ndarray,
-    azimuth: np.ndarray,
-    skeleton: Skeleton,
-    camera: Camera,
-    fade: np.ndarray,
+    trajectory: np.ndarray, clip: np.ndarray, azimuth: np.ndarray, camera: Camera, fade: np.ndarray, shade: Painter
 ) -> Painter:
-    """Draws grid, path of the trajectory [T, 2] and shadow below figures [F, J, 3] at frames `clip` [F] of it."""
-    size = len(fade)
-    rows = slice(int(np.argmax(fade.any(1))), size)
+    """Draws grid, path of the trajectory [T, 2] and shadow at frames `clip` [F] of it.
+
+    `shade` draws the shadow of a frame as darkness into a black image [rows, columns], uint8, of the picture from the
+    `horizon` of `fade` down, at half the pixels.
+    """
+    size, top = len(fade), horizon(fade)
+    rows = slice(top, size)
     fade = np.ascontiguousarray(fade[rows])
     dark, tint = np.zeros_like(fade), np.zeros((*fade.shape, 3), np.uint8)
     half = np.zeros(((len(fade) + 1) // 2, (size + 1) // 2), np.uint8)
-    offset, soft = np.array((0, rows.start)), max(3, size // 80 | 1)
+    offset = np.array((0, top))
     grid = fixed_point(camera.project(_grid_lines(trajectory[clip], camera), azimuth)[0] - offset)
-    shadow_of = _shadows(body, azimuth, skeleton, camera, size, offset)
     moves = np.ptp(trajectory, axis=0).max() > 0.1 * camera.reach
 
     def paint(image: np.ndarray, f: int) -> None:
@@ -114,10 +116,7 @@ def floor_painter(
         if moves:
             for part, level in _path_pieces(trajectory, clip[f], azimuth[f : f + 1], camera, offset):
                 cv2.polylines(dark, [part], False, level, max(1, size // 200), cv2.LINE_AA, SUBPIXEL)
-        for start, end, level, width in shadow_of(f):
-            cv2.line(half, start, end, level, width, cv2.LINE_8, SUBPIXEL)
-        for _ in range(2):
-            cv2.blur(half, (soft, soft), dst=half)
+        shade(half, f)
         cv2.add(dark, cv2.resize(half, (2 * half.shape[1], 2 * half.shape[0]))[: len(dark), :size], dst=dark)
         cv2.multiply(dark, fade, dst=dark, scale=1 / 255)
         cv2.cvtColor(dark, cv2.COLOR_GRAY2RGB, dst=tint)
@@ -168,14 +167,13 @@ def _path_pieces(
             yield points[max(0, first) : last + 1], _PATH_BEHIND * (pieces + 1 - age) // pieces
 
 
-def _shadows(
-    body: np.ndarray, azimuth: np.ndarray, skeleton: Skeleton, camera: Camera, size: int, offset: np.ndarray
-) -> Callable[[int], Iterator[tuple]]:
-    """Start, end, darkness and width of the limbs and joints of a frame straight below, at half the pixels.
+def limb_shadow(body: np.ndarray, azimuth: np.ndarray, skeleton: Skeleton, camera: Camera, fade: np.ndarray) -> Painter:
+    """Draws the shadow that limbs and joints [F, J, 3] cast straight below, for `floor_painter`.
 
     The nearer to the floor the darker, so that a foot is seen to touch it; faint ones come first.
     """
-    joints = np.arange(len(skeleton.joints))
+    size, offset = len(fade), np.array((0, horizon(fade)))
+    joints, soft = np.arange(len(skeleton.joints)), max(3, size // 80 | 1)
     pairs = np.concatenate([limb_pairs(skeleton), np.stack([joints, joints], axis=1)])
     pixels, nearness = camera.project(body * (1, 0, 1), azimuth)
     height = np.clip(body[:, pairs, 1].mean(-1) / (2 * camera.height + 1e-9), 0, 1)
@@ -184,4 +182,12 @@ def _shadows(
     width = 1.6 * LIMB_RADIUS * size * nearness[:, pairs].mean(-1) * thickness
     ends, order = fixed_point((pixels - offset)[:, pairs] / 2).tolist(), np.argsort(level, axis=1).tolist()
     levels, widths = level.astype(int).tolist(), np.maximum(np.rint(width), 1).astype(int).tolist()
-    return lambda f: ((*ends[f][k], levels[f][k], widths[f][k]) for k in order[f])
+
+    def shade(half: np.ndarray, f: int) -> None:
+        for k in order[f]:
+            start, end = ends[f][k]
+            cv2.line(half, start, end, levels[f][k], widths[f][k], cv2.LINE_8, SUBPIXEL)
+        for _ in range(2):
+            cv2.blur(half, (soft, soft), dst=half)
+
+    return shade
