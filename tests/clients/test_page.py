@@ -1,0 +1,137 @@
+"""Chromium (Debian's, headless) opens the page from a file, without a network, and shows the asked moment."""
+
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from model.body import load_body
+from tests.bodies import walking
+from utils.geometry.body import BodyMotion, joints_of, vertices_of
+from visualize.page import FIELD_OF_VIEW, write_page
+
+SIZE = 600
+PAPER = (0xF7, 0xF8, 0xFA)
+CAMERA = (25.0, 12.0, 4.5, 0.1, 0.9, 0.3)  # azimuth, elevation, distance, what is looked at
+ALONE = f"paused&bare&floor=off&contacts=off&scheme=light&camera={','.join(map(str, CAMERA))}"
+FLAGS = (
+    "--headless --no-sandbox --disable-quic --no-first-run --disable-background-networking --disable-sync "
+    "--disable-component-update --enable-unsafe-swiftshader --hide-scrollbars --enable-logging=stderr --v=0 "
+    f"--window-size={SIZE},{SIZE} --virtual-time-budget=2500 --force-device-scale-factor=1"
+).split()
+
+pytestmark = [
+    pytest.mark.clients,
+    pytest.mark.slow,
+    pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium (apt-get install chromium)"),
+]
+
+
+@pytest.fixture(scope="module")
+def person() -> BodyMotion:
+    return walking(40, 20.0, load_body("free").shaped())
+
+
+def chromium(folder: Path, *what: str) -> tuple[str, list[str]]:
+    """What Chromium prints, and the lines of the page's console that are not its own chatter about speed."""
+    flags = [*FLAGS, f"--user-data-dir={folder / 'profile'}", "--host-resolver-rules=MAP * ~NOTFOUND"]
+    run = subprocess.run(["chromium", *flags, *what], capture_output=True, text=True, timeout=180, check=True)
+    told = [line for line in run.stderr.splitlines() if "CONSOLE" in line and "GL Driver Message" not in line]
+    return run.stdout, told
+
+
+def opened(page: Path, asked: str) -> dict[str, str]:
+    """The attributes that the page sets on its root element."""
+    document, told = chromium(page.parent, "--dump-dom", f"{page.as_uri()}#{asked}")
+    assert told == []
+    return dict(re.findall(r'data-(\w+)="([^"]*)"', document[: document.index("<head>")]))
+
+
+def pictured(page: Path, asked: str) -> np.ndarray:
+    """A screenshot, RGB."""
+    _, told = chromium(page.parent, f"--screenshot={page.parent / 'shot.png'}", f"{page.as_uri()}#{asked}")
+    assert told == []
+    return cv2.cvtColor(cv2.imread(str(page.parent / "shot.png")), cv2.COLOR_BGR2RGB)
+
+
+def figure(picture: np.ndarray) -> np.ndarray:
+    """Which pixels are not paper."""
+    return np.abs(picture.astype(int) - PAPER).max(-1) > 8
+
+
+def projected(points: np.ndarray) -> np.ndarray:
+    """Pixels [..., 2] of points [..., 3] seen by CAMERA: the equations of the page, written anew."""
+    azimuth, elevation, distance = np.radians(CAMERA[0]), np.radians(CAMERA[1]), CAMERA[2]
+    (sa, ca), (se, ce) = ((np.sin(angle), np.cos(angle)) for angle in (azimuth, elevation))
+    axes = np.array([[ca, 0, -sa], [-se * sa, ce, -se * ca], [ce * sa, se, ce * ca]])  # right, up, towards the eye
+    seen = (points - CAMERA[3:]) @ axes.T
+    focal = SIZE / 2 / np.tan(np.radians(FIELD_OF_VIEW / 2))
+    return SIZE / 2 + seen[..., :2] * (1, -1) * (focal / (distance - seen[..., 2:]))
+
+
+def silhouette(motion: BodyMotion, frame: int) -> np.ndarray:
+    """Which pixels the mesh covers."""
+    frames = slice(frame, frame + 1)
+    vertices = vertices_of(replace(motion, rotations=motion.rotations[frames], root=motion.root[frames]))[0]
+    mask = np.zeros((SIZE, SIZE), np.uint8)
+    for face in np.rint(projected(vertices)[motion.body.faces]).astype(np.int32):
+        cv2.fillConvexPoly(mask, face, 1)
+    return mask > 0
+
+
+def overlap(one: np.ndarray, other: np.ndarray) -> float:
+    return (one & other).sum() / (one | other).sum()
+
+
+def test_the_figure_stands_where_it_should_at_the_asked_time(tmp_path: Path, person: BodyMotion):
+    write_page(tmp_path / "page.html", [person])
+    seen = {frame: figure(pictured(tmp_path / "page.html", f"t={frame / 20}&{ALONE}")) for frame in (6, 26)}
+    wanted = {frame: silhouette(person, frame) for frame in (6, 26)}
+    assert [overlap(seen[frame], wanted[frame]) > 0.96 for frame in (6, 26)] == [True, True]
+    assert overlap(seen[6], seen[26]) < 0.7, "it moves"
+
+
+def test_between_frames_and_the_skeleton(tmp_path: Path, person: BodyMotion):
+    write_page(tmp_path / "page.html", [replace(person, contacts=np.ones((40, 24), bool))])
+    told = opened(tmp_path / "page.html", f"t=0.525&mode=skeleton&{ALONE}")
+    assert (told["status"], told["time"], told["drawn"]) == ("ready", "0.5250", "1")
+    picture = pictured(tmp_path / "page.html", f"t=0.525&mode=skeleton&{ALONE}")
+    middle = joints_of(person)[0][10:12].mean(0)  # joints go straight from one frame to the next, nearly
+    places = np.rint(projected(middle)).astype(int)
+    assert figure(picture)[places[:, 1], places[:, 0]].all(), "a dot on every joint"
+    assert figure(picture).sum() < 0.5 * silhouette(person, 10).sum(), "and no flesh"
+
+
+def test_samples_side_by_side_with_hostile_names(tmp_path: Path, person: BodyMotion):
+    hostile = "</script><script>document.title='broken'</script><img src=x onerror=alert(1)>"
+    sides = [replace(person, name=hostile, text=hostile), person]
+    write_page(tmp_path / "page.html", sides, hostile)
+    document, told = chromium(tmp_path, "--dump-dom", (tmp_path / "page.html").as_uri() + "#t=0.5&paused")
+    assert told == [] and 'data-status="ready"' in document and 'data-drawn="2"' in document
+    assert document.count("<script") == 2 and "<img" not in re.sub(r"<title>.*?</title>", "", document)
+    picture = figure(pictured(tmp_path / "page.html", "t=0.5&paused&bare&floor=off&contacts=off&scheme=light"))
+    halves = [half.sum() for half in np.split(picture, 2, axis=1)]
+    assert min(halves) > 2000 and max(halves) < 1.05 * min(halves), "the same figure in both halves"
+
+
+def test_without_webgl_a_sentence_says_so(tmp_path: Path, person: BodyMotion):
+    write_page(tmp_path / "page.html", [person])
+    document, _ = chromium(tmp_path, "--disable-3d-apis", "--dump-dom", (tmp_path / "page.html").as_uri())
+    assert 'data-status="no webgl"' in document and "draws with WebGL 2" in document
+
+
+def test_dark_floor_shadow_and_contacts(tmp_path: Path, person: BodyMotion):
+    feet = np.isin(person.body.joints, ["left_foot", "right_foot"])
+    write_page(tmp_path / "page.html", [replace(person, contacts=np.tile(feet, (40, 1)))])
+    dark = pictured(tmp_path / "page.html", "t=1&paused&bare&scheme=dark")
+    light = pictured(tmp_path / "page.html", "t=1&paused&bare&scheme=light")
+    assert dark[:20].mean() < 40 and light[:20].mean() > 230
+    glow = [(picture[..., 0] > picture[..., 2] + 60).sum() for picture in (dark, light)]
+    assert min(glow) > 100, "the feet are orange"
+    plain = pictured(tmp_path / "page.html", "t=1&paused&bare&scheme=light&floor=off")
+    assert figure(light).sum() > 1.5 * figure(plain).sum()

@@ -1,0 +1,64 @@
+"""Entry: look at motion in a browser: play, scrub, compare samples, mesh, joints, contacts, the cameras of MAS.
+
+`python -m visualize.view runs/walk/results.npy` says at which address. It needs viser (`pip install viser`); a page
+that plays without it, and without Python, is written by `python -m visualize.export ... --format html`.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from utils.run.errors import DataError, run_command
+from utils.run.options import RunOptions, option, parse
+from visualize.options import BodyOptions
+
+if TYPE_CHECKING:
+    from visualize.viewer import View
+
+
+@dataclass(frozen=True)
+class ViewOptions:
+    """Where the viewer is found, and what it offers."""
+
+    port: int = option(8080, "of the address; the next free one if it is taken", least=0, most=65535)
+    host: str = option("127.0.0.1", "who may look on: this machine only, or 0.0.0.0 for all that reach it")
+    num_views: int = option(7, "cameras of MAS that are offered for motion that it made", least=1)
+
+
+def mas_views(path: str, count: int) -> "list[View]":
+    """The cameras through which MAS saw the motions of a results file; none for other files."""
+    from data_loaders.registry import dataset_spec
+    from utils.formats import results
+    from visualize.viewer import even_camera_views
+
+    try:
+        content = results.load(path) if Path(path).suffix == ".npy" else {}
+    except DataError:  # another kind of motion file
+        return []
+    if "motions" not in content or not content.get("dataset"):
+        return []
+    spec = dataset_spec(content["dataset"])
+    return even_camera_views(count, spec.elevation, spec.camera_distance * spec.skeleton.metres_per_unit)
+
+
+def main(argv: list[str]) -> None:
+    """Run the command."""
+    groups = (RunOptions, BodyOptions, ViewOptions)
+    run, which, wanted = parse("visualize.view", __doc__ or "", groups, argv, first_word="input_path")
+
+    import torch
+
+    from visualize.bodies import make_bodies
+    from visualize.viewer import open_viewer, require_viser
+
+    require_viser()
+    if run.threads:
+        torch.set_num_threads(run.threads)
+    motions = make_bodies(which, print)
+    viewer = open_viewer(motions, wanted.host, wanted.port, mas_views(which.input_path, wanted.num_views))
+    print(f"open http://{viewer.server.get_host()}:{viewer.server.get_port()} in a browser; Ctrl-C ends", flush=True)
+    viewer.play()
+
+
+if __name__ == "__main__":
+    run_command(main)
