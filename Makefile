@@ -6,12 +6,12 @@ RUN := $(VENV)/bin/python
 ONE_THREAD := OMP_NUM_THREADS=1
 UV ?= $(shell command -v uv 2>/dev/null)
 
-.PHONY: help setup demo test test-slow lint format bench clean
+.PHONY: help setup demo test test-slow test-clients lint format bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make demo     three sentences turned into motion in runs/text, three 3D motions by MAS in runs/demo'
-	@echo 'make test     layer rules and tests; make test-slow: the long ones too'
+	@echo 'make test     layer rules and tests; make test-slow: the long ones too; make test-clients: Blender, a browser'
 	@echo 'make lint     style and types; make format: put the style right'
 	@echo 'make bench    speed, beside the published way'
 	@echo 'make setup    only the environment, .venv; make clean removes it'
@@ -65,18 +65,24 @@ endef
 demo: $(VENV)/.done
 	@$(RUN) -m sample.generate --text_prompt 'a person walks' 'a person waves the right hand' \
 		'a person sits down' --motion_length 4 --output_dir runs/text --overwrite
+	@$(RUN) -m visualize.render_mesh runs/text/sample00_rep00.mp4 --format glb html mp4 --overwrite
 	@$(RUN) -m sample.mas --action_name drawn --num_samples 3 --output_dir runs/demo --overwrite
-	@echo 'look at runs/text/sample00_rep00.mp4, runs/demo/contact_sheet.png and runs/demo/result_0.mp4, then try:'
+	@echo 'look at runs/text/sample00_rep00.mp4, and on a body at sample00_rep00.html (in a browser) and sample00_rep00.glb'
+	@echo '(in Blender) beside it, at runs/demo/contact_sheet.png and runs/demo/result_0.mp4, then try:'
 	@echo '  $(RUN) -m sample.generate --text_prompt "someone runs" --output_dir runs/run'
 	@echo '  $(RUN) -m sample.mas --action_name dance --num_samples 3 --output_dir runs/dance'
 	@echo '  $(RUN) -m sample.generate --model_path save/mocap2d --num_samples 10 --output_dir runs/2d'
 
 test: $(VENV)/.done
 	@$(VENV)/bin/lint-imports --no-logo --no-cache
-	@$(ONE_THREAD) $(RUN) -m pytest -m 'not slow' -n 2
+	@$(ONE_THREAD) $(RUN) -m pytest -m 'not slow and not clients' -n 2
 
 test-slow: $(VENV)/.done
-	@$(ONE_THREAD) $(RUN) -m pytest -n 2
+	@$(ONE_THREAD) $(RUN) -m pytest -m 'not clients' -n 2
+
+# What is not installed is skipped by name.
+test-clients: $(VENV)/.done
+	@$(ONE_THREAD) $(RUN) -m pytest -m clients -rs
 
 # pyright runs on node, which it cannot always fetch.
 lint: $(VENV)/.done

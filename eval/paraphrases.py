@@ -9,7 +9,7 @@ windows of real motion of the same kind, as long as the motions made (shorter cl
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ import numpy as np
 import torch
 
 from data_loaders.representations import hml
-from eval.feet import sliding
 from eval.physical import SWIFT, band, derivative
 from eval.recognition import (
     KINDS,
@@ -31,9 +30,12 @@ from eval.recognition import (
     equal_windows,
     train,
 )
+from sample.endless import STANDING, find_prefix, sample_endless
+from sample.options import PrefixOptions
 from sample.plain import sample_plain
 from sample.request import asked_frames, read_lines
 from sample.session import Request, Session
+from utils.geometry.contacts import sliding
 from utils.run.errors import DataError, NumericError, UsageError
 from utils.run.files import atomic_folder, write_json
 from utils.run.options import nearest
@@ -87,14 +89,19 @@ def _plain(sentence: str) -> str:
 def make_motions(session: Session, prompts: Sequence[Prompt]) -> np.ndarray:
     """`--num_samples` motions of each prompt, joints in the world [S, P, T, J, 3].
 
-    More samples change none of the first. Raises UsageError for a model that reads no sentences, NumericError.
+    A model that is shown the frames before goes on from a person who stands. More samples change none of the first.
+    Raises UsageError for a model that reads no sentences, NumericError.
     """
     if session.encode is None:
         raise UsageError(f"{session.path} reads no sentences")
     samples, frames = session.sampling.num_samples, asked_frames(session)
     sentences = [prompt.sentence for prompt in prompts] * samples
-    told = session.told_text(sentences)
-    features = sample_plain(session, Request(torch.full((len(sentences),), frames), told, sentences))
+    request = Request(torch.full((len(sentences),), frames), titles=sentences)
+    if session.model_options.context_len:
+        prefix = find_prefix(session, PrefixOptions(prefix_motion=STANDING), len(sentences))
+        features = sample_endless(session, replace(request, inputs={"prefix": prefix.features})).features
+    else:
+        features = sample_plain(session, replace(request, told=session.told_text(sentences)))
     if not torch.isfinite(features).all():
         raise NumericError("the sampled motions hold NaN or infinity: nothing was written")
     return session.joints(features).view(samples, len(prompts), frames, -1, 3).float().numpy()

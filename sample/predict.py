@@ -1,4 +1,6 @@
-"""Entry: videos of what a sentence says, by the function that a web endpoint would call (`sample/predictor.py`).
+"""Entry: videos or joint angles of what a sentence says, by the function that a web endpoint would call.
+
+It is in `sample/predictor.py`.
 
 `python -m sample.predict --prompt "a person walks"`
 """
@@ -18,7 +20,7 @@ class PredictOptions:
     num_repetitions: int = option(3, "how many motions of it", least=1)
     output_format: str = option(
         "animation",
-        "animation: an mp4 of each; json_file: joint angles, not in this version",
+        "animation: an mp4 of each; json_file: joint angles of a body (HumanIK, for Maya)",
         ("animation", "json_file"),
     )
     model_path: str = option(TEXT_MODEL, "checkpoint file, or a folder: its newest", aliases=("model",))
@@ -41,10 +43,10 @@ def main(argv: list[str]) -> None:
     )
     folder = output_folder(named, run.seed, "predict", is_3d=True)
     predictor = Predictor(asked.model_path, run, text_encoder_path=asked.text_encoder_path)
-    videos = predictor.predict(
+    files = predictor.predict(
         asked.prompt, asked.num_repetitions, asked.output_format, run.seed, folder, asked.overwrite
     )
-    print("\n".join(map(str, videos)))
+    print("\n".join(map(str, files)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The function behind a web endpoint: a sentence becomes videos, by a model that is loaded once and asked many times.
+"""The function behind a web endpoint: a sentence becomes videos, or joint angles, by a model that is loaded once.
 
 Any framework will do, for nothing here knows of one and there is no state between requests. With FastAPI:
 
@@ -19,25 +19,24 @@ from pathlib import Path
 from typing import Any
 
 from data_loaders.registry import dataset_spec
+from model.body import load_body
 from sample.endless import STANDING, endless_request, sample_endless
 from sample.motions import Made, made
 from sample.options import TEXT_MODEL, EndlessOptions, PrefixOptions, parse_sampling
 from sample.plain import sample_plain
 from sample.request import make_request
 from sample.session import Session, open_session
+from utils.formats import hik
+from utils.geometry.motion import Motion
 from utils.run.errors import UsageError
 from utils.run.files import atomic_folder
 from utils.run.options import RunOptions
 from visualize import figures, video
+from visualize.bodies import make_body
+from visualize.options import BodyOptions
 
 FORMATS = ("animation", "json_file")
-
-# The joints of `smpl22` by their names in HumanIK: `joint_map` of the published JSON of joint angles.
-JOINT_MAP = (
-    "Hips", "LeftUpLeg", "RightUpLeg", "Spine", "LeftLeg", "RightLeg", "Spine1", "LeftFoot", "RightFoot", "Spine2",
-    "LeftToeBase", "RightToeBase", "Neck", "LeftShoulder", "RightShoulder", "Head", "LeftArm", "RightArm",
-    "LeftForeArm", "RightForeArm", "LeftHand", "RightHand",
-)  # fmt: skip
+ANGLES = "joint_angles.json"
 
 
 class Predictor:
@@ -75,8 +74,10 @@ class Predictor:
     ) -> list[Path]:
         """Six seconds of what `prompt` says, made `num_repetitions` times: an mp4 of each, in order.
 
-        They are in `folder`, or without one in a new temporary folder, which is the caller's to remove. The same
-        prompt and seed give the same videos, whatever was asked before. Raises UsageError for what cannot be answered.
+        With the `output_format` json_file one file holds the joint angles of them all on a body (`utils.formats.hik`;
+        the body is SMPL where its files are, else the free body). They are in `folder`, or without one in a new
+        temporary folder, which is the caller's to remove. The same prompt and seed give the same files, whatever was
+        asked before. Raises UsageError for what cannot be answered.
         """
         check_question(prompt, num_repetitions, output_format)
         session = self._session
@@ -87,15 +88,14 @@ class Predictor:
         with self._asking:
             motions = make_motions(session)
         target = Path(folder or tempfile.mkdtemp(prefix="prediction_"))
-        return write_videos(target, session, motions, overwrite or not folder)
+        write = write_angles if output_format == "json_file" else write_videos
+        return write(target, session, motions, overwrite or not folder)
 
 
 def check_question(prompt: str, num_repetitions: int, output_format: str) -> None:
     """Refuse what `Predictor.predict` cannot answer, before a model is loaded. Raises UsageError."""
     if output_format not in FORMATS:
         raise UsageError(f"output_format is {output_format!r}; choose from {', '.join(FORMATS)}")
-    if output_format == "json_file":
-        raise UsageError("json_file: joint angles need body models, which this version does not have; choose animation")
     if not prompt.strip():
         raise UsageError('the prompt is empty; say what the person does, as in "a person walks"')
     if num_repetitions < 1:
@@ -121,3 +121,21 @@ def write_videos(folder: Path, session: Session, motions: Made, overwrite: bool 
                 target / name, figures.draw_world(clip[:length].numpy(), skeleton, title), session.spec.fps
             )
     return [folder / name for name in names]
+
+
+def write_angles(folder: Path, session: Session, motions: Made, overwrite: bool = False) -> list[Path]:
+    """Fit a body to each motion and write `joint_angles.json`, as a whole folder or not at all.
+
+    Raises UsageError, DataError or NumericError.
+    """
+    skeleton, model = session.spec.skeleton, load_body()
+    joints = session.joints(motions.features).float() * skeleton.metres_per_unit
+    clips = [
+        Motion(clip[:length].numpy(), session.spec.fps, skeleton.joints, skeleton.parents, name=f"repetition_{number}")
+        for number, (clip, length) in enumerate(zip(joints, motions.lengths.tolist(), strict=True))
+    ]
+    posed = [make_body(clip, BodyOptions(), model)[0] for clip in clips]
+    with atomic_folder(folder, overwrite) as target:
+        hik.write(target / ANGLES, posed)
+        hik.read(target / ANGLES)
+    return [folder / ANGLES]

@@ -10,6 +10,7 @@ from eval import paraphrases
 from eval.paraphrases import FIGURES, Prompt, figures_of, known_sentences, read_prompts, summed_up, verdict
 from eval.recognition import KINDS
 from tests.commands import listing, refusal, run
+from tests.dip import CONTEXT, dip_session, told
 from utils.run.errors import DataError, MissingFileError
 
 LAYOUT = hml.layout_of("smpl22")
@@ -171,6 +172,16 @@ def test_more_samples_change_none_of_the_first(model, data):
         made.append(make_motions(open_session(*parse_sampling("t", "", (), argv)[:5]), asked))
     assert made[1].shape == (3, 2, 30, 22, 3)
     np.testing.assert_allclose(made[1][:1], made[0], atol=1e-4)
+
+
+def test_a_model_that_goes_on_from_frames_is_judged_from_a_stand():
+    from eval.paraphrases import make_motions
+
+    session = dip_session()
+    made = make_motions(session, [Prompt("walk", "he strolls"), Prompt("wave", "she says hello")])
+    assert made.shape == (2, 2, round(6 * FPS), 22, 3) and not np.array_equal(made[0], made[1])
+    asked = told(session)  # of each window, guided: both ways in one batch
+    assert len(asked) == 10 and all(window["prefix"].shape[:2] == (8, CONTEXT) for window in asked)
 
 
 def test_what_cannot_be_judged_is_refused(model, data, tmp_path, capsys):

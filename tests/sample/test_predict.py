@@ -4,13 +4,14 @@ import importlib
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from sample import predictor as module
-from sample.predictor import JOINT_MAP, Predictor
+from sample.predictor import Predictor
 from tests.commands import listing, refusal, toy, train
-from utils.geometry.skeleton import SKELETONS
+from utils.formats import hik
 from utils.run.errors import MissingFileError, UsageError
 from utils.run.options import RunOptions
 from visualize.video import frame_count
@@ -98,13 +99,28 @@ def test_a_model_that_is_shown_frames_goes_on_from_a_person_who_stands(models, t
     assert shown[0].shape == (2, 8, 263) and torch.allclose(shown[0][:, 0], shown[0][:, -1], atol=1e-4)
 
 
+def test_joint_angles_of_a_body(ready, models, tmp_path, capsys):
+    (file,) = ready.predict("a person walks", 2, "json_file", folder=tmp_path / "out")
+    assert file == tmp_path / "out" / "joint_angles.json" and set(listing(tmp_path / "out")) == {file.name}
+    (angles, root), (other, _) = hik.read(file)
+    assert angles.shape == other.shape == (16, 24, 3) and root.shape == (16, 3)
+    assert not np.allclose(angles, other, atol=1)
+    (alone,) = hik.read(ready.predict("a person walks", 1, "json_file")[0])
+    np.testing.assert_allclose(alone[0], angles, atol=0.01)
+    capsys.readouterr()
+    line = ["--model_path", str(models / "text"), "--prompt", "a person walks", "--num_repetitions", "1"]
+    importlib.import_module("sample.predict").main(
+        [*line, "--output_format", "json_file", "--output_dir", str(tmp_path / "b")]
+    )
+    assert capsys.readouterr().out == f"{tmp_path / 'b' / 'joint_angles.json'}\n"
+
+
 def test_questions_that_have_no_answer(ready, models, tmp_path):
     for question, reason in (
         (("",), "prompt is empty"),
         ((" ",), "prompt is empty"),
         (("a person walks", 0), "num_repetitions is 0"),
         (("a person walks", 1, "gif"), "choose from animation, json_file"),
-        (("a person walks", 1, "json_file"), "body models.*choose animation"),
     ):
         with pytest.raises(UsageError, match=reason):
             ready.predict(*question, folder=tmp_path / "out")
@@ -140,7 +156,6 @@ def test_the_command_refuses_before_it_loads(models, tmp_path, capsys, monkeypat
     monkeypatch.setattr(module, "Predictor", loaded)
     base = ("sample.predict", "--model_path", models / "text")
     assert "prompt is empty" in refusal(capsys, 2, *base)
-    assert "choose animation" in refusal(capsys, 2, *base, "--prompt walks --output_format json_file")
     assert "num_repetitions" in refusal(capsys, 2, *base, "--prompt walks --num_repetitions 0")
     assert "exists already" in refusal(capsys, 2, *base, "--prompt walks --output_dir", tmp_path)
 
@@ -156,11 +171,3 @@ def test_the_default_model_is_the_shipped_one_that_reads_sentences(monkeypatch):
     with pytest.raises(MissingFileError, match="read no further"):
         Predictor()
     assert asked == [["--model_path", "save/mocap_text", "--text_encoder_path", ""]]
-
-
-def test_the_joint_map_names_the_joints_of_the_skeleton():
-    body = SKELETONS["smpl22"]
-    assert len(set(JOINT_MAP)) == len(JOINT_MAP) == len(body.joints) == 22
-    for joint, name in enumerate(JOINT_MAP):
-        side = "left" if name.startswith("Left") else "right" if name.startswith("Right") else "middle"
-        assert body.side(joint) == side, name

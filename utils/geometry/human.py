@@ -95,7 +95,7 @@ def to_smpl22(motion: Motion) -> Motion:
     """
     if motion.joints == _SMPL22.joints:
         return motion
-    sources = _find_joints(motion)
+    sources = find_joints(motion)
     positions = np.stack([motion.positions[:, source].mean(1) for source in sources], 1)
     rotations = None if motion.rotations is None else _retarget(motion, sources)
     return replace(motion, positions=positions, joints=_SMPL22.joints, parents=_SMPL22.parents, rotations=rotations)
@@ -124,9 +124,9 @@ def to_nba16(positions: np.ndarray, rotations: np.ndarray | None = None) -> np.n
     return np.stack([known[name] for name in _NBA16.split()], 1).astype(positions.dtype)
 
 
-def _find_joints(motion: Motion) -> list[list[int]]:
-    """For each of the 22 joints the source joints whose mean it is."""
-    present = {_plain(name): joint for joint, name in reversed(list(enumerate(motion.joints)))}
+def find_joints(motion: Motion) -> list[list[int]]:
+    """For each of the 22 joints of `smpl22` the source joints whose mean it is. Raises DataError."""
+    present = {plain_name(name): joint for joint, name in reversed(list(enumerate(motion.joints)))}
     tried = {naming: _match(row, present) for naming, row in _NAMINGS.items()}
     naming, best = max(tried.items(), key=lambda item: len(item[1]))
     missing = [name for name in _SMPL22.joints if name not in best]
@@ -147,14 +147,15 @@ def _match(naming: tuple[str, str, str], present: dict[str, int]) -> dict[str, l
     found = {}
     for joint, names in wanted.items():
         for name in names.split("|"):
-            parts = [_plain(part) for part in name.split("+")]
+            parts = [plain_name(part) for part in name.split("+")]
             if all(part in present for part in parts):
                 found[joint] = [present[part] for part in parts]
                 break
     return found
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """A joint's name without namespace, separators and case."""
     name = name.rpartition(":")[2].lower().removeprefix("mixamorig")
     return name.replace("_", "").replace(".", "").replace(" ", "").replace("-", "")
 

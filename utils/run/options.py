@@ -116,7 +116,8 @@ def build_parser(
                 arguments.update(nargs="*", type=str, metavar=words)
             else:
                 arguments["type"] = kind if kind is str else _number(kind, item.metadata["bounds"])
-            section.add_argument(f"--{item.name}", *(f"--{name}" for name in item.metadata["aliases"]), **arguments)
+            flags = (f"-{name}" if len(name) == 1 else f"--{name}" for name in (item.name, *item.metadata["aliases"]))
+            section.add_argument(*flags, **arguments)
     parser.add_argument(
         "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error"
     )

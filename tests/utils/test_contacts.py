@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from eval.feet import HEIGHT, carrying, sliding
+from utils.geometry.contacts import HEIGHT, carrying, sliding
 
 FPS = 20.0
 FEET = ((0, 1), (2, 3))  # ankle and toe, left and right

@@ -1,0 +1,102 @@
+"""visualize.render_mesh and visualize.export as commands, on toy results: what they write, and what they refuse."""
+
+import numpy as np
+import pytest
+
+from data_loaders.toy import body_motion
+from tests.commands import refusal, run
+from utils.formats import results, smpl_params
+from utils.geometry.skeleton import SKELETONS
+from visualize import render_mesh
+
+SMPL22, NBA = SKELETONS["smpl22"], SKELETONS["nba"]
+
+
+@pytest.fixture(scope="module")
+def mdm(tmp_path_factory):
+    """A folder with results of two prompts, two motions each."""
+    folder = tmp_path_factory.mktemp("mdm")
+    clips = np.stack([body_motion(20.0, 0, i)[0][:10] for i in range(4)]).astype(np.float32)
+    results.write(
+        folder / "results.npy",
+        {
+            "motion": clips.transpose(0, 2, 3, 1), "text": ["one", "two", "one", "two"], "num_samples": 2,
+            "num_repetitions": 2, "lengths": np.array([10, 8, 6, 5]), "fps": 20.0,
+            "joint_names": list(SMPL22.joints), "parents": list(SMPL22.parents),
+        },
+    )  # fmt: skip
+    return folder
+
+
+@pytest.fixture(scope="module")
+def mas(tmp_path_factory):
+    """A folder with published results of MAS, which name no joints."""
+    folder = tmp_path_factory.mktemp("mas")
+    people = np.stack([body_motion(20.0, 0, i)[0][:8] for i in range(2)]).astype(np.float32)
+    at = {name: people[:, :, joint] for joint, name in enumerate(SMPL22.joints)}
+    words = "pelvis right_hip right_knee right_ankle left_hip left_knee left_ankle neck head head left_shoulder".split()
+    words += "left_elbow left_wrist right_shoulder right_elbow right_wrist".split()
+    motions = np.stack([at[word] for word in words], 2) / NBA.metres_per_unit * (1, 1, -1)
+    motions[:, :, 9] += (0, 0.2, 0)
+    content = {"motions": motions.astype(np.float32), "model_kwargs": {"y": {"lengths": np.array([8, 7])}}}
+    np.save(folder / "results.npy", np.array(content, dtype=object), allow_pickle=True)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "sample"),
+    [
+        ("result_7.mp4", (7, None)), ("input_motions_3.mp4", (3, None)), ("sample01_rep02.mp4", (1, 2)),
+        ("row00_col12.mp4", (0, 12)), ("result_7.cut.mp4", (7, None)),
+    ],
+)  # fmt: skip
+def test_the_name_of_a_video_says_the_sample(name, sample, tmp_path):
+    assert render_mesh.sample_of(tmp_path / name)[1] == sample
+
+
+def test_the_sample_that_the_video_names_is_rendered(mdm, capsys):
+    """Repetition 1 of sample 1 is motion 3: its text, its length; the published files."""
+    line = ("--input_path", mdm / "sample01_rep01.mp4", "--format obj params npz --body free --cuda False --device 0")
+    run("visualize.render_mesh", *line)
+    assert "joints met to" in capsys.readouterr().out
+    found = smpl_params.read(mdm / "sample01_rep01_smpl_params.npy")
+    assert (found["text"], found["length"]) == ("two", 5)
+    frames = sorted(path.name for path in (mdm / "sample01_rep01_obj").iterdir())
+    assert frames == [f"frame00{i}.obj" for i in range(5)]
+    assert "exists already" in refusal(capsys, 2, "visualize.render_mesh", *line)
+
+
+def test_published_results_of_mas(mas, tmp_path, capsys):
+    line = ("visualize.render_mesh", mas / "result_1.mp4", "--output_dir", tmp_path, "--format bvh")
+    assert "say which skeleton" in refusal(capsys, 4, *line)
+    run(*line, "--skeleton_type nba --fit smplify --num_smplify_iters 2")
+    said = capsys.readouterr().out
+    assert "left_foot" in said and "published" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["result_1.bvh"]
+
+
+def test_a_whole_file_is_exported(mdm, tmp_path, capsys):
+    run("visualize.export", mdm / "results.npy", "--format glb html csv --samples 0 3 --output_dir", tmp_path / "out")
+    names = {"results.html", *(f"sample0{i}_rep0{i}.{ending}" for i in (0, 1) for ending in ("glb", "csv"))}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names
+    assert capsys.readouterr().out.splitlines()[-1] == str(tmp_path / "out" / "sample01_rep01.csv")
+
+
+def test_refusals(mdm, mas, tmp_path, capsys):
+    """One clear line each, and nothing written."""
+    out = ("--output_dir", tmp_path / "out")
+    for code, said, *line in (
+        (2, "must end in .mp4", "visualize.render_mesh", mdm / "results.npy"),
+        (2, "names no sample", "visualize.render_mesh", mdm / "walk.mp4"),
+        (4, "2 samples and 2 repetitions", "visualize.render_mesh", mdm / "sample02_rep00.mp4"),
+        (4, "2 samples and 2 repetitions", "visualize.render_mesh", mdm / "sample00_rep02.mp4"),
+        (3, "belongs beside", "visualize.render_mesh", tmp_path / "result_0.mp4"),
+        (2, "--samples", "visualize.render_mesh", mdm / "sample00_rep00.mp4", "--samples 1"),
+        (2, "number 0 to 3", "visualize.export", mdm / "results.npy", "--samples 4"),
+        (2, "'glbb'; did you mean glb", "visualize.export", mdm / "results.npy", "--format glbb"),
+        (3, "nowhere.pkl", "visualize.export", mdm / "results.npy", "--body nowhere.pkl"),
+        (4, "gymnastics", "visualize.export", mas / "results.npy", "--skeleton_type gymnastics"),
+        (2, "name the motion", "visualize.export"),
+    ):
+        assert said in refusal(capsys, code, *line, *out), line
+        assert not (tmp_path / "out").exists()

@@ -1,0 +1,66 @@
+"""Every format: written, read back, refused where it would replace something or holds something else."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tests.bodies import walking
+from utils.run.errors import DataError, MissingFileError, UsageError
+from visualize import exporting
+from visualize.exporting import TABLE, export
+from visualize.options import FORMATS
+
+THROUGH_OTHERS = {"usd", "fbx", "abc"}
+
+
+@pytest.fixture
+def motions():
+    """Two clips, 30 frames a second."""
+    return [dataclasses.replace(walking(9, 30.0, seed=seed), name=f"result_{seed}") for seed in (0, 1)]
+
+
+def test_the_flag_offers_what_the_table_has():
+    assert list(FORMATS) == list(TABLE)
+
+
+@pytest.mark.parametrize("name", sorted(set(TABLE) - THROUGH_OTHERS))
+def test_a_format(name, motions, tmp_path):
+    written = export(motions, [name], tmp_path / "out", "results")
+    form = TABLE[name]
+    expected = ["results.html"] if form.together else [f"result_{i}{form.ending}" for i in (0, 1)]
+    assert [path.name for path in written] == expected == sorted(path.name for path in (tmp_path / "out").iterdir())
+    with pytest.raises(UsageError, match="exists already"):
+        export(motions, [name], tmp_path / "out", "results")
+    assert export(motions, [name], tmp_path / "out", "results", overwrite=True) == written
+
+
+def test_nothing_is_written_where_one_file_exists(motions, tmp_path):
+    (tmp_path / "result_1.bvh").write_text("mine")
+    with pytest.raises(UsageError, match="result_1.bvh exists"):
+        export(motions, ["glb", "bvh"], tmp_path, "results")
+    assert [path.name for path in tmp_path.iterdir()] == ["result_1.bvh"]
+
+
+@pytest.mark.parametrize("name", sorted(set(TABLE) - THROUGH_OTHERS - {"mp4"}))
+def test_a_file_of_something_else_is_not_taken_for_it(name, motions, tmp_path):
+    """The check compares frames, and joints or vertices, with what was asked for."""
+    form = TABLE[name]
+    (path,) = export(motions[:1], [name], tmp_path, "results")
+    longer = dataclasses.replace(motions[0], rotations=motions[0].rotations[:6], root=motions[0].root[:6])
+    with pytest.raises(DataError, match="frames of result_0, not"):
+        exporting.check(path, form, [longer])
+    with pytest.raises(DataError, match="from where they were"):
+        exporting.check(path, form, [dataclasses.replace(motions[0], root=motions[0].root + np.float32(0.01))])
+
+
+def test_motions_of_one_name_would_be_one_file(motions, tmp_path):
+    with pytest.raises(UsageError, match="called walk"):
+        export([dataclasses.replace(motion, name="walk") for motion in motions], ["glb"], tmp_path, "results")
+
+
+def test_without_blender_it_is_said_how_to_get_it(motions, tmp_path, monkeypatch):
+    monkeypatch.setenv("POLYKINE_BLENDER", str(tmp_path / "nothing"))
+    with pytest.raises(MissingFileError, match="bpy"):
+        export(motions[:1], ["fbx"], tmp_path / "out", "results")
+    assert list((tmp_path / "out").iterdir()) == []

@@ -1,0 +1,33 @@
+"""Entry: motion in files that other programs open: GLB, BVH, HTML, SMPL parameters, USD, OBJ, FBX and others.
+
+`python -m visualize.export runs/walk/results.npy --format glb bvh html`
+"""
+
+from pathlib import Path
+
+from utils.run.errors import run_command
+from utils.run.options import RunOptions, parse
+from visualize.options import BodyOptions, ExportOptions
+
+
+def main(argv: list[str]) -> None:
+    """Run the command."""
+    run, which, wanted = parse(
+        "visualize.export", __doc__ or "", (RunOptions, BodyOptions, ExportOptions), argv, first_word="input_path"
+    )
+
+    import torch
+
+    from visualize.bodies import make_bodies
+    from visualize.exporting import export
+
+    if run.threads:
+        torch.set_num_threads(run.threads)
+    motions = make_bodies(which, print)
+    source = Path(which.input_path)
+    folder = Path(wanted.output_dir) if wanted.output_dir else source.parent
+    print("\n".join(map(str, export(motions, wanted.format, folder, source.stem, wanted.overwrite))))
+
+
+if __name__ == "__main__":
+    run_command(main)
