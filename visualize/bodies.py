@@ -12,8 +12,6 @@ import numpy as np
 
 from model.body import BodyModel, load_body
 from utils.formats import unnamed
-from utils.formats.motion_files import read_motion
-from utils.geometry.amass22 import ESTIMATORS
 from utils.geometry.anchor import anchored
 from utils.geometry.body import BodyMotion, outline, vertices_of
 from utils.geometry.contacts import LOWEST, feet_contacts
@@ -22,7 +20,6 @@ from utils.geometry.gaps import fill_gaps
 from utils.geometry.joint_maps import Fittable, to_smpl
 from utils.geometry.legs import legs_of
 from utils.geometry.motion import Motion
-from utils.geometry.skeleton import SKELETONS
 from utils.geometry.swing import pose_skeleton
 from utils.run.errors import DataError, UsageError
 from visualize import fit_body, smplify
@@ -37,11 +34,7 @@ def read_clips(options: BodyOptions) -> list[Motion]:
     """The clips that are asked for, in the order of `--samples`. Raises UsageError and what reading raises."""
     if not options.input_path:
         raise UsageError("name the motion: a results.npy, or a .npy, .npz, .bvh or .amc file")
-    if options.skeleton_type in ESTIMATORS:
-        clips = unnamed.read(options.input_path, options.skeleton_type)
-    else:
-        skeleton, fps = SKELETONS.get(options.skeleton_type), unnamed.RATES.get(options.skeleton_type)
-        clips = read_motion(options.input_path, fps, skeleton=skeleton, flat=True)
+    clips = unnamed.read(options.input_path, options.skeleton_type, flat=True)
     return [clips[number] for number in chosen(options.samples, len(clips), options.input_path)]
 
 

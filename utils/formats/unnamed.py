@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.formats import results
+from utils.formats.motion_files import read_motion
 from utils.geometry.amass22 import ESTIMATORS, every_third
 from utils.geometry.joint_maps import JOINT_SETS
 from utils.geometry.motion import Motion
-from utils.geometry.skeleton import SKELETONS
+from utils.geometry.skeleton import SKELETONS, Skeleton
 from utils.run.errors import DataError
 from utils.run.files import load_array
 
@@ -16,12 +16,11 @@ RATES = {"nba": 30.0, "gymnastics": 20.0, "horse": 30.0}  # frames a second of p
 _H36M_PARENTS = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 8, 11, 12, 8, 14, 15)
 
 
-def read(path: str | Path, skeleton_type: str = "") -> list[Motion]:
-    """The 3D motions of a file, right-handed, cut to length, for `joint_maps.to_smpl`.
+def read(path: str | Path, skeleton_type: str = "", flat: bool = False) -> list[Motion]:
+    """The 3D motions of a file, right-handed, cut to length, for `joint_maps.to_smpl`; `flat` takes 2D ones too.
 
-    What a file says of itself counts; `skeleton_type` (nba, gymnastics, horse, motionbert, elepose) is for files that
-    name no joints. Motion of estimators is one array [T, 17, 3] at 60 fps and comes at 20, as published.
-    Raises MissingFileError and DataError.
+    What a file says of itself counts; `skeleton_type`, one of `JOINT_SETS`, is for files that name no joints. Motion of
+    estimators is one array [T, 17, 3] at 60 fps and comes at 20, as published. Raises MissingFileError and DataError.
     """
     if skeleton_type in ESTIMATORS:
         array = load_array(path)
@@ -30,14 +29,11 @@ def read(path: str | Path, skeleton_type: str = "") -> list[Motion]:
         motion = every_third(array, skeleton_type) * np.array((1, 1, -1), np.float32)
         name = Path(path).stem
         return [Motion(motion.astype(np.float32), 20.0, JOINT_SETS[skeleton_type], _H36M_PARENTS, name=name)]
-    content = results.load(path)
-    if "motions" in content and "joint_names" not in content and skeleton_type in RATES:
-        skeleton, motions = SKELETONS[skeleton_type], content["motions"]
-        if motions.ndim == 4 and motions.shape[-1] == 3 and motions.shape[2] != len(skeleton.joints):
-            raise DataError(
-                f"{path} holds motions of {motions.shape[2]} joints, but {skeleton_type} has {len(skeleton.joints)}: "
-                "choose another --skeleton_type"
-            )
-        named = {"joint_names": skeleton.joints, "parents": skeleton.parents, "fps": RATES[skeleton_type]}
-        content = content | named
-    return results.to_motions(content, path)
+    return read_motion(path, RATES.get(skeleton_type), skeleton=_skeleton(skeleton_type), flat=flat)
+
+
+def _skeleton(name: str) -> Skeleton | None:
+    """The skeleton of that name; of a set of joints that are only known by their order, one without bones."""
+    if name in SKELETONS or not name:
+        return SKELETONS.get(name)
+    return Skeleton(name, JOINT_SETS[name], (), (-1,) * len(JOINT_SETS[name]))
