@@ -34,7 +34,7 @@ def read_clips(options: BodyOptions) -> list[Motion]:
     """The clips that are asked for, in the order of `--samples`. Raises UsageError and what reading raises."""
     if not options.input_path:
         raise UsageError("name the motion: a results.npy, or a .npy, .npz, .bvh or .amc file")
-    clips = unnamed.read(options.input_path, options.skeleton_type, flat=True)
+    clips = unnamed.read(options.input_path, options.skeleton_type, raw=True)
     return [clips[number] for number in chosen(options.samples, len(clips), options.input_path)]
 
 

@@ -127,7 +127,8 @@ def _of_objs(path: Path, motion: BodyMotion, number: int) -> tuple[int, np.ndarr
 
 def _of_angles(path: Path, motion: BodyMotion, number: int) -> tuple[int, np.ndarray, np.ndarray]:
     angles, root = hik.read(path)[number]
-    return len(angles), root, motion.root
+    wanted = np.concatenate([*hik.content([motion])["thetas"], motion.root[:, None]], axis=1)
+    return len(angles), np.concatenate([angles, root[:, None]], axis=1), wanted
 
 
 def _of_video(path: Path, motion: BodyMotion, number: int) -> tuple[int, np.ndarray, np.ndarray]:

@@ -41,7 +41,7 @@ def number_of(results: Path, name: str, sample: tuple[int, int | None]) -> int:
 
     if load_array(results).dtype != np.dtype(object):
         return sample[0]  # the array of a pose estimator
-    content = load(results)
+    content = load(results, raw=True)
     motions = content["motion"] if "motion" in content else content["motions"]
     samples, repetitions = content.get("num_samples", len(motions)), content.get("num_repetitions", 1)
     number, repetition = sample[0], sample[1] or 0

@@ -82,6 +82,18 @@ def test_a_whole_file_is_exported(mdm, tmp_path, capsys):
     assert capsys.readouterr().out.splitlines()[-1] == str(tmp_path / "out" / "sample01_rep01.csv")
 
 
+def test_holes_are_closed_and_said_or_named(mdm, tmp_path, capsys):
+    content = results.load(mdm / "results.npy")
+    for frames, name in ((slice(2, 5), "short"), (slice(1, 8), "long")):
+        motion = content["motion"].copy()
+        motion[0, 20, :, frames] = np.nan
+        np.save(tmp_path / f"{name}.npy", np.array({**content, "motion": motion}, dtype=object), allow_pickle=True)
+    run("visualize.export", tmp_path / "short.npy", "--samples 0 --format csv --output_dir", tmp_path / "out")
+    assert "left_wrist 2-4" in capsys.readouterr().out
+    line = ("visualize.export", tmp_path / "long.npy", "--samples 0 --format csv --output_dir", tmp_path / "none")
+    assert "left_wrist 1-7" in refusal(capsys, 4, *line) and not (tmp_path / "none").exists()
+
+
 def test_refusals(mdm, mas, tmp_path, capsys):
     """One clear line each, and nothing written."""
     out = ("--output_dir", tmp_path / "out")

@@ -176,3 +176,5 @@ def test_contacts_by_height_and_speed():
     clip[10, :2, 1] += 0.5
     assert feet_contacts(clip, 30, ((0, 1), (2, 3)))[:20, :2].any(1).all(), "one frame up is no step"
     assert feet_contacts(clip[:1], 30, ((0, 1), (2, 3))).all()
+    clip[..., 0] = 0.8 * np.arange(60)[:, None] / 30
+    assert not feet_contacts(clip, 30, ((0, 1), (2, 3))).any(), "slower than twice the limit, but never than the limit"

@@ -69,7 +69,7 @@ def test_a_caller_may_say_what_the_published_file_does_not(shared):
 def test_flat_motion_is_raised_only_where_asked(tmp_path):
     made = content(dimensions=2)
     results.write(tmp_path / "results.npy", made)
-    motion = results.read(tmp_path / "results.npy", flat=True)[1]
+    motion = results.read(tmp_path / "results.npy", raw=True)[1]
     np.testing.assert_array_equal(motion.positions[..., :2], made["motions"][1].transpose(2, 0, 1)[:4])
     assert motion.positions.shape == (4, 4, 3) and not motion.positions[..., 2].any()
     with pytest.raises(DataError, match="not 3D ones"):

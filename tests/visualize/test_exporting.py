@@ -54,6 +54,14 @@ def test_a_file_of_something_else_is_not_taken_for_it(name, motions, tmp_path):
         exporting.check(path, form, [dataclasses.replace(motions[0], root=motions[0].root + np.float32(0.01))])
 
 
+def test_other_angles_are_not_taken_for_those_of_the_file(motions, tmp_path):
+    (path,) = export(motions[:1], ["hik"], tmp_path, "results")
+    turned = motions[0].rotations.copy()
+    turned[:, 3] = motions[1].rotations[:, 3]
+    with pytest.raises(DataError, match="from where they were"):
+        exporting.check(path, TABLE["hik"], [dataclasses.replace(motions[0], rotations=turned)])
+
+
 def test_motions_of_one_name_would_be_one_file(motions, tmp_path):
     with pytest.raises(UsageError, match="called walk"):
         export([dataclasses.replace(motion, name="walk") for motion in motions], ["glb"], tmp_path, "results")

@@ -32,14 +32,15 @@ def read_motion(
     fps: float | None = None,
     scale: float = 0.0,
     skeleton: Skeleton | None = None,
-    flat: bool = False,
+    raw: bool = False,
 ) -> list[Motion]:
     """The clips of a file: metres (MAS's results: as they are), right-handed, y up, finite, at least a frame each.
 
     `fps` is the rate of files that do not say theirs (else that of the published data, 120 for AMC), `scale` metres per
-    unit of BVH files (0: guessed), `skeleton` that of files that name no joints; `flat` takes 2D results too, as 3D
-    ones with z = 0. `meta` may hold `note`, what was concluded where the file leaves it open, `text` and `features`; a
-    file of features alone gives a clip without joints, whose `meta` names the `skeleton` to decode them for.
+    unit of BVH files (0: guessed), `skeleton` that of files that name no joints; `raw` takes motion as it comes: 2D
+    results, as 3D ones with z = 0, and numbers that are not finite. `meta` may hold `note`, what was concluded where
+    the file leaves it open, `text` and `features`; a file of features alone gives a clip without joints, whose `meta`
+    names the `skeleton` to decode them for.
     Raises MissingFileError, DataError, or UsageError for another kind of file.
     """
     path = Path(path)
@@ -47,9 +48,9 @@ def read_motion(
         raise UsageError(f"{fps:g} frames a second is no frame rate")
     match path.suffix.lower():
         case ".npy":
-            found = _from_array(path, fps, skeleton, flat)
+            found = _from_array(path, fps, skeleton, raw)
         case ".npz":
-            found = _from_archive(path, fps, skeleton, flat)
+            found = _from_archive(path, fps, skeleton, raw)
         case ".bvh":
             found = [_from_bvh(path, scale)]
         case ".amc" if not path.is_file():
@@ -63,7 +64,9 @@ def read_motion(
     for motion in found:
         if not len(motion.positions):
             raise DataError(f"{path}: {motion.name} has no frames")
-        if not all(np.isfinite(values).all() for values in (motion.positions, motion.meta.get("features", ()))):
+        if not raw and not all(
+            np.isfinite(values).all() for values in (motion.positions, motion.meta.get("features", ()))
+        ):
             raise DataError(f"{path}: {motion.name} holds NaN or infinite numbers")
     return found
 
@@ -109,11 +112,11 @@ def _from_bvh(path: Path, scale: float) -> Motion:
     return replace(motion, positions=motion.positions * unit, meta=meta)
 
 
-def _from_array(path: Path, fps: float | None, skeleton: Skeleton | None, flat: bool) -> list[Motion]:
+def _from_array(path: Path, fps: float | None, skeleton: Skeleton | None, raw: bool) -> list[Motion]:
     """Results, positions or features."""
     values = load_array(path)
     if values.dtype == object:
-        return results.read(path, skeleton=skeleton, fps=fps, flat=flat)
+        return results.read(path, skeleton=skeleton, fps=fps, raw=raw)
     if values.dtype.kind in "fiu" and values.ndim == 2 and values.shape[1] in FEATURES:
         name, features = FEATURES[values.shape[1]], values.astype(np.float32)
         nowhere, rate = np.empty((len(values), 0, 3), np.float32), fps or results.PUBLISHED_RATES[name]
@@ -121,14 +124,14 @@ def _from_array(path: Path, fps: float | None, skeleton: Skeleton | None, flat: 
     return [_from_positions(path, values, {}, fps, skeleton)]
 
 
-def _from_archive(path: Path, fps: float | None, skeleton: Skeleton | None, flat: bool) -> list[Motion]:
+def _from_archive(path: Path, fps: float | None, skeleton: Skeleton | None, raw: bool) -> list[Motion]:
     """Results without pickle, packed shards, or positions."""
     content = load_archive(path)
     if "pos_dd" in content:
         return list(shards.read(path))
     content = {name: value.item() if value.ndim == 0 else value for name, value in content.items()}
     if "motion" in content or "motions" in content:
-        return results.to_motions(content | {"model_kwargs": {"y": content}}, path, skeleton, fps, flat)
+        return results.to_motions(content | {"model_kwargs": {"y": content}}, path, skeleton, fps, raw)
     if isinstance(content.get("positions"), np.ndarray):
         return [_from_positions(path, content["positions"], content, fps, skeleton)]
     raise DataError(

@@ -49,21 +49,24 @@ def write_texts(path: str | Path, content: Mapping[str, Any]) -> None:
             handle.write("\n".join(" ".join(line.split()) for line in lines).encode())
 
 
-def load(path: str | Path) -> dict[str, Any]:
-    """The content of a results file, published or ours. Raises MissingFileError or DataError."""
+def load(path: str | Path, raw: bool = False) -> dict[str, Any]:
+    """The content of a results file, published or ours; `raw`: with numbers that are not finite.
+
+    Raises MissingFileError or DataError.
+    """
     holder = load_array(path)
     content = holder.item() if holder.dtype == object and holder.ndim == 0 else None
     motions = content.get("motions", content.get("motion")) if isinstance(content, dict) else None
     if not isinstance(content, dict) or not isinstance(motions, np.ndarray) or motions.dtype.kind not in "fiu":
         raise DataError(f"{path} holds no motions: it is not a results file of sample.generate or sample.mas")
-    if not all(_finite(content.get(name)) for name in _ARRAYS):
+    if not raw and not all(_finite(content.get(name)) for name in _ARRAYS):
         raise DataError(f"{path} holds NaN or infinite coordinates")
     return content
 
 
 def read(path: str | Path, **told: Any) -> list[Motion]:
     """The 3D motions of a results file as records in our right-handed frame, cut to length; see `to_motions`."""
-    return to_motions(load(path), path, **told)
+    return to_motions(load(path, told.get("raw", False)), path, **told)
 
 
 def to_motions(
@@ -71,26 +74,26 @@ def to_motions(
     path: str | Path,
     skeleton: Skeleton | None = None,
     fps: float | None = None,
-    flat: bool = False,
+    raw: bool = False,
 ) -> list[Motion]:
     """The 3D motions of the content of `path` as records, right-handed, y up, cut to length.
 
-    `skeleton` and `fps` (else 30) are those of a published file of MAS, which names neither; `flat` takes 2D motions
+    `skeleton` and `fps` (else 30) are those of a published file of MAS, which names neither; `raw` takes 2D motions
     too, as 3D ones with z = 0 (and `flat` in their `meta`).
 
     Those of MDM come in metres; `meta` has the text, the features if there are any, the name of the skeleton, and what
     was concluded of a published file, which names no joints (`note`). Raises DataError where the motions are 2D, carry
     no joint names, or are not what is said of them.
     """
-    return _from_mdm(content, path) if "motion" in content else _from_mas(content, path, skeleton, fps, flat)
+    return _from_mdm(content, path) if "motion" in content else _from_mas(content, path, skeleton, fps, raw)
 
 
 def _from_mas(
-    content: Mapping[str, Any], path: str | Path, skeleton: Skeleton | None, fps: float | None, flat: bool
+    content: Mapping[str, Any], path: str | Path, skeleton: Skeleton | None, fps: float | None, raw: bool
 ) -> list[Motion]:
     """Motions [B, T, J, 3] of the camera frame, z turned towards the viewer."""
     motions = content["motions"]
-    raised = flat and motions.ndim == 4 and motions.shape[2] == 2
+    raised = raw and motions.ndim == 4 and motions.shape[2] == 2
     if raised:
         motions = np.pad(motions.transpose(0, 3, 1, 2), ((0, 0), (0, 0), (0, 0), (0, 1)))
     if motions.ndim != 4 or motions.shape[-1] != 3:

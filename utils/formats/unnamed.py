@@ -16,8 +16,8 @@ RATES = {"nba": 30.0, "gymnastics": 20.0, "horse": 30.0}  # frames a second of p
 _H36M_PARENTS = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 8, 11, 12, 8, 14, 15)
 
 
-def read(path: str | Path, skeleton_type: str = "", flat: bool = False) -> list[Motion]:
-    """The 3D motions of a file, right-handed, cut to length, for `joint_maps.to_smpl`; `flat` takes 2D ones too.
+def read(path: str | Path, skeleton_type: str = "", raw: bool = False) -> list[Motion]:
+    """The 3D motions of a file, right-handed, cut to length, for `joint_maps.to_smpl`; `raw`: see `read_motion`.
 
     What a file says of itself counts; `skeleton_type`, one of `JOINT_SETS`, is for files that name no joints. Motion of
     estimators is one array [T, 17, 3] at 60 fps and comes at 20, as published. Raises MissingFileError and DataError.
@@ -29,7 +29,7 @@ def read(path: str | Path, skeleton_type: str = "", flat: bool = False) -> list[
         motion = every_third(array, skeleton_type) * np.array((1, 1, -1), np.float32)
         name = Path(path).stem
         return [Motion(motion.astype(np.float32), 20.0, JOINT_SETS[skeleton_type], _H36M_PARENTS, name=name)]
-    return read_motion(path, RATES.get(skeleton_type), skeleton=_skeleton(skeleton_type), flat=flat)
+    return read_motion(path, RATES.get(skeleton_type), skeleton=_skeleton(skeleton_type), raw=raw)
 
 
 def _skeleton(name: str) -> Skeleton | None:

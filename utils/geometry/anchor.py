@@ -11,10 +11,10 @@ Over the floor each joint of the feet tells a speed of the hips, that at which i
 
     sum_tj w_tj |v_t - told_tj|^2 / s^2 + sum_t |v_(t+1) - v_t|^2 / (a dt)^2  least
 
-is found anew with weights w that fall with the height of a joint above the lowest and with its distance from v (the
+is found anew with weights w that fall with the height of a joint above the floor and with its distance from v (the
 weights of Holland & Welsch 1977, narrowing from round to round). Feet roll and swing the way the body goes, never
-against it, so a joint that tells less than v counts less than one that tells more. In flight none tells anything, and v
-goes on.
+against it, so a joint that tells less than v counts less than one that tells more. In flight none counts for much, and
+v goes on.
 """
 
 from collections.abc import Sequence
@@ -30,8 +30,7 @@ from utils.geometry.motion import Motion
 from utils.run.errors import DataError
 
 _GRAVITY = 9.81  # metres / second^2
-_NEAR = 0.03  # metres: a joint so much higher than the lowest counts e times less
-_FLIES = 0.02  # metres above the floor from which on no foot tells anything
+_NEAR = 0.03  # metres: a joint so high above the floor counts e times less
 _STEADY = 0.025  # seconds: standard deviation of the Gaussian that takes the noise from speeds
 _CALM = 0.012  # seconds: the same for heights, in which a take-off must stay sharp
 _TOLD = 0.15  # metres / second: how exactly standing joints tell the speed (s above)
@@ -100,9 +99,8 @@ def path_of_feet(
     path = np.stack([np.zeros(len(root)), height, np.zeros(len(root))], -1)
     if len(root) > 1:
         told = -np.diff(below[..., [0, 2]], axis=0) * fps  # [T - 1, n, 2]: the speed of the hips if this joint stands
-        above = low - low.min(1, keepdims=True)
-        flies = height + low.min(1) > _FLIES
-        speed = _agreed(told, (above[1:] + above[:-1]) / 2, flies[1:] | flies[:-1], fps)
+        above = height[:, None] + low
+        speed = _agreed(told, (above[1:] + above[:-1]) / 2, fps)
         path[1:, [0, 2]] = np.cumsum(speed, axis=0) / fps
     return path - root
 
@@ -131,10 +129,10 @@ def _flown(least: np.ndarray, dt: float) -> np.ndarray:
     return np.minimum(onward(least), onward(least[::-1])[::-1])
 
 
-def _agreed(told: np.ndarray, above: np.ndarray, flies: np.ndarray, fps: float) -> np.ndarray:
-    """The speed [T, 2] of the hips of what each joint of the feet tells [T, n, 2], being so high `above` the lowest."""
+def _agreed(told: np.ndarray, above: np.ndarray, fps: float) -> np.ndarray:
+    """The speed [T, 2] of the hips of what each joint of the feet tells [T, n, 2], being so high `above` the floor."""
     told = _smoothed(told, _STEADY * fps)
-    near = np.exp(-above / _NEAR) * ~flies[:, None]
+    near = np.exp(-above.clip(0) / _NEAR)
     speed = _steady(told, near, fps)
     for _ in range(3):
         along = (told * _way(speed)[:, None]).sum(-1)
