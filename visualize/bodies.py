@@ -152,9 +152,10 @@ def lowest(motion: BodyMotion) -> np.ndarray:
 
 
 def _is_centred(clip: Motion) -> bool:
-    """Whether the root never leaves its place: nobody stands as still as that, so its path was taken away."""
+    """Whether the root of a clip with known feet never leaves its place: nobody stands so still, its path was taken."""
     way = clip.positions[:, _root(clip)][:, [0, 2]]
-    return len(way) > 1 and bool(np.ptp(way, axis=0).max() < _STILL)
+    still = len(way) > 1 and bool(np.ptp(way, axis=0).max() < _STILL)
+    return still and bool(legs_of(clip.joints, clip.parents))
 
 
 def _root(clip: Motion) -> int:

@@ -74,6 +74,15 @@ def test_paths():
     assert "centred on its root" in said[0] and np.ptp(found.positions[:, 0, 2]) > 0.2
 
 
+def test_who_has_no_known_feet_stays_in_place_unless_a_path_is_asked_for():
+    clip = Motion(np.random.RandomState(0).normal(size=(6, 3, 3)).astype(np.float32), 20.0, tuple("abc"), (-1, 0, 1))
+    clip.positions[:, 0] = 0
+    motion, _ = make_body(clip, BodyOptions(), FREE)
+    assert np.ptp(motion.root, axis=0).max() < 1e-6
+    with pytest.raises(DataError, match="feet"):
+        make_body(clip, BodyOptions(root="anchored"), FREE)
+
+
 def test_feet_are_locked_only_where_asked_and_it_is_said():
     _, quiet = make_body(person(), BodyOptions(), FREE)
     motion, told = make_body(person(), BodyOptions(foot_lock=True), FREE)
