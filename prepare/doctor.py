@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_loaders.registry import DATASETS, DatasetSpec
-from utils.run.errors import MissingFileError, UsageError, run_command
+from utils.run.errors import MissingFileError, PolykineError, UsageError, run_command
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = tuple(ROOT / "save" / name for name in ("mocap_text", "mocap_dip", "mocap2d"))
@@ -34,6 +34,9 @@ OPTIONAL_PACKAGES = (
     ("matplotlib", "matplotlib", "no plots of training curves"),
     ("transformers", "transformers", "no text prompts"),
     ("tokenizers", "tokenizers", "no text prompts"),
+    ("moderngl", "moderngl", "mesh videos by the painter, a little slower"),
+    ("viser", "viser", "no visualize.view"),
+    ("pxr", "usd-core", "no --format usd"),
     ("tensorboard", "tensorboard", "no --train_platform_type TensorboardPlatform"),
     ("clearml", "clearml", "no --train_platform_type ClearmlPlatform"),
     ("wandb", "wandb", "no --train_platform_type WandBPlatform"),
@@ -156,6 +159,21 @@ def check_encoder(name: str) -> Finding:
         return Finding(subject, f"not here: no models of --text_encoder_type {name}", mend)
 
 
+def check_bodies() -> Iterator[Finding]:
+    """The SMPL body, and Blender."""
+    from model.body import load_body
+    from visualize import blender
+
+    try:
+        yield Finding("body smpl", load_body("smpl").name)
+    except PolykineError as error:
+        yield Finding("body smpl", "not here: motion is put on the free body", str(error))
+    try:
+        yield Finding("blender", blender.command("")[0])
+    except MissingFileError as error:
+        yield Finding("blender", "not here: no --format fbx, abc", str(error))
+
+
 def check_dataset(spec: DatasetSpec) -> Finding:
     """Whether a dataset lies where it is looked for."""
     folder = Path(spec.defaults["datapath"])
@@ -183,6 +201,7 @@ def examine(models: Sequence[Path]) -> Iterator[Finding]:
         yield from map(check_model, models)
         if importlib.util.find_spec("transformers"):
             yield from check_encoders()
+        yield from check_bodies()
     yield from (check_dataset(spec) for spec in DATASETS.values())
 
 

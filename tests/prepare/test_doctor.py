@@ -47,6 +47,15 @@ def test_damaged_model_ends_with_3(model: Path, monkeypatch: pytest.MonkeyPatch,
     assert "!!  model" in (report := capsys.readouterr().out) and "damaged" in report and "-> git checkout" in report
 
 
+def test_bodies_and_blender(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("POLYKINE_BLENDER", str(tmp_path / "nothing"))
+    smpl, blender = doctor.check_bodies()
+    assert "free body" in smpl.state and "body_models" in smpl.mend and not smpl.vital
+    assert "fbx" in blender.state and "bpy" in blender.mend
+    monkeypatch.setenv("POLYKINE_BLENDER", sys.executable)
+    assert [*doctor.check_bodies()][1] == doctor.Finding("blender", sys.executable)
+
+
 @pytest.mark.parametrize("name", ["args.json", "checkpoint_7.pth"])
 def test_incomplete_model(model: Path, name: str):
     assert doctor.check_model(model).mend == ""
