@@ -32,6 +32,7 @@ class Format:
     look: Callable[[Path, BodyMotion, int], tuple[int, np.ndarray, np.ndarray]]
     together: bool = False
     fps: float = 0.0  # the rate that the motion is brought to; 0: its own
+    need: Callable[[BodyMotion], object] = lambda motion: None  # raises where the file cannot be written
 
 
 def export(
@@ -39,13 +40,16 @@ def export(
 ) -> list[Path]:
     """Write motions in some of `FORMATS` into a folder: `<name><ending>` each, `<stem><ending>` for all together.
 
-    Nothing is written if one of the files exists and may not be replaced. Returns the paths. Raises UsageError, what
-    writers raise, and DataError for a file that does not read back as what was written.
+    Nothing is written if one of the files exists and may not be replaced, or cannot be made. Returns the paths. Raises
+    UsageError, what writers raise, and DataError for a file that does not read back as what was written.
     """
     todo = list(files(motions, formats, folder, stem))
     for path, _, _ in todo:
         if path.exists() and not overwrite:
             raise UsageError(f"{path} exists already; choose another folder or add --overwrite to replace it")
+    for _, form, some in todo:
+        for motion in some:
+            form.need(motion)
     folder.mkdir(parents=True, exist_ok=True)
     for path, form, some in todo:
         if path.is_dir():
@@ -148,27 +152,30 @@ def _through_blender(path: Path, motions: Sequence[BodyMotion]) -> None:
         shutil.copyfile(made, temporary)
 
 
+def _film(path: Path, motions: Sequence[BodyMotion]) -> None:
+    video.write_video(path, draw_body(motions[0], motions[0].text), motions[0].fps)
+
+
+def _each(write: Callable[..., None], *how: str) -> Callable[[Path, Sequence[BodyMotion]], None]:
+    """The writer of one motion as one of several."""
+    return lambda path, motions: write(path, motions[0], *how)
+
+
+_JOINTS_OF_SMPL = smpl_motion.smpl_rotations
 TABLE: dict[str, Format] = {
     "glb": Format(".glb", glb.write, _of_bodies(glb.read)),
-    "bvh": Format(".bvh", lambda path, motions: bvh.write(path, motions[0]), _of_points(bvh.read)),
+    "bvh": Format(".bvh", _each(bvh.write), _of_points(bvh.read)),
     "html": Format(".html", page.write_page, _of_bodies(page.read), together=True),
-    "mp4": Format(
-        "_mesh.mp4",
-        lambda path, motions: video.write_video(path, draw_body(motions[0], motions[0].text), motions[0].fps),
-        _of_video,
-    ),
-    "npz": Format(".npz", lambda path, motions: smpl_motion.write(path, motions[0]), _of_parameters),
+    "mp4": Format("_mesh.mp4", _film, _of_video),
+    "npz": Format(".npz", _each(smpl_motion.write), _of_parameters, need=_JOINTS_OF_SMPL),
     "smplx": Format(
-        "_smplx.npz",
-        lambda path, motions: smpl_motion.write(path, motions[0], "smplx"),
-        _of_addon,
-        fps=smpl_motion.ADDON_RATE,
+        "_smplx.npz", _each(smpl_motion.write, "smplx"), _of_addon, fps=smpl_motion.ADDON_RATE, need=_JOINTS_OF_SMPL
     ),
-    "params": Format("_smpl_params.npy", lambda path, motions: smpl_params.write(path, motions[0]), _of_published),
-    "obj": Format("_obj", lambda path, motions: obj.write_sequence(path, motions[0]), _of_objs),
-    "usd": Format(".usdc", usd.write, _of_bodies(usd.read)),
-    "hik": Format("_hik.json", hik.write, _of_angles),
-    "csv": Format(".csv", lambda path, motions: csv.write(path, motions[0]), _of_points(csv.read)),
-    "fbx": Format(".fbx", _through_blender, _of_blender),
-    "abc": Format(".abc", _through_blender, _of_blender),
+    "params": Format("_smpl_params.npy", _each(smpl_params.write), _of_published, need=_JOINTS_OF_SMPL),
+    "obj": Format("_obj", _each(obj.write_sequence), _of_objs),
+    "usd": Format(".usdc", usd.write, _of_bodies(usd.read), need=lambda _: usd.usd_core()),
+    "hik": Format("_hik.json", hik.write, _of_angles, need=_JOINTS_OF_SMPL),
+    "csv": Format(".csv", _each(csv.write), _of_points(csv.read)),
+    "fbx": Format(".fbx", _through_blender, _of_blender, need=lambda _: blender.command("")),
+    "abc": Format(".abc", _through_blender, _of_blender, need=lambda _: blender.command("")),
 }

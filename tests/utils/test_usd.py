@@ -21,7 +21,7 @@ def motion() -> BodyMotion:
 @pytest.fixture(scope="module")
 def pxr():
     pytest.importorskip("pxr", reason="needs usd-core: pip install usd-core")
-    return usd._usd_core()
+    return usd.usd_core()
 
 
 @pytest.mark.parametrize("suffix", usd.SUFFIXES)

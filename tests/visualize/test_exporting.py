@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tests.bodies import walking
+from tests.bodies import small_body, walking
 from utils.run.errors import DataError, MissingFileError, UsageError
 from visualize import exporting
 from visualize.exporting import TABLE, export
@@ -70,5 +70,13 @@ def test_motions_of_one_name_would_be_one_file(motions, tmp_path):
 def test_without_blender_it_is_said_how_to_get_it(motions, tmp_path, monkeypatch):
     monkeypatch.setenv("POLYKINE_BLENDER", str(tmp_path / "nothing"))
     with pytest.raises(MissingFileError, match="bpy"):
-        export(motions[:1], ["fbx"], tmp_path / "out", "results")
-    assert list((tmp_path / "out").iterdir()) == []
+        export(motions[:1], ["glb", "fbx"], tmp_path / "out", "results")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["npz", "smplx", "params", "hik"])
+def test_who_has_not_smpls_joints_is_refused_before_anything_is_written(name, tmp_path):
+    motion = walking(4, body=small_body(joints=("pelvis", "left_hip")))
+    with pytest.raises(UsageError, match="no SMPL parameters"):
+        export([motion], ["glb", name], tmp_path / "out", "results")
+    assert not (tmp_path / "out").exists()

@@ -40,7 +40,7 @@ def write(path: str | Path, motions: Sequence[BodyMotion]) -> None:
         raise UsageError(f"{path} does not end in one of {', '.join(SUFFIXES)}")
     for motion in motions:
         check(motion, path)
-    pxr = _usd_core()
+    pxr = usd_core()
     with atomic_path(path) as temporary:
         stage = pxr.Usd.Stage.CreateNew(str(temporary))
         pxr.UsdGeom.SetStageUpAxis(stage, pxr.UsdGeom.Tokens.y)
@@ -58,7 +58,7 @@ def write(path: str | Path, motions: Sequence[BodyMotion]) -> None:
         stage.GetRootLayer().Save()
 
 
-def _usd_core() -> Any:
+def usd_core() -> Any:
     """The modules of usd-core. Raises MissingFileError where it is not installed."""
     names = ("Gf", "Sdf", "Tf", "Usd", "UsdGeom", "UsdSkel", "Vt")
     try:
@@ -178,7 +178,7 @@ def read(path: str | Path) -> list[BodyMotion]:
     """
     if not Path(path).is_file():
         raise MissingFileError(f"{path} does not exist")
-    pxr = _usd_core()
+    pxr = usd_core()
     try:
         stage = pxr.Usd.Stage.Open(str(path))
         roots = [prim for prim in stage.Traverse() if prim.IsA(pxr.UsdSkel.Root)]
