@@ -18,6 +18,7 @@ from utils.geometry.contacts import LOWEST, feet_contacts
 from utils.geometry.foot_lock import lock_feet
 from utils.geometry.gaps import fill_gaps
 from utils.geometry.joint_maps import Fittable, to_smpl
+from utils.geometry.kinematics import main_root
 from utils.geometry.legs import legs_of
 from utils.geometry.motion import Motion
 from utils.geometry.swing import pose_skeleton
@@ -121,7 +122,7 @@ def on_capsules(clip: Motion, options: BodyOptions) -> tuple[BodyMotion, list[st
 def placed(clip: Motion, root: str) -> tuple[Motion, list[str]]:
     """The clip with the path that `--root` asks for, and a sentence about one that it did not have."""
     if root == "centred":
-        way = clip.positions[:, _root(clip)] * (1, 0, 1)
+        way = clip.positions[:, main_root(clip.parents)] * (1, 0, 1)
         return replace(clip, positions=(clip.positions - way[:, None]).astype(np.float32)), []
     if root == "anchored" or (not root and _is_centred(clip)):
         return anchored(clip), ["centred on its root, so it got the path of the feet that stand (--root centred: none)"]
@@ -153,13 +154,9 @@ def lowest(motion: BodyMotion) -> np.ndarray:
 
 def _is_centred(clip: Motion) -> bool:
     """Whether the root of a clip with known feet never leaves its place: nobody stands so still, its path was taken."""
-    way = clip.positions[:, _root(clip)][:, [0, 2]]
+    way = clip.positions[:, main_root(clip.parents)][:, [0, 2]]
     still = len(way) > 1 and bool(np.ptp(way, axis=0).max() < _STILL)
     return still and bool(legs_of(clip.joints, clip.parents))
-
-
-def _root(clip: Motion) -> int:
-    return next((joint for joint, parent in enumerate(clip.parents) if parent < 0), 0)
 
 
 def _text(clip: Motion) -> str:

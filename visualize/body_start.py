@@ -11,7 +11,13 @@ from torch import Tensor
 
 from utils.geometry.kinematics import bone_lengths, forward, global_rotations
 from utils.geometry.rest import offsets_of
-from utils.geometry.rotations import about_axis, axis_angle_to_matrix, between_vectors, matrix_to_axis_angle
+from utils.geometry.rotations import (
+    about_axis,
+    axis_angle_to_matrix,
+    between_vectors,
+    matrix_to_axis_angle,
+    nearest_rotations,
+)
 from utils.geometry.skeleton import SKELETONS
 from visualize.pose_prior import HINGE_AXES
 
@@ -180,16 +186,8 @@ def _rigid_segment(targets: Tensor, trust: Tensor, offsets: Tensor, root: int, p
     if not observed.any():
         return None
     local = targets[observed][:, points] - targets[observed][:, root, None]
-    turn = _best_rotation(offsets[points], local)
+    turn = nearest_rotations(local.mT @ offsets[points])
     return (local @ turn).mean(0)  # rows: turn^T applied to each
-
-
-def _best_rotation(start: Tensor, end: Tensor) -> Tensor:
-    """Rotations [T, 3, 3] that bring vectors [P, 3] nearest to [T, P, 3] in the least squares (Kabsch 1976)."""
-    left, _, right = torch.linalg.svd(end.mT @ start)
-    sign = torch.ones(len(end), 3, dtype=end.dtype)
-    sign[:, 2] = torch.linalg.det(left @ right).sign()
-    return (left * sign[:, None]) @ right
 
 
 def _axes(points: Tensor, seen: Tensor, across: str) -> Tensor:

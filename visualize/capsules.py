@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from utils.geometry.body import Body
-from utils.geometry.kinematics import walk
+from utils.geometry.kinematics import main_root, walk
 from utils.geometry.rotations import between_vectors
 from utils.run.errors import DataError
 
@@ -56,8 +56,7 @@ def capsule_body(joints: Sequence[str], parents: Sequence[int], rest: np.ndarray
 
 def _one_tree(parents: Sequence[int]) -> tuple[int, ...]:
     """Parents with the first root that has children as the only root."""
-    roots = [joint for joint, parent in enumerate(parents) if parent < 0]
-    root = next((joint for joint in roots if joint in parents), roots[0])
+    root = main_root(parents)
     return tuple(root if parent < 0 and joint != root else parent for joint, parent in enumerate(parents))
 
 

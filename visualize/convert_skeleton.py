@@ -62,7 +62,7 @@ def main(argv: list[str]) -> None:
     import numpy as np
 
     from utils.geometry.skeleton import SKELETONS
-    from utils.run.files import atomic_write
+    from utils.run.files import save_dict
     from visualize.figures import draw_world
     from visualize.video import write_video
 
@@ -79,9 +79,7 @@ def main(argv: list[str]) -> None:
         lengths = np.array([len(motion) for motion in motions])
         whole = np.stack([np.pad(m, ((0, lengths.max() - len(m)), (0, 0), (0, 0)), "edge") for m in motions])
         written.append(folder / f"{name}_hml.npy")
-        with atomic_write(written[-1]) as handle:
-            content = {"motion": whole.transpose(0, 2, 3, 1), "lengths": lengths}
-            np.save(handle, np.array(content, dtype=object), allow_pickle=True)
+        save_dict(written[-1], {"motion": whole.transpose(0, 2, 3, 1), "lengths": lengths})
     print(f"{len(motions)} motions of {options.skeleton_type} on 22 joints: {', '.join(map(str, written))}")
 
 

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from utils.formats import bvh, csv, glb, hik, obj, smpl_motion, smpl_params, usd
+from utils.formats.smpl_motion import SmplMotion
 from utils.geometry.body import BodyMotion, joints_of, vertices_of
+from utils.geometry.motion import Motion
 from utils.run.errors import DataError, UsageError
 from utils.run.files import atomic_path
 from visualize import blender, page, video
@@ -19,17 +21,22 @@ from visualize.mesh_video import draw_body
 CLOSE = 1e-3  # metres: how far joints that are read back may be from those that were written
 
 
+Look = Callable[[Any, BodyMotion, int], tuple[int, np.ndarray, np.ndarray]]
+
+
 @dataclass(frozen=True)
 class Format:
-    """How files of a kind end, are written, and are looked at when they are there.
+    """How files of a kind end, are written, read, and looked at when they are there.
 
-    `write` takes the motions of one file; `look` gives the number of frames, and the positions of joints or vertices
-    [T, N, 3], or of those of one frame, as far as the file tells them, beside those that it should tell.
+    `write` takes the motions of one file, `read` gives what it holds. Of that `look` tells, for one of the motions and
+    its number, the frames, and the positions of joints or vertices [T, N, 3] (or those of one frame, or what else the
+    file tells of them) beside those that should be there.
     """
 
     ending: str
     write: Callable[[Path, Sequence[BodyMotion]], None]
-    look: Callable[[Path, BodyMotion, int], tuple[int, np.ndarray, np.ndarray]]
+    read: Callable[[Path], Any]
+    look: Look
     together: bool = False
     fps: float = 0.0  # the rate that the motion is brought to; 0: its own
     need: Callable[[BodyMotion], object] = lambda motion: None  # raises where the file cannot be written
@@ -75,8 +82,9 @@ def files(
 
 def check(path: Path, form: Format, motions: Sequence[BodyMotion]) -> None:
     """Raise DataError unless a file holds the frames that were written, and joints where they were."""
+    content = form.read(path)
     for number, motion in enumerate(motions):
-        frames, found, wanted = form.look(path, motion, number)
+        frames, found, wanted = form.look(content, motion, number)
         asked = len(smpl_motion.at_rate(motion, form.fps).root) if form.fps else len(motion.root)
         if frames != asked:
             raise DataError(f"{path} reads back as {frames} frames of {motion.name}, not {asked}")
@@ -85,24 +93,13 @@ def check(path: Path, form: Format, motions: Sequence[BodyMotion]) -> None:
             raise DataError(f"{path} reads back with joints of {motion.name} {off:.3g} m from where they were")
 
 
-def _of_bodies(read: Callable[[Path], list[BodyMotion]]) -> Callable[..., tuple[int, np.ndarray, np.ndarray]]:
-    def look(path: Path, motion: BodyMotion, number: int) -> tuple[int, np.ndarray, np.ndarray]:
-        found = read(path)[number]
-        return (
-            len(found.root),
-            _joints(joints_of(found)[0], found.body.joints, motion.body.joints),
-            joints_of(motion)[0],
-        )
-
-    return look
+def _of_bodies(found: list[BodyMotion], motion: BodyMotion, number: int) -> tuple[int, np.ndarray, np.ndarray]:
+    body = found[number]
+    return len(body.root), _joints(joints_of(body)[0], body.body.joints, motion.body.joints), joints_of(motion)[0]
 
 
-def _of_points(read: Callable[[Path], Any]) -> Callable[..., tuple[int, np.ndarray, np.ndarray]]:
-    def look(path: Path, motion: BodyMotion, number: int) -> tuple[int, np.ndarray, np.ndarray]:
-        found = read(path)
-        return len(found.positions), _joints(found.positions, found.joints, motion.body.joints), joints_of(motion)[0]
-
-    return look
+def _of_points(found: Motion, motion: BodyMotion, number: int) -> tuple[int, np.ndarray, np.ndarray]:
+    return len(found.positions), _joints(found.positions, found.joints, motion.body.joints), joints_of(motion)[0]
 
 
 def _joints(positions: np.ndarray, names: Sequence[str], wanted: Sequence[str]) -> np.ndarray:
@@ -110,37 +107,48 @@ def _joints(positions: np.ndarray, names: Sequence[str], wanted: Sequence[str]) 
     return positions[:, [names.index(name) for name in wanted]] if set(wanted) <= set(names) else positions
 
 
-def _of_parameters(path: Path, motion: BodyMotion, number: int) -> tuple[int, np.ndarray, np.ndarray]:
-    found = smpl_motion.to_motion(smpl_motion.read(path), motion.body)
-    return len(found.root), joints_of(found)[0][:, :22], joints_of(motion)[0][:, :22]
+def _of_parameters(found: SmplMotion, motion: BodyMotion, number: int) -> tuple[int, np.ndarray, np.ndarray]:
+    made = smpl_motion.to_motion(found, motion.body)
+    return len(made.root), joints_of(made)[0][:, :22], joints_of(motion)[0][:, :22]
 
 
-def _of_addon(path: Path, motion: BodyMotion, number: int) -> tuple[int, np.ndarray, np.ndarray]:
-    return _of_parameters(path, smpl_motion.at_rate(motion, smpl_motion.ADDON_RATE), number)
+def _of_addon(found: SmplMotion, motion: BodyMotion, number: int) -> tuple[int, np.ndarray, np.ndarray]:
+    return _of_parameters(found, smpl_motion.at_rate(motion, smpl_motion.ADDON_RATE), number)
 
 
-def _of_published(path: Path, motion: BodyMotion, number: int) -> tuple[int, np.ndarray, np.ndarray]:
-    vertices = smpl_params.read(path)["vertices"].transpose(2, 0, 1)
+def _of_published(found: dict[str, Any], motion: BodyMotion, number: int) -> tuple[int, np.ndarray, np.ndarray]:
+    vertices = found["vertices"].transpose(2, 0, 1)
     return len(vertices), vertices, vertices_of(motion)
 
 
-def _of_objs(path: Path, motion: BodyMotion, number: int) -> tuple[int, np.ndarray, np.ndarray]:
-    frames = sorted(path.glob("frame*.obj"))
-    return len(frames), obj.read(path / f"frame{len(frames) - 1:03d}.obj")[0], vertices_of(motion)[-1]
+def _read_objs(folder: Path) -> tuple[int, np.ndarray]:
+    """How many meshes there are, and the vertices of the last."""
+    frames = len(list(folder.glob("frame*.obj")))
+    return frames, obj.read(folder / f"frame{frames - 1:03d}.obj")[0]
 
 
-def _of_angles(path: Path, motion: BodyMotion, number: int) -> tuple[int, np.ndarray, np.ndarray]:
-    angles, root = hik.read(path)[number]
+def _of_objs(found: tuple[int, np.ndarray], motion: BodyMotion, number: int) -> tuple[int, np.ndarray, np.ndarray]:
+    return *found, vertices_of(motion)[-1]
+
+
+def _of_angles(
+    found: list[tuple[np.ndarray, np.ndarray]], motion: BodyMotion, number: int
+) -> tuple[int, np.ndarray, np.ndarray]:
+    angles, root = found[number]
     wanted = np.concatenate([*hik.content([motion])["thetas"], motion.root[:, None]], axis=1)
     return len(angles), np.concatenate([angles, root[:, None]], axis=1), wanted
 
 
-def _of_video(path: Path, motion: BodyMotion, number: int) -> tuple[int, np.ndarray, np.ndarray]:
-    return video.frame_count(path), motion.root, motion.root
+def _of_video(found: int, motion: BodyMotion, number: int) -> tuple[int, np.ndarray, np.ndarray]:
+    return found, motion.root, motion.root
 
 
-def _of_blender(path: Path, motion: BodyMotion, number: int) -> tuple[int, np.ndarray, np.ndarray]:
-    return len(motion.root) if path.stat().st_size else 0, motion.root, motion.root
+def _of_blender(found: int, motion: BodyMotion, number: int) -> tuple[int, np.ndarray, np.ndarray]:
+    return len(motion.root) if found else 0, motion.root, motion.root
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size
 
 
 def _through_blender(path: Path, motions: Sequence[BodyMotion]) -> None:
@@ -163,19 +171,22 @@ def _each(write: Callable[..., None], *how: str) -> Callable[[Path, Sequence[Bod
 
 _JOINTS_OF_SMPL = smpl_motion.smpl_rotations
 TABLE: dict[str, Format] = {
-    "glb": Format(".glb", glb.write, _of_bodies(glb.read)),
-    "bvh": Format(".bvh", _each(bvh.write), _of_points(bvh.read)),
-    "html": Format(".html", page.write_page, _of_bodies(page.read), together=True),
-    "mp4": Format("_mesh.mp4", _film, _of_video),
-    "npz": Format(".npz", _each(smpl_motion.write), _of_parameters, need=_JOINTS_OF_SMPL),
+    "glb": Format(".glb", glb.write, glb.read, _of_bodies),
+    "bvh": Format(".bvh", _each(bvh.write), bvh.read, _of_points),
+    "html": Format(".html", page.write_page, page.read, _of_bodies, together=True),
+    "mp4": Format("_mesh.mp4", _film, video.frame_count, _of_video),
+    "npz": Format(".npz", _each(smpl_motion.write), smpl_motion.read, _of_parameters, need=_JOINTS_OF_SMPL),
     "smplx": Format(
-        "_smplx.npz", _each(smpl_motion.write, "smplx"), _of_addon, fps=smpl_motion.ADDON_RATE, need=_JOINTS_OF_SMPL
+        "_smplx.npz", _each(smpl_motion.write, "smplx"), smpl_motion.read, _of_addon,
+        fps=smpl_motion.ADDON_RATE, need=_JOINTS_OF_SMPL,
     ),
-    "params": Format("_smpl_params.npy", _each(smpl_params.write), _of_published, need=_JOINTS_OF_SMPL),
-    "obj": Format("_obj", _each(obj.write_sequence), _of_objs),
-    "usd": Format(".usdc", usd.write, _of_bodies(usd.read), need=lambda _: usd.usd_core()),
-    "hik": Format("_hik.json", hik.write, _of_angles, need=_JOINTS_OF_SMPL),
-    "csv": Format(".csv", _each(csv.write), _of_points(csv.read)),
-    "fbx": Format(".fbx", _through_blender, _of_blender, need=lambda _: blender.command("")),
-    "abc": Format(".abc", _through_blender, _of_blender, need=lambda _: blender.command("")),
-}
+    "params": Format(
+        "_smpl_params.npy", _each(smpl_params.write), smpl_params.read, _of_published, need=_JOINTS_OF_SMPL
+    ),
+    "obj": Format("_obj", _each(obj.write_sequence), _read_objs, _of_objs),
+    "usd": Format(".usdc", usd.write, usd.read, _of_bodies, need=lambda _: usd.usd_core()),
+    "hik": Format("_hik.json", hik.write, hik.read, _of_angles, need=_JOINTS_OF_SMPL),
+    "csv": Format(".csv", _each(csv.write), csv.read, _of_points),
+    "fbx": Format(".fbx", _through_blender, _size, _of_blender, need=lambda _: blender.command("")),
+    "abc": Format(".abc", _through_blender, _size, _of_blender, need=lambda _: blender.command("")),
+}  # fmt: skip

@@ -14,10 +14,7 @@ from utils.run.errors import DataError, MissingFileError, UsageError, run_comman
 from utils.run.options import RunOptions, option, parse
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from model.body import BodyModel
-    from utils.geometry.body import BodyMotion
 
 
 @dataclass(frozen=True)
@@ -43,18 +40,6 @@ def find_results(source: str) -> list[Path]:
     return found
 
 
-def rows_of(motion: "BodyMotion") -> "np.ndarray":
-    """The rotations and the pelvis of a body as [25, 6, T]."""
-    import numpy as np
-    import torch
-
-    from utils.geometry.rotations import matrix_to_rotation_6d
-
-    rotations = matrix_to_rotation_6d(torch.from_numpy(motion.rotations).mT).numpy()  # [T, 24, 6]
-    pelvis = np.pad(motion.root, ((0, 0), (0, 3)))[:, None]
-    return np.concatenate([rotations, pelvis], 1).transpose(1, 2, 0)
-
-
 def simplified(path: Path, model: "BodyModel") -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The content of a results file with rotations in place of positions, and the report of each fit.
 
@@ -63,6 +48,7 @@ def simplified(path: Path, model: "BodyModel") -> tuple[dict[str, Any], list[dic
     import numpy as np
 
     from utils.formats import results
+    from utils.formats.smpl_params import parameters
     from utils.geometry.joint_maps import to_smpl
     from visualize.fit_body import fit
 
@@ -71,7 +57,7 @@ def simplified(path: Path, model: "BodyModel") -> tuple[dict[str, Any], list[dic
         raise DataError(f"{path} holds motion of MAS: use visualize.render_mesh or visualize.export")
     fitted = [fit(to_smpl(motion), model) for motion in results.to_motions(content, path)]
     frames = content["motion"].shape[-1]
-    rows = [np.pad(rows_of(body), ((0, 0), (0, 0), (0, frames - len(body.root))), "edge") for body in fitted]
+    rows = [np.pad(parameters(body), ((0, 0), (0, 0), (0, frames - len(body.root))), "edge") for body in fitted]
     told = ("text", "lengths", "num_samples", "num_repetitions", "fps")
     kept = {name: content[name] for name in told if name in content}
     return {"motion": np.stack(rows).astype(np.float32), **kept}, [body.meta["report"] for body in fitted]
@@ -92,15 +78,14 @@ def main(argv: list[str]) -> None:
     import torch
 
     from model.body import load_body
-    from utils.run.files import atomic_write
+    from utils.run.files import save_dict
 
     if run.threads:
         torch.set_num_threads(run.threads)
     model = load_body(options.body)
     for path, target in zip(paths, targets, strict=True):
         content, reports = simplified(path, model)
-        with atomic_write(target) as handle:
-            np.save(handle, np.array(content, dtype=object), allow_pickle=True)
+        save_dict(target, content)
         mean = np.mean([report["mean_error_mm"] for report in reports])
         print(f"{target}: {len(reports)} motions on {model.name}, joints met to {mean:.1f} mm in the mean")
 

@@ -165,3 +165,11 @@ def test_between_vectors_is_the_shortest_rotation():
     angle = torch.atan2(torch.linalg.cross(unit_a, unit_b).norm(dim=-1), (unit_a * unit_b).sum(-1))
     assert error(R.matrix_to_axis_angle(matrix).norm(dim=-1), angle) < 1e-7
     assert error(matrix @ matrix.mT, torch.eye(3, dtype=torch.float64)) < 1e-12
+
+
+def test_the_nearest_rotation_is_the_one_that_was_applied_and_never_a_reflection():
+    turn, directions = random_matrices(5), torch.from_numpy(np.random.RandomState(1).normal(size=(4, 3)))
+    seen = directions @ turn.mT  # [5, 4, 3]
+    torch.testing.assert_close(R.nearest_rotations(seen.mT @ directions), turn, atol=1e-12, rtol=0)
+    mirrored = R.nearest_rotations((seen * seen.new_tensor((-1.0, 1.0, 1.0))).mT @ directions)
+    torch.testing.assert_close(torch.linalg.det(mirrored), torch.ones(5, dtype=torch.float64))

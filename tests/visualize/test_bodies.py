@@ -7,11 +7,12 @@ from data_loaders.toy import body_motion, figure
 from model.body import load_body
 from utils.formats import results
 from utils.geometry.body import joints_of, vertices_of
+from utils.geometry.joint_maps import JOINT_SETS
 from utils.geometry.motion import Motion
 from utils.geometry.skeleton import SKELETONS
 from utils.run.errors import DataError, MissingFileError, UsageError
 from visualize.bodies import chosen, lowest, make_bodies, make_body, placed
-from visualize.options import BodyOptions
+from visualize.options import SKELETON_TYPES, BodyOptions
 
 SMPL22, NBA = SKELETONS["smpl22"], SKELETONS["nba"]
 FREE = load_body("free")
@@ -106,6 +107,10 @@ def test_files_of_both_families(tmp_path):
     (motion,) = make_bodies(BodyOptions(str(tmp_path / "flat.npy")), said.append)
     assert set(motion.body.joints) == set(NBA.joints) and len(motion.root) == 9 and "no depth" in said[0]
     assert np.ptp(joints_of(motion)[0][..., 2]) < 1e-5
+
+
+def test_the_flag_names_sets_of_joints_that_there_are():
+    assert set(SKELETON_TYPES) <= set(JOINT_SETS)
 
 
 def test_what_cannot_be_chosen(tmp_path):

@@ -35,6 +35,14 @@ def test_a_format(name, motions, tmp_path):
     assert export(motions, [name], tmp_path / "out", "results", overwrite=True) == written
 
 
+def test_a_file_of_many_motions_is_read_once(motions, tmp_path):
+    form, read = TABLE["html"], []
+    (path,) = export(motions, ["html"], tmp_path, "results")
+    counted = dataclasses.replace(form, read=lambda path: read.append(path) or form.read(path))
+    exporting.check(path, counted, motions)
+    assert read == [path]
+
+
 def test_nothing_is_written_where_one_file_exists(motions, tmp_path):
     (tmp_path / "result_1.bvh").write_text("mine")
     with pytest.raises(UsageError, match="result_1.bvh exists"):

@@ -19,7 +19,7 @@ import numpy as np
 from utils.geometry.motion import Motion
 from utils.geometry.skeleton import SKELETONS, Skeleton
 from utils.run.errors import DataError, NumericError
-from utils.run.files import atomic_write, load_array
+from utils.run.files import atomic_write, load_array, save_dict
 
 FORMAT_VERSION = 1
 _MDM_KEYS = ("text", "lengths", "num_samples", "num_repetitions")
@@ -32,8 +32,7 @@ def write(path: str | Path, content: Mapping[str, Any]) -> None:
     for name in _ARRAYS:
         if not _finite(content.get(name)):
             raise NumericError(f"{name} holds NaN or infinity, so {path} was not written")
-    with atomic_write(path) as handle:
-        np.save(handle, np.array({**content, "format_version": FORMAT_VERSION}, dtype=object), allow_pickle=True)
+    save_dict(path, {**content, "format_version": FORMAT_VERSION})
 
 
 def write_texts(path: str | Path, content: Mapping[str, Any]) -> None:

@@ -20,7 +20,7 @@ from utils.formats.smpl_motion import smpl_rotations
 from utils.geometry.body import BodyMotion, vertices_of
 from utils.geometry.rotations import matrix_to_rotation_6d
 from utils.run.errors import DataError, NumericError
-from utils.run.files import atomic_write, load_array
+from utils.run.files import load_array, save_dict
 
 _ARRAYS = ("motion", "thetas", "root_translation", "vertices", "faces")
 
@@ -28,23 +28,30 @@ _ARRAYS = ("motion", "thetas", "root_translation", "vertices", "faces")
 def write(path: str | Path, motion: BodyMotion) -> None:
     """Write a clip, atomically. Raises UsageError for a body without SMPL's joints, DataError or NumericError."""
     check_motion(motion, path)
-    rows = matrix_to_rotation_6d(torch.from_numpy(smpl_rotations(motion)).mT)  # [L, 24, 6]
     vertices = vertices_of(motion).transpose(1, 2, 0)
     if not np.isfinite(vertices).all():
         raise NumericError(f"the mesh of {motion.name or motion.body.name} is not finite, so {path} was not written")
-    root = np.pad(motion.root.astype(np.float32), ((0, 0), (0, 3)))
-    parameters = np.concatenate([rows.numpy(), root[:, None]], 1).transpose(1, 2, 0)
+    rows = parameters(motion)
     content = {
-        "motion": np.ascontiguousarray(parameters),
-        "thetas": np.ascontiguousarray(parameters[:24]),
-        "root_translation": np.ascontiguousarray(parameters[24, :3]),
+        "motion": np.ascontiguousarray(rows),
+        "thetas": np.ascontiguousarray(rows[:24]),
+        "root_translation": np.ascontiguousarray(rows[24, :3]),
         "vertices": np.ascontiguousarray(vertices),
         "faces": np.asarray(motion.body.faces, np.uint32),
         "text": motion.text,
         "length": len(motion.root),
     }
-    with atomic_write(path) as handle:
-        np.save(handle, np.array(content, dtype=object), allow_pickle=True)
+    save_dict(path, content)
+
+
+def parameters(motion: BodyMotion) -> np.ndarray:
+    """Rotations and pelvis [25, 6, T]: rows 0 to 23 as the first two ROWS of their matrices, row 24 [x, y, z, 0, 0, 0].
+
+    Raises UsageError for a body without SMPL's joints.
+    """
+    rows = matrix_to_rotation_6d(torch.from_numpy(smpl_rotations(motion)).mT).numpy()  # [T, 24, 6]
+    root = np.pad(motion.root.astype(np.float32), ((0, 0), (0, 3)))
+    return np.concatenate([rows, root[:, None]], 1).transpose(1, 2, 0)
 
 
 def read(path: str | Path) -> dict[str, Any]:

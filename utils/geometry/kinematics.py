@@ -23,6 +23,12 @@ def walk(parents: Sequence[int]) -> list[int]:
     return order
 
 
+def main_root(parents: Sequence[int]) -> int:
+    """The root of the tree that counts: the first that has children, for others may be a ball; else the first."""
+    roots = [joint for joint, parent in enumerate(parents) if parent < 0]
+    return next((joint for joint in roots if joint in parents), roots[0])
+
+
 def global_rotations(local_rotations: Tensor, parents: Sequence[int]) -> Tensor:
     """World rotations [..., J, 3, 3] of rotations relative to the parents."""
     turned: dict[int, Tensor] = {}

@@ -171,6 +171,17 @@ def between_vectors(start: Tensor, end: Tensor) -> Tensor:
     return quaternion_to_matrix(torch.where(opposite, quaternion_multiply(quaternion, half_turn), quaternion))
 
 
+def nearest_rotations(products: Tensor) -> Tensor:
+    """Rotations R [..., 3, 3] with the largest trace of R^T M for the sums M of products b a^T: R a is near b.
+
+    The least squares fit of directions a to directions b (Kabsch 1976).
+    """
+    left, _, right = torch.linalg.svd(products)
+    flip = torch.ones_like(products[..., 0])
+    flip[..., 2] = torch.linalg.det(left @ right).sign()
+    return (left * flip[..., None, :]) @ right
+
+
 def _unit(letter: str, like: Tensor) -> Tensor:
     return torch.eye(3, dtype=like.dtype, device=like.device)["XYZ".index(letter.upper())]
 

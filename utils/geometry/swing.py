@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from utils.geometry.kinematics import bone_lengths, forward, local_rotations, rigid_bones, walk
+from utils.geometry.kinematics import bone_lengths, forward, local_rotations, main_root, rigid_bones, walk
 from utils.geometry.motion import Motion
 from utils.geometry.rest import rest_joints
-from utils.geometry.rotations import about_axis, between_vectors
+from utils.geometry.rotations import about_axis, between_vectors, nearest_rotations
 from utils.geometry.skeleton import SKELETONS, Skeleton
 from utils.run.errors import DataError
 
@@ -81,9 +81,7 @@ def pose_skeleton(motion: Motion) -> Posed:
 
 def _one_tree(motion: Motion) -> tuple[list[int], str]:
     """The joints of one tree, parents first, and a sentence about those left out."""
-    roots = [joint for joint, parent in enumerate(motion.parents) if parent < 0]
-    root = next((joint for joint in roots if joint in motion.parents), roots[0])
-    order = [root]
+    order = [main_root(motion.parents)]
     for joint in order:
         order += [child for child, parent in enumerate(motion.parents) if parent == joint]
     left_out = [name for joint, name in enumerate(motion.joints) if joint not in order]
@@ -107,7 +105,7 @@ def _common_pose(points: Tensor) -> tuple[Tensor, Tensor]:
     common = points[0]
     turns = torch.eye(3).to(points).expand(len(points), 3, 3)
     for _ in range(10):
-        turns = _nearest_rotations(points.mT @ common)
+        turns = nearest_rotations(points.mT @ common)
         common = (turns.mT @ points.mT).mT.mean(0)
     return common, turns
 
@@ -140,7 +138,7 @@ def _measured_fans(points: Tensor, offsets: Tensor, parents: tuple[int, ...]) ->
             measured = _common_pose(points[:, fan] - points[:, joint, None])[0]
             lengths = torch.linalg.vector_norm(offsets[fan], dim=-1, keepdim=True)
             measured = torch.nn.functional.normalize(measured, dim=-1) * lengths
-            offsets[fan] = measured @ _nearest_rotations(offsets[fan].T @ measured).T
+            offsets[fan] = measured @ nearest_rotations(offsets[fan].T @ measured).T
     return offsets
 
 
@@ -155,7 +153,7 @@ def _bones(points: Tensor, parents: tuple[int, ...]) -> Tensor:
 def _turns(points: Tensor, offsets: Tensor, parents: tuple[int, ...]) -> Tensor:
     """World rotations [T, K, 3, 3] that bring the offsets onto the bones between rigid positions [T, K, 3]."""
     rest = forward(torch.eye(3).to(offsets).expand(len(parents), 3, 3), offsets, parents, offsets[0])[0]
-    whole = _nearest_rotations((points - points[:, :1]).mT @ (rest - rest[0]))
+    whole = nearest_rotations((points - points[:, :1]).mT @ (rest - rest[0]))
     turned: dict[int, Tensor] = {}
     missed = {joint: torch.zeros_like(points[:, 0]) for joint, parent in enumerate(parents) if parent < 0}
     for joint in walk(parents):
@@ -172,15 +170,7 @@ def _turns(points: Tensor, offsets: Tensor, parents: tuple[int, ...]) -> Tensor:
             turned[joint] = between_vectors(before @ offsets[long[0]], aim) @ before
         else:
             size = offsets[long].square().sum()
-            turned[joint] = _nearest_rotations(bones.mT @ offsets[long] + _LEAN * size * before)
+            turned[joint] = nearest_rotations(bones.mT @ offsets[long] + _LEAN * size * before)
         for child in children:
             missed[child] = missed[joint] + points[:, child] - points[:, joint] - turned[joint] @ offsets[child]
     return torch.stack([turned[joint] for joint in range(len(parents))], -3)
-
-
-def _nearest_rotations(products: Tensor) -> Tensor:
-    """Rotations R [..., 3, 3] with the largest trace of R^T M for the sums M of products b a^T: R a is near b."""
-    u, _, vt = torch.linalg.svd(products)
-    flip = torch.ones_like(products[..., 0])
-    flip[..., 2] = torch.linalg.det(u @ vt)
-    return (u * flip[..., None, :]) @ vt

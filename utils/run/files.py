@@ -5,7 +5,7 @@ import json
 import os
 import pickle
 import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -157,6 +157,12 @@ class _ArrayUnpickler(pickle.Unpickler):
                 return replacement
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no motion file needs")
         return super().find_class(module, name)
+
+
+def save_dict(path: str | Path, content: Mapping[str, Any]) -> None:
+    """Write a dict of arrays as `.npy` (a 0-d object array), as the published programs do, atomically."""
+    with atomic_write(path) as handle:
+        np.save(handle, np.array(dict(content), dtype=object), allow_pickle=True)
 
 
 def load_array(path: str | Path) -> np.ndarray:
