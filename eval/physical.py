@@ -1,17 +1,24 @@
 """Physical figures of motion clips: how fast, how smooth, how steady the bones, how varied. Pure functions.
 
 A clip is [T, J, 2 or 3] in metres, root-relative; `fps` frames a second. Frequencies are split with the discrete
-cosine transform, which assumes no jump between the clip's end and its start.
+cosine transform, which assumes no jump between the clip's end and its start. How feet and floor fit (`world_figures`)
+is told of clips [T, J, 3] in the world, y up.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
+from utils.geometry.contacts import feet_contacts, penetration, sliding
+from utils.geometry.legs import feet_of
 from utils.geometry.skeleton import Skeleton
+from utils.run.errors import DataError
 
 STILL = 0.05  # metres a second: slower clips count as standing still
 SWIFT, SLOW = 4.0, 0.5  # Hz: motion lies below the first, change of action or heading below the second
+STEP = 0.01  # metres a frame: a foot that moves less in the true motion stands
+SOLE, TOE = 0.08, 0.04  # metres above the floor at which an ankle, and a toe or hoof, no longer skates
+LEAST_FRAMES = 4  # that have a third difference
 
 
 def band(clip: np.ndarray, fps: float, below: float) -> np.ndarray:
@@ -96,3 +103,93 @@ def nearest_labels(clips: Sequence[np.ndarray], known: np.ndarray, labels: np.nd
     features = np.stack(clips).astype(np.float32)
     squared = np.square(known).sum(1) - 2 * features @ known.T
     return labels[squared.argmin(1)]
+
+
+def world_figures(
+    clip: np.ndarray, fps: float, skeleton: Skeleton, floor: float = 0.0, contacts: np.ndarray | None = None
+) -> dict[str, float]:
+    """How a clip [T, J, 3] in the world, metres, y up, fits its floor, its bones and the laws of motion.
+
+    - `jitter`: mean length of the joints' third time derivative / 10 (10 m/s^3; GVHMR, Shen et al. 2024).
+    - `floating`, `penetration`: how far the lowest joint is above and below the floor, cm, means over all frames, those
+      of jumps too; joints stand for the mesh of PhysDiff (Yuan et al. 2023, section 4), whose soles lie lower.
+    - `bone_variation`: standard deviation over time / mean of a bone's length, per cent, mean over bones.
+    - `foot_sliding`: how far the foot that carries moves, mm a frame (`contacts.sliding`); with `contacts`, bool
+      [T, K], which say which joints of `foot_joints` stand, what `slide` tells of those.
+    - `foot_skating`: see `skating`. Both are left out where no joint is a foot.
+    - `contact_consistency`: share of 1 of the labels in `contacts` that agree with `feet_contacts`, if given.
+
+    Raises DataError for a clip of another shape, of fewer than 4 frames, or with values that are not finite.
+    """
+    clip = _clip(clip, skeleton)
+    lowest = clip[..., 1].min(1) - floor
+    figures = {
+        "jitter": derivative(clip, fps, 3) / 10,
+        "floating": 100 * float(np.maximum(lowest, 0).mean()),
+        "penetration": 100 * penetration(clip, range(clip.shape[1]), np.zeros(clip.shape[1]).tolist(), floor),
+        "bone_variation": 100 * float(bone_figures(clip, skeleton)[0].mean()),
+    }
+    feet = feet_of(skeleton.joints)
+    if not feet:
+        return figures
+    figures["foot_sliding"] = 1000 * sliding(clip, fps, [(foot[0], foot[-1]) for foot in feet]) / fps
+    figures["foot_skating"] = skating(clip, skeleton, floor)
+    if contacts is not None:
+        joints, labels = foot_joints(skeleton), _labels(contacts, clip, skeleton)
+        figures["foot_sliding"] = slide(clip[:, joints], labels[1:] & labels[:-1])
+        figures["contact_consistency"] = float((feet_contacts(clip, fps, feet)[:, joints] == labels).mean())
+    return figures
+
+
+def foot_joints(skeleton: Skeleton) -> list[int]:
+    """The joints that may stand, in the order of contact labels: left ankle and toe, right ankle and toe; or hooves."""
+    return [joint for foot in feet_of(skeleton.joints) for joint in foot]
+
+
+def slide(points: np.ndarray, standing: np.ndarray) -> float:
+    """Mean way of points [T, K, 3] over the steps at which they should stand, bool [T - 1, K], in mm a frame.
+
+    GVHMR and WHAM take `standing_steps` of the true motion. 0 where nothing stands.
+    """
+    steps = np.linalg.norm(np.diff(points, axis=0), axis=-1)
+    return 1000 * float(steps[standing].mean()) if standing.any() else 0.0
+
+
+def standing_steps(points: np.ndarray, step: float = STEP) -> np.ndarray:
+    """The steps at which points [T, K, 3] of a true motion stand, bool [T - 1, K]: those of less than 1 cm a frame."""
+    return np.linalg.norm(np.diff(points, axis=0), axis=-1) < step
+
+
+def skating(clip: np.ndarray, skeleton: Skeleton, floor: float = 0.0) -> float:
+    """Mean horizontal way of all foot joints, mm a frame, that weighs the less the higher they are (`fs` of SMPLit).
+
+    The weight is 2 - 2^(h / H) (Zhang et al. 2018), from 1 on the floor to 0 at H: 8 cm for ankles, 4 cm for toes and
+    hooves; h is the height at the end of a step.
+    """
+    ankles = {foot[0] for foot in feet_of(skeleton.joints) if "hoof" not in skeleton.joints[foot[0]].lower()}
+    joints = foot_joints(skeleton)
+    limit = np.array([SOLE if joint in ankles else TOE for joint in joints])
+    points = clip[:, joints]
+    weight = 2 - 2 ** np.clip((points[1:, :, 1] - floor) / limit, 0, 1)
+    return 1000 * float((np.linalg.norm(np.diff(points[..., [0, 2]], axis=0), axis=-1) * weight).mean())
+
+
+def _clip(clip: np.ndarray, skeleton: Skeleton) -> np.ndarray:
+    """A clip in the world as finite float64."""
+    clip, joints = np.asarray(clip, np.float64), len(skeleton.joints)
+    if clip.ndim != 3 or clip.shape[1:] != (joints, 3):
+        raise DataError(f"figures in the world need clips [frames, {joints}, 3], and this is {list(clip.shape)}")
+    if len(clip) < LEAST_FRAMES:
+        raise DataError(f"figures in the world need at least {LEAST_FRAMES} frames, and there are {len(clip)}")
+    if not np.isfinite(clip).all():
+        raise DataError("a clip holds NaN or infinity, and every position must be finite")
+    return clip
+
+
+def _labels(contacts: np.ndarray, clip: np.ndarray, skeleton: Skeleton) -> np.ndarray:
+    labels, wanted = np.asarray(contacts), (len(clip), len(foot_joints(skeleton)))
+    if labels.shape != wanted or not np.isin(labels, (0, 1)).all():
+        raise DataError(
+            f"contacts are {list(wanted)} values of 0 or 1, one for each joint of a foot, and these are not"
+        )
+    return labels.astype(bool)
