@@ -55,6 +55,11 @@ def load_stats(spec: DatasetSpec, datapath: str | Path) -> tuple[np.ndarray, np.
         folder = Path(__file__).parent / "stats" / spec.name
         if not folder.is_dir():
             raise MissingFileError(f"Mean.npy and Std.npy of {spec.name} are needed: put them into {datapath}")
+    return read_stats(folder, shape)
+
+
+def read_stats(folder: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean.npy and Std.npy of a folder, of this shape. Raises MissingFileError or DataError."""
     mean, std = load_array(folder / "Mean.npy"), load_array(folder / "Std.npy")
     for name, value in (("Mean.npy", mean), ("Std.npy", std)):
         if value.shape != shape or value.dtype.kind not in "fiu" or not np.isfinite(value).all():

@@ -150,6 +150,11 @@ def see(points: Tensor, azimuth: Tensor, spec: DatasetSpec) -> Tensor:
     return project(torch.einsum("btjc,bcd->btjd", points, views), torch.eye(3)[None], camera_of(spec))[0]
 
 
+def turned(points: Tensor, azimuth: Tensor) -> Tensor:
+    """Each sample [B, T, J, 3] turned about y by its azimuth [B] (radians), as `see` turns it, but left upright."""
+    return torch.einsum("btjc,bcd->btjd", points, view_rotations(azimuth, torch.zeros_like(azimuth)))
+
+
 def detector_noise(points: np.ndarray, rng: np.random.RandomState, strength: float) -> tuple[np.ndarray, np.ndarray]:
     """What a keypoint detector would make of points [T, J, 2]: points with noise, and confidences [T, J].
 

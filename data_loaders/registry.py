@@ -57,6 +57,11 @@ class DatasetSpec:
         return self.representation != "points2d"
 
     @property
+    def seen_from_3d(self) -> bool:
+        """Whether its 2D motion is 3D motion seen by cameras, so that there is real 3D motion to compare with."""
+        return self.loader.startswith("data_loaders.projections:")
+
+    @property
     def features(self) -> int:
         """Numbers a frame."""
         joints = len(self.skeleton.joints)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from data_loaders.order import epoch_order
-from data_loaders.projections import ProjectedDataset, action_ids, see
+from data_loaders.projections import ProjectedDataset, action_ids, see, turned
 from data_loaders.registry import load_dataset
 from eval.physical import facing_aligned, nearest_labels, summary
 from sample.multiview import sample_3d
@@ -14,7 +14,6 @@ from sample.options import MasOptions
 from sample.plain import sample_plain
 from sample.request import choose_conditions
 from sample.session import Request, Session
-from utils.geometry.cameras import view_rotations
 from utils.geometry.kinematics import rigid_bones
 from utils.run.errors import DataError
 from utils.run.randomness import numpy_rng
@@ -37,8 +36,7 @@ def real_clips(
     )
     windows = dataset.windows(drawn[:count].tolist(), lambda position: numpy_rng(seed, "real", position))
     flat = see(windows["points"], windows["azimuth"], spec) * spec.skeleton.metres_per_unit
-    turn = view_rotations(windows["azimuth"], torch.zeros_like(windows["azimuth"]))
-    solid = torch.einsum("btjc,bcd->btjd", windows["points"], turn)
+    solid = turned(windows["points"], windows["azimuth"])
     lengths = windows["lengths"].clamp(max=longest or windows["points"].shape[1])
     return cut(flat, lengths), cut(solid, lengths), lengths
 

@@ -1,4 +1,4 @@
-"""The flags of the network."""
+"""The flags of the networks."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -51,8 +51,40 @@ class ModelOptions:
         return self.arch == "gru" and self.recurrence == "batch"
 
 
+@dataclass(frozen=True)
+class EvaluatorOptions:
+    """Size of the evaluator, and what it judges."""
+
+    e_num_layers: int = option(6, "number of layers of its encoder, and of its decoder", least=1)
+    e_latent_dim: int = option(256, "width of the network, and of the embedding of a motion", least=2)
+    e_num_heads: int = option(4, "attention heads", least=1)
+    e_dropout: float = option(0.1, "share of activations dropped in training", least=0, most=1)
+    e_activation: str = option("gelu", "of the feed-forward layers", ("gelu", "relu"))
+    e_ff_size: int = option(1024, "width of the feed-forward layers", least=1)
+    truth: str = option(
+        "2d", "3d: judge 3D motion beside real 3D motion, where the dataset has any", ("2d", "3d"), saved_default="2d"
+    )
+
+
 def translated(saved: dict[str, Any]) -> dict[str, Any]:
     """An `args.json` in today's names: the first published ones say `cond_mode` for what `unconstrained` says."""
     if "cond_mode" in saved and "unconstrained" not in saved:
         return saved | {"unconstrained": saved["cond_mode"] == "no_cond"}
     return saved
+
+
+@dataclass(frozen=True)
+class ContrastiveOptions:
+    """Size of the evaluator that brings sentences and motion into one space, and what it takes for the same."""
+
+    c_embedding: int = option(64, "numbers of an embedding", least=1)
+    c_width: int = option(256, "width of the motion encoder", least=2)
+    c_layers: int = option(4, "its layers", least=1)
+    c_heads: int = option(4, "its attention heads", least=1)
+    c_ff_size: int = option(512, "width of the feed-forward layers, and of what reads a sentence's vector", least=1)
+    c_dropout: float = option(0.1, "share of activations dropped in training", least=0, most=1)
+    c_frames_per_token: int = option(4, "frames that share a token", least=1)
+    c_text_encoder: str = option("minilm", "what turns a sentence into the vector that is read", ("minilm", "clip"))
+    c_alike: float = option(
+        0.9, "cosine of two sentences' vectors from which they say the same and are no negatives", least=-1
+    )

@@ -29,14 +29,15 @@ TABLES = ("sequence_pos_encoder.pe", "embed_timestep.sequence_pos_encoder.pe")
 TABLE_ROWS = 5000
 
 
-def _renamed(state: dict[str, Tensor], prefixes: dict[str, str]) -> dict[str, Tensor]:
-    renamed = {}
+def renamed(state: dict[str, Tensor], prefixes: dict[str, str], kind: str = "denoiser") -> dict[str, Tensor]:
+    """Weights under other names: the first prefix that fits is replaced. Raises DataError where none does."""
+    found = {}
     for name, value in state.items():
         prefix = next(filter(name.startswith, prefixes), None)
         if prefix is None:
-            raise DataError(f"the weights hold {name}, which belongs to no published denoiser that is known here")
-        renamed[prefixes[prefix] + name.removeprefix(prefix)] = value
-    return renamed
+            raise DataError(f"the weights hold {name}, which belongs to no published {kind} that is known here")
+        found[prefixes[prefix] + name.removeprefix(prefix)] = value
+    return found
 
 
 def from_published(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -46,7 +47,7 @@ def from_published(state: dict[str, Tensor]) -> dict[str, Tensor]:
     denoiser has.
     """
     kept = {name: value for name, value in state.items() if name not in TABLES and not name.startswith("clip_model.")}
-    return _renamed(kept, OUR_PREFIX)
+    return renamed(kept, OUR_PREFIX)
 
 
 def to_published(state: dict[str, Tensor], latent_dim: int, rows: int = TABLE_ROWS) -> dict[str, Tensor]:
@@ -57,7 +58,7 @@ def to_published(state: dict[str, Tensor], latent_dim: int, rows: int = TABLE_RO
     is_decoder = any(".multihead_attn." in name for name in state)
     prefixes = PUBLISHED_PREFIX | ({"layers.": "seqTransDecoder.layers."} if is_decoder else {})
     table = sinusoids(torch.arange(rows), latent_dim)[:, None]
-    return _renamed(state, prefixes) | dict.fromkeys(TABLES, table)
+    return renamed(state, prefixes) | dict.fromkeys(TABLES, table)
 
 
 def consume_construction(options: ModelOptions, features: int, num_actions: int = 0) -> None:

@@ -1,16 +1,19 @@
 """Entry: make a checkpoint small enough to ship: averaged weights in half precision, and nothing to resume from.
 
-`python -m prepare.ship --model_path save/run_mocap2d --output_dir save/mocap2d`
+`python -m prepare.ship --model_path save/run_mocap2d --output_dir save/mocap2d` (an evaluator likewise)
 """
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from utils.run.errors import UsageError, run_command
 from utils.run.files import atomic_folder, read_json, refuse_existing, write_json
 from utils.run.options import option, parse
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PAGES = (".md", ".png", ".jpg")
 
@@ -40,6 +43,16 @@ def draw_curve(progress: Path, picture: Path) -> None:
     pyplot.close(figure)
 
 
+def halved(weights: dict[str, "Tensor"]) -> dict[str, "Tensor"]:
+    """Weights in half precision; what was one under two names (the positional tables) stays one."""
+    halves: dict[int, Tensor] = {}
+    made = {}
+    for name, value in weights.items():
+        half = value.half() if value.is_floating_point() else value
+        made[name] = halves.setdefault(id(value), half)
+    return made
+
+
 def main(argv: list[str]) -> None:
     """Run the command."""
     (options,) = parse("prepare.ship", __doc__ or "", [ShipOptions], argv)
@@ -54,11 +67,7 @@ def main(argv: list[str]) -> None:
         raise UsageError(
             f"{options.output_dir} is the training run itself, which would be lost: ship to another folder"
         )
-    content = checkpoint.load(source)
-    weights = {
-        name: value.half() if value.is_floating_point() else value
-        for name, value in checkpoint.weights(content).items()
-    }
+    weights = halved(checkpoint.weights(checkpoint.load(source)))
     args = read_json(source.parent / "args.json") | {"save_dir": options.output_dir, "resume_checkpoint": ""}
     kept = {path.name: path.read_bytes() for path in Path(options.output_dir).glob("*") if path.suffix in PAGES}
     with atomic_folder(options.output_dir, options.overwrite) as made:

@@ -61,9 +61,9 @@ def own_draws(session: Session, request: Request, views: int) -> Draws:
     seed, lengths, joints = session.run.seed, request.lengths.tolist(), len(session.spec.skeleton.joints)
     stream = functools.partial(numpy_rng, seed)
     offsets, azimuths = stream("offset"), stream("azimuths")
-    flat = per_sample(seed, lengths, (views, joints, 2), stream="views")
+    flat = per_sample(seed, lengths, (views, joints, 2), request.first, stream="views")
     return Draws(
-        noise_3d=per_sample(seed, lengths, (joints, 3)),
+        noise_3d=per_sample(seed, lengths, (joints, 3), request.first),
         noise_2d=lambda: flat().permute(2, 0, 1, 3, 4).flatten(0, 1),
         offset=lambda: offsets.uniform(0, 2 * math.pi),
         azimuths=lambda: azimuths.uniform(0, 2 * math.pi, views),

@@ -8,7 +8,7 @@ from data_loaders.options import DataOptions
 from data_loaders.registry import dataset_defaults
 from diffusion.options import DiffusionOptions
 from model.options import ModelOptions, translated
-from train.options import TrainingOptions
+from train.options import JudgeOptions, TrainingOptions
 from utils.run.errors import UsageError
 from utils.run.options import RunOptions, option, parse
 
@@ -109,7 +109,7 @@ def parse_sampling(
         command, purpose, (RunOptions, SamplingOptions, DataOptions, ModelOptions, DiffusionOptions, *extra), argv,
         defaults_of=defaults_of, saved_from=("model_path",), saved_groups=(ModelOptions, DiffusionOptions),
         saved_names=("dataset", "cond", "data_split"),
-        known=(TrainingOptions, PublishedOptions, MasOptions, AblationOptions), translate=translated,
+        known=(TrainingOptions, JudgeOptions, PublishedOptions, MasOptions, AblationOptions), translate=translated,
         presets={"model_path": model},
     )  # fmt: skip
 

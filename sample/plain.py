@@ -36,7 +36,7 @@ def sample_plain(
     if noise is None and session.published:
         noise = published_2d_noise(len(request.lengths), request.frames, session.frame_shape[0])
     elif noise is None:
-        noise = per_sample(session.run.seed, request.lengths.tolist(), session.frame_shape)
+        noise = per_sample(session.run.seed, request.lengths.tolist(), session.frame_shape, request.first)
     if request.segments:
         lengths = request.segments.lengths[:: len(request.lengths)].tolist()
         denoise = joined(session.denoiser(request.segments), lengths, request.overlap)

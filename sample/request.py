@@ -51,14 +51,20 @@ def asked_frames(session: Session) -> int:
     spec, seconds = session.spec, session.sampling.motion_length
     if seconds is None:
         seconds = min(DEFAULT_SECONDS, spec.max_frames / spec.fps) if spec.max_frames else DEFAULT_SECONDS
-    frames = int(seconds * spec.fps + 1e-6)
-    if frames < 1:
-        raise UsageError(f"--motion_length {seconds} s is less than a frame at {spec.fps:g} frames a second")
+    frames = frames_in(seconds, spec)
     if spec.max_frames and frames > spec.max_frames and not session.model_options.context_len:
         raise UsageError(
             f"--motion_length {seconds} s: models of {spec.name} know up to {spec.max_frames / spec.fps:g} s; "
             'name several prompts ("walks" "waves") for one after another'
         )
+    return frames
+
+
+def frames_in(seconds: float, spec: DatasetSpec) -> int:
+    """The frames of so many seconds. Raises UsageError where they are none."""
+    frames = int(seconds * spec.fps + 1e-6)
+    if frames < 1:
+        raise UsageError(f"--motion_length {seconds} s is less than a frame at {spec.fps:g} frames a second")
     return frames
 
 

@@ -38,7 +38,8 @@ class Request:
 
     `told` has its entries batch leading (see model/conditions.py); `inputs` is the data they were taken from, if any.
     Motions of several prompts are made of `segments`, rows segment leading, of which each shares `overlap` frames with
-    the next; their titles are one a frame.
+    the next; their titles are one a frame. `first` is the number of the first motion among all that are made: motion i
+    draws its noise by (seed, first + i).
     """
 
     lengths: Tensor
@@ -47,6 +48,12 @@ class Request:
     inputs: dict[str, Tensor] | None = None
     segments: "Request | None" = None
     overlap: int = 0
+    first: int = 0
+
+    def part(self, rows: slice) -> "Request":
+        """Some of the motions, which come out as they would among all (not for motions of several prompts)."""
+        told = {name: value[rows] for name, value in self.told.items()}
+        return Request(self.lengths[rows], told, self.titles[rows], first=self.first + rows.start)
 
     @property
     def frames(self) -> int:

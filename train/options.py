@@ -63,3 +63,27 @@ class TrainingOptions:
     autoregressive: bool = option(False, "those motions are made piece by piece (DiP)")
     autoregressive_include_prefix: bool = option(False, "they begin with the frames that the model was shown")
     autoregressive_init: str = option("data", "where those frames come from (isaac: not used)", ("data", "isaac"))
+
+
+@dataclass(frozen=True)
+class JudgeOptions:
+    """What models are judged by; 2D models and MAS also beside whom, and from where they are seen."""
+
+    evaluator_path: str = option(
+        "", "checkpoint of an evaluator, or its folder (default: the published or shipped one of the dataset, "
+        "save/evaluator/<dataset>, with --truth 3d save/evaluator/<dataset>_3d)",
+    )  # fmt: skip
+    subjects: tuple[str, ...] = option(
+        (), "who is judged: train_data, test_data, model, flat (its clips put into a plane), mas, its ablations, and "
+        "motionBert and ElePose from their folders of predictions (default: a choice by the dataset)",
+        many=True,
+    )  # fmt: skip
+    metrics_names: tuple[str, ...] = option(
+        ("fid", "diversity", "precision", "recall"), "any of fid, diversity, precision, recall, kid", many=True
+    )
+    angle_mode: str = option(
+        "uniform",
+        "from where 3D motion is seen; side: from 90 degrees, hybrid: 45 to 135",
+        ("uniform", "side", "hybrid"),
+    )
+    truth: str = option("2d", "3d: hold 3D motion against held-out 3D motion, where there is any", ("2d", "3d"))

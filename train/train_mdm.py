@@ -3,24 +3,21 @@
 `python -m train.train_mdm --dataset nba --save_dir save/my_model`
 """
 
-import contextlib
-import dataclasses
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from data_loaders.options import DataOptions
 from data_loaders.registry import DatasetSpec, dataset_defaults, dataset_spec, load_dataset
 from diffusion.options import DiffusionOptions
 from model.options import ModelOptions, translated
-from train.options import TrainingOptions
-from train.platforms import check_platform, open_platform
+from train.options import JudgeOptions, TrainingOptions
+from train.platforms import open_platform
+from train.runs import placed, run_folder
 from utils.run.errors import UsageError, run_command
-from utils.run.files import atomic_folder, atomic_write, locked, refuse_existing, write_json
 from utils.run.options import RunOptions, parse
-from utils.run.parallel import is_first, own_device, shares
+from utils.run.parallel import is_first, own_device
 
-GROUPS = (RunOptions, DataOptions, ModelOptions, DiffusionOptions, TrainingOptions)
+GROUPS = (RunOptions, DataOptions, ModelOptions, DiffusionOptions, TrainingOptions, JudgeOptions)
 
 
 def defaults_of(values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -40,30 +37,11 @@ def check(
             f"--model_mean_type epsilon: noise does not fit through a network narrower than the {numbers} numbers of "
             f"{frames} frame{'s' * (frames > 1)}; raise --latent_dim from {model.latent_dim}"
         )
-    if training.eval_during_training:
-        raise UsageError("--eval_during_training needs the evaluators, which this version does not have yet")
     if data.cond == "text" and not spec.sentences:
         raise UsageError(f"--cond text: dataset {data.dataset} has no sentences; choose no_cond or action")
     if data.cond == "action" and not spec.actions:
         raise UsageError(f"--cond action: dataset {data.dataset} has no action labels; choose no_cond")
-    check_platform(training.train_platform_type)
-    if training.resume_checkpoint:
-        source = Path(training.resume_checkpoint)
-        training = dataclasses.replace(
-            training, save_dir=training.save_dir or str(source if source.is_dir() else source.parent)
-        )
-    if not training.save_dir:
-        raise UsageError("--save_dir is required: the folder where checkpoints are kept")
-    shares(training.train_batch_size, training.accumulate)
-    if is_first() and not continues(training):
-        refuse_existing(training.save_dir, training.overwrite_model, "--overwrite_model")
-    return training
-
-
-def continues(training: TrainingOptions) -> bool:
-    """Whether the run goes on in the folder of the checkpoint that it resumes."""
-    source, folder = Path(training.resume_checkpoint).resolve(), Path(training.save_dir).resolve()
-    return bool(training.resume_checkpoint) and folder in (source, source.parent)
+    return placed(training)
 
 
 def window(spec: DatasetSpec, model: ModelOptions) -> dict[str, int]:
@@ -75,40 +53,9 @@ def window(spec: DatasetSpec, model: ModelOptions) -> dict[str, int]:
     return {} if model.mask_frames else {"pad_to": spec.max_frames}
 
 
-@contextlib.contextmanager
-def run_folder(training: TrainingOptions, args: Mapping[str, Any], dataset: Any) -> Iterator[None]:
-    """Hold the run's folder, which appears with all that describes the run in it, or not at all.
-
-    The first of several ranks does that, and speaks; the others are silent.
-    """
-    if not is_first():
-        with contextlib.redirect_stdout(None):
-            yield
-        return
-    import numpy as np
-
-    def describe(folder: Path) -> None:
-        for name, values in (("Mean.npy", dataset.mean), ("Std.npy", dataset.std)):
-            with atomic_write(folder / name) as handle:
-                np.save(handle, values)
-        write_json(folder / "args.json", args)
-
-    folder = Path(training.save_dir)
-    with contextlib.ExitStack() as held:
-        if folder.is_dir():
-            held.enter_context(locked(folder))
-        if continues(training):
-            describe(folder)
-        else:
-            with atomic_folder(folder, training.overwrite_model) as made:
-                describe(made)
-            held.enter_context(locked(folder))
-        yield
-
-
 def main(argv: list[str]) -> None:
     """Run the command."""
-    run, data, model, diffusion, training = parse(
+    run, data, model, diffusion, training, judge = parse(
         "train.train_mdm", __doc__ or "", GROUPS, argv, defaults_of=defaults_of,
         saved_from=("resume_checkpoint",), saved_groups=GROUPS, known=GROUPS,
         never_saved=("save_dir", "overwrite_model", "resume_checkpoint", "device", "config"),
@@ -122,7 +69,7 @@ def main(argv: list[str]) -> None:
     from model.denoiser import build_denoiser, file_layout
     from model.text_encoders import load_text_encoder
     from sample.milestones import film_maker
-    from train.during import films, looking
+    from train.during import figures, films, looking
     from train.loop import restore_weights, start_from, train
     from train.task import DiffusionTask
     from train.terms import aims, terms
@@ -157,17 +104,27 @@ def main(argv: list[str]) -> None:
     if resume:
         restore_weights(denoiser, resume, from_file)
 
-    args = {name: value for group in (run, data, model, diffusion, training) for name, value in vars(group).items()}
+    of = None
+    if training.eval_during_training:
+        from eval.during import TrainingRun, figures_of
+
+        of = figures_of(TrainingRun(run, data, model, diffusion, training, device), judge)
+
+    args = {
+        name: value for group in (run, data, model, diffusion, training, judge) for name, value in vars(group).items()
+    }
     with run_folder(training, args, dataset):
         print(f"{len(dataset)} motions of {data.dataset} ({data.data_split})")
         parameters = sum(weight.numel() for weight in denoiser.parameters())
         print(f"{model.arch} with {parameters / 1e6:.2f} M parameters on {device}")
         platform = open_platform(training.train_platform_type, training.save_dir, args)
-        generation = films(film_maker(run, data, model, diffusion, training), platform)
+        looks = [figures(of, platform)] if of else []
+        if training.gen_during_training:
+            looks.append(films(film_maker(run, data, model, diffusion, training), platform))
         last = train(
             denoiser, task, training, seed=run.seed, device=device, precision=run.precision, resume=resume,
             platform=platform, to_file=to_file, from_file=from_file,
-            after_save=looking([generation] if training.gen_during_training else [], run.seed),
+            after_save=looking(looks, run.seed),
         )  # fmt: skip
     if is_first():
         print(f"trained: {last}; next: python -m sample.{'generate' if spec.is_3d else 'mas'} --model_path {last}")

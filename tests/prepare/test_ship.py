@@ -10,6 +10,9 @@ import torch
 
 from data_loaders.options import DataOptions
 from diffusion.options import DiffusionOptions
+from eval.evaluators import load_evaluator
+from model import motion_vae
+from model.options import EvaluatorOptions
 from prepare import ship
 from sample.options import SamplingOptions, parse_sampling
 from sample.plain import sample_plain
@@ -131,3 +134,28 @@ def test_defaults_of_the_commands_are_the_shipped_model():
     assert checkpoint.newest(folder) is not None
     assert all((folder / name).is_file() for name in ("args.json", "Mean.npy", "Std.npy"))
     assert json.loads((folder / "args.json").read_text())["dataset"] == "mocap2d"
+
+
+@pytest.mark.parametrize("truth", ["2d", "3d"])
+def test_an_evaluator_judges_the_same_once_shipped(truth, tmp_path):
+    """Weights in half precision, the positional table once, and the figures that belong to them."""
+    channels = int(truth[0])
+    options = EvaluatorOptions(e_num_layers=2, e_latent_dim=32, e_num_heads=2, e_ff_size=64, truth=truth)
+    torch.manual_seed(0)
+    weights = motion_vae.to_published(motion_vae.MotionVAE(16 * channels, options).state_dict())
+    (tmp_path / "run").mkdir()
+    checkpoint.save(tmp_path / "run", 20, {"model": weights, "optimizer": {"state": {}}, "step": 20})
+    (tmp_path / "run" / "args.json").write_text(json.dumps(dataclasses.asdict(options) | {"dataset": "mocap2d"}))
+    for name, value in (("Mean.npy", 0.5), ("Std.npy", 2.0)):
+        np.save(tmp_path / "run" / name, np.full((16, channels), value))
+    out = shipped(tmp_path / "run")
+    one, other = (load_evaluator(folder, SPEC, truth, torch.device("cpu")) for folder in (tmp_path / "run", out))
+    motions = torch.randn(5, 30, 16, channels, generator=torch.Generator().manual_seed(0))
+    lengths = torch.tensor([30, 4, 17, 9, 30])
+    found, expected = other.encode(motions, lengths), one.encode(motions, lengths)
+    np.testing.assert_allclose(found, expected, atol=5e-3)
+    assert not np.array_equal(found, expected) and expected.std() > 0.5
+    content = torch.load(other.path, weights_only=True)["model"]
+    tables = [content[name] for name in motion_vae.TABLES]
+    assert tables[0].data_ptr() == tables[1].data_ptr() and tables[0].dtype == torch.float16
+    assert other.path.stat().st_size < 2 * 5000 * 32 + 2 * sum(each.numel() for each in one.model.parameters()) + 30_000

@@ -13,6 +13,8 @@ import numpy as np
 
 from utils.run.errors import DataError, MissingFileError, UsageError
 
+LOCK = "run.lock"  # in a folder that a process holds
+
 
 def _sync_folder(folder: Path) -> None:
     """Make a rename in `folder` durable (a no-op on file systems that do not support it, and on Windows)."""
@@ -109,7 +111,7 @@ def locked(folder: str | Path) -> Iterator[None]:
     The system frees the lock of a process however that ends. Without fcntl (Windows), or on a file system that has no
     locks, nothing is held. Raises UsageError if another process holds it.
     """
-    path = Path(folder) / "run.lock"
+    path = Path(folder) / LOCK
     with open(path, "ab") as handle:
         held = _lock(handle)
         for leftover in Path(folder).glob(".tmp-*") if held else ():

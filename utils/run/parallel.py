@@ -7,6 +7,7 @@ entry can ask `is_first` while it reads its options.
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,23 @@ if TYPE_CHECKING:
 PATIENCE = timedelta(days=1)
 
 
+_alone = ContextVar("alone", default=False)
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Run a block as if there were no other ranks: what the first one does while the others wait."""
+    token = _alone.set(True)
+    try:
+        yield
+    finally:
+        _alone.reset(token)
+
+
 def ranks() -> tuple[int, int]:
     """The number of this rank, from 0, and how many there are."""
+    if _alone.get():
+        return 0, 1
     return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 
 
@@ -83,3 +99,11 @@ def sum_over_ranks(tensors: Sequence["torch.Tensor"]) -> None:
     distributed.all_reduce(flat)
     for tensor, part in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
         tensor.copy_(part.view_as(tensor))
+
+
+def wait_for_ranks() -> None:
+    """Return once every rank has come here."""
+    if ranks()[1] > 1:
+        from torch import distributed
+
+        distributed.barrier()

@@ -1,6 +1,7 @@
 """What it takes to make a result again."""
 
 import platform
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -28,7 +29,7 @@ def revision() -> str:
 def provenance(seed: int, checkpoint: Path) -> dict[str, Any]:
     """Command, seed, versions, threads and the digest of the weights."""
     return {
-        "command": " ".join(sys.argv),
+        "command": shlex.join([Path(sys.orig_argv[0]).name, *sys.orig_argv[1:]]),
         "seed": seed,
         "version": VERSION,
         "revision": revision(),

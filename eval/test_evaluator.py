@@ -1,0 +1,97 @@
+"""Entry: look at what an evaluator knows: real motions beside what it makes of them again, or motions out of nothing.
+
+`python -m eval.test_evaluator --model_path save/evaluator/mocap2d --num_samples 4` writes eval_test_seed_<seed> beside
+the checkpoint: sample_<i>.mp4, and with `--evaluator_sampling_mode reconstruct` (the default) input_motion_<i>.mp4.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from data_loaders.options import DataOptions
+from data_loaders.registry import dataset_defaults, dataset_spec
+from model.options import EvaluatorOptions
+from sample.options import SamplingOptions
+from train.options import TrainingOptions
+from utils.run.errors import MissingFileError, UsageError, run_command
+from utils.run.options import RunOptions, option, parse
+
+MODES = ("reconstruct", "generate")
+# What denoisers are told, or how they are sampled: an evaluator has neither.
+OF_DENOISERS = (
+    "text_prompt",
+    "input_text",
+    "action_name",
+    "action_file",
+    "sampler",
+    "sampling_steps",
+    "num_repetitions",
+)
+
+
+@dataclass(frozen=True)
+class EvaluatorSamplingOptions:
+    """What is looked at."""
+
+    evaluator_sampling_mode: str = option(
+        "reconstruct", "reconstruct: motions of the dataset, encoded and made again; generate: random latents", MODES
+    )
+
+
+def parse_line(argv: list[str]) -> list[Any]:
+    """Run, sampling, data, evaluator and looking options of a command line. Raises UsageError."""
+    groups = (RunOptions, SamplingOptions, DataOptions, EvaluatorOptions, EvaluatorSamplingOptions)
+    try:
+        parsed = parse(
+            "eval.test_evaluator", __doc__ or "", groups, argv, defaults_of=dataset_defaults,
+            saved_from=("model_path",), saved_groups=(EvaluatorOptions,), saved_names=("dataset",),
+            known=(RunOptions, DataOptions, TrainingOptions), presets={"model_path": "save/evaluator/mocap2d"},
+        )  # fmt: skip
+    except MissingFileError as error:
+        raise MissingFileError(f"{error}; python -m eval.train_evaluator makes evaluators") from error
+    sampling, asked = parsed[1], parsed[4]
+    for field in dataclasses.fields(sampling):
+        if field.name in OF_DENOISERS and getattr(sampling, field.name) != field.default:
+            raise UsageError(f"--{field.name} is for models that make motion: an evaluator has nothing like it")
+    if asked.evaluator_sampling_mode == "generate" and (sampling.use_data or sampling.show_input_motions):
+        raise UsageError("--evaluator_sampling_mode generate takes no motions of the dataset: choose reconstruct")
+    return parsed
+
+
+def main(argv: list[str]) -> None:
+    """Run the command."""
+    run, sampling, data, evaluator, asked = parse_line(argv)
+
+    import torch
+
+    from eval import reconstruction
+    from eval.evaluators import load_evaluator
+    from sample.request import DEFAULT_SECONDS, frames_in
+    from sample.results import output_folder
+    from utils.run.device import pick_device
+
+    if run.threads:
+        torch.set_num_threads(run.threads)
+    spec, seconds = dataset_spec(data.dataset), sampling.motion_length
+    folder = output_folder(sampling, run.seed, "eval_test")
+    device = pick_device(run.device if run.cuda else "cpu")
+    judge = load_evaluator(sampling.model_path, spec, evaluator.truth, device)
+    if judge.options != evaluator:
+        name = next(name for name, value in vars(evaluator).items() if getattr(judge.options, name) != value)
+        raise UsageError(
+            f"--{name} {getattr(evaluator, name)}: {judge.path} was trained with {getattr(judge.options, name)}; "
+            "leave that flag out"
+        )
+    if asked.evaluator_sampling_mode == "generate":
+        frames = frames_in(DEFAULT_SECONDS if seconds is None else seconds, spec)
+        clips = {"sample": reconstruction.generated(judge, sampling.num_samples, frames, run.seed)}
+    else:
+        longest = frames_in(seconds, spec) if seconds is not None else None
+        real = reconstruction.real_clips(judge, data, sampling.num_samples, longest, run.compat, run.seed)
+        clips = {"input_motion": real, "sample": reconstruction.reconstructed(judge, real)}
+    reconstruction.write(folder, judge.spec, clips, sampling.overwrite)
+    print(f"{sampling.num_samples} motions ({', '.join(clips)}) of {judge.path} are in {folder}")
+
+
+if __name__ == "__main__":
+    run_command(main)
