@@ -1,0 +1,78 @@
+"""The flags of evaluation."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from data_loaders.registry import DATASETS, DatasetSpec
+from sample.options import ABLATIONS
+from train.options import JudgeOptions
+from utils.run.errors import UsageError
+from utils.run.options import nearest, option
+
+REAL = ("train_data", "test_data")
+PREDICTIONS = {"motionBert": "motionBert_predictions", "ElePose": "elepose_predictions"}  # their folders
+SUBJECTS = (*PREDICTIONS, *REAL, "model", "flat", *ABLATIONS)
+ONLY_2D = ("model",)
+METRICS = ("fid", "diversity", "precision", "recall", "kid")
+PUBLISHED_EVALUATORS = {"nba": "save/evaluator/nba/nba_evaluator"}  # where the published archive unpacks
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """How much is made, and where it is kept."""
+
+    num_eval_iterations: int = option(10, "independent sets", least=1)
+    eval_num_samples: int = option(1024, "motions of each subject in a set", least=2)
+    vis_subjects: tuple[str, ...] = option((), "subjects of whose first motions videos are made", many=True)
+    num_visualize_samples: int = option(4, "how many videos of each", least=1)
+    samples_dir: str = option("", "where motions are kept (default: <checkpoint>_eval_samples)")
+    resume: bool = option(False, "take the motions that an earlier run kept there, and make only the others")
+
+
+def checked(judge: JudgeOptions, spec: DatasetSpec) -> JudgeOptions:
+    """The options with what depends on the dataset filled in; a text of several names, as published, counts as those.
+
+    Raises UsageError for unknown subjects and metrics, and for what this dataset or 3D truth does not have.
+    """
+    if spec.is_3d:
+        raise UsageError(
+            f"eval.evaluate judges 2D models and MAS; {spec.name} has models of 3D motion: eval.eval_humanml judges "
+            "those of text, eval.eval_humanact12_uestc those of actions"
+        )
+    if judge.truth == "3d" and not spec.seen_from_3d:
+        with_3d = ", ".join(name for name, row in DATASETS.items() if row.seen_from_3d)
+        raise UsageError(f"--truth 3d: {spec.name} has no 3D motion to compare with; {with_3d} has")
+    subjects = named("--subjects", judge.subjects, SUBJECTS) or usual_subjects(judge, spec)
+    metrics = named("--metrics_names", judge.metrics_names, METRICS)
+    for subject in subjects:
+        if subject in PREDICTIONS and spec.name != "nba":
+            raise UsageError(f"--subjects {subject}: its predictions are those of nba, not of {spec.name}")
+        if judge.truth == "3d" and subject in ONLY_2D:
+            others = ", ".join(name for name in SUBJECTS if name not in (*ONLY_2D, *PREDICTIONS))
+            raise UsageError(f"--subjects {subject}: it makes 2D motion; with --truth 3d choose from {others}")
+    path = judge.evaluator_path or usual_evaluator(spec, judge.truth)
+    return dataclasses.replace(judge, subjects=subjects, metrics_names=metrics, evaluator_path=path)
+
+
+def named(flag: str, words: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    """The names in `words`, each once. Raises UsageError for one that is not known."""
+    names = tuple(dict.fromkeys(name for word in words for name in word.split()))
+    for name in names:
+        if name not in known:
+            raise UsageError(f"{flag}: unknown name {name!r}{nearest(name, known)}; choose from {', '.join(known)}")
+    return names
+
+
+def usual_subjects(judge: JudgeOptions, spec: DatasetSpec) -> tuple[str, ...]:
+    """Who is judged where nobody is named: the published list, without what the dataset does not have."""
+    predicted = tuple(PREDICTIONS) if spec.name == "nba" else ()
+    own = ("train_data",) if judge.truth == "3d" else ("train_data", "model")
+    return (*predicted, *own, "flat", "mas", "no_3d_noise", "prominent_angle", "dreamfusion")
+
+
+def usual_evaluator(spec: DatasetSpec, truth: str) -> str:
+    """Where the evaluator of a dataset lies."""
+    if truth == "2d" and spec.name in PUBLISHED_EVALUATORS:
+        return PUBLISHED_EVALUATORS[spec.name]
+    return f"save/evaluator/{spec.name}{'_3d' if truth == '3d' else ''}"
