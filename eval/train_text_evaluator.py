@@ -1,0 +1,128 @@
+"""Entry: train the evaluator of text models whose motion is not of a published dataset, and measure it.
+
+`python -m eval.train_text_evaluator --save_dir save/my_evaluator`; `--measure save/evaluator/mocap_text` only measures.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+from data_loaders.options import DataOptions
+from data_loaders.registry import DATASETS, dataset_defaults, dataset_spec, load_dataset
+from model.options import ContrastiveOptions
+from train.options import TrainingOptions
+from train.platforms import open_platform
+from train.runs import placed, run_folder
+from utils.run.errors import UsageError, run_command
+from utils.run.options import RunOptions, option, parse
+from utils.run.parallel import is_first, own_device
+
+
+@dataclass(frozen=True)
+class MeasureOptions:
+    """What is done beside training."""
+
+    measure: str = option("", "an evaluator (checkpoint or folder) to measure on the test part, instead of training")
+
+
+GROUPS = (RunOptions, DataOptions, ContrastiveOptions, TrainingOptions)
+# The flags of TrainingOptions that say something about denoising, or about motion that a model makes.
+OF_DENOISERS = (
+    "loss_weight", "lambda_vel", "lambda_rcxyz", "lambda_fc", "lambda_target_loc", "eval_during_training",
+    "gen_during_training", "autoregressive",
+)  # fmt: skip
+
+
+def check(data: DataOptions, training: TrainingOptions) -> TrainingOptions:
+    """Refuse what cannot be trained, before anything is loaded; returns the options with save_dir filled in."""
+    spec = dataset_spec(data.dataset)
+    if not (spec.sentences and spec.representation == "hml"):
+        told = ", ".join(name for name, row in DATASETS.items() if row.sentences and row.representation == "hml")
+        raise UsageError(f"--dataset {data.dataset}: this evaluator compares 3D motion with sentences; choose {told}")
+    for field in dataclasses.fields(training):
+        if field.name in OF_DENOISERS and getattr(training, field.name) != field.default:
+            raise UsageError(f"--{field.name} is for train.train_mdm: the training of an evaluator has nothing like it")
+    return placed(training)
+
+
+def show_quality(path: str, run: RunOptions, data: DataOptions) -> None:
+    """Measure an evaluator on the test part, print the figures and write them to `quality.md` beside it."""
+    import torch
+
+    from eval.own_text_evaluator import load_contrastive
+    from eval.text_evaluator_quality import measure, page
+    from utils.run.device import pick_device
+    from utils.run.files import atomic_write
+
+    if run.threads:
+        torch.set_num_threads(run.threads)
+    spec = dataset_spec(data.dataset)
+    evaluator = load_contrastive(path, spec, pick_device(run.device if run.cuda else "cpu"), data.text_encoder_path)
+    learnt, held_out = (
+        load_dataset(spec, dataclasses.replace(data, data_split=part, data_augmentations=(), data_size=None))
+        for part in (data.data_split, "test")
+    )
+    found = measure(evaluator, learnt, held_out, run.seed)
+    text = page(found, evaluator, f"python -m eval.train_text_evaluator --measure {path}")
+    with atomic_write(evaluator.path.with_name("quality.md")) as handle:
+        handle.write(text.encode())
+    print(text, end="")
+
+
+def main(argv: list[str]) -> None:
+    """Run the command."""
+    run, data, contrastive, training, measured = parse(
+        "eval.train_text_evaluator", __doc__ or "", (*GROUPS, MeasureOptions), argv, defaults_of=dataset_defaults,
+        saved_from=("measure", "resume_checkpoint"), saved_groups=GROUPS, known=GROUPS,
+        never_saved=("save_dir", "overwrite_model", "resume_checkpoint", "device", "config"),
+        presets={"dataset": "mocap", "data_augmentations": ("length_aug",)},
+    )  # fmt: skip
+    if measured.measure:
+        show_quality(measured.measure, run, data)
+        return
+    training = check(data, training)
+
+    import torch
+
+    from model.contrastive import Contrastive
+    from model.text_encoders import load_text_encoder
+    from train.contrastive_task import ContrastiveTask, describe
+    from train.loop import restore_weights, start_from, train
+    from utils.run import checkpoint
+    from utils.run.device import pick_device
+    from utils.run.randomness import seeded
+
+    if run.threads:
+        torch.set_num_threads(run.threads)
+    device = own_device(pick_device(run.device if run.cuda else "cpu"))
+    dataset = load_dataset(dataset_spec(data.dataset), data, run.compat, run.seed)
+    resume = checkpoint.load(checkpoint.resolve(training.resume_checkpoint)) if training.resume_checkpoint else None
+    encode = load_text_encoder(contrastive.c_text_encoder, data.text_encoder_path)
+    with seeded(run.seed, "weights"):
+        network = Contrastive(dataset.spec.features, encode.width, contrastive).to(device)
+    if training.initial_weights and not resume:
+        start_from(network, checkpoint.resolve(training.initial_weights), dict)
+    vectors = encode(dataset.captions)[0][:, 0]
+    task = ContrastiveTask(
+        dataset, vectors, describe(dataset, vectors), training.train_batch_size, run.seed, contrastive.c_alike,
+        training.text_noise,
+    )  # fmt: skip
+    # A dataset smaller than a batch and a checkpoint that does not fit are refused before the folder is touched.
+    task.batch(0)
+    if resume:
+        restore_weights(network, resume, dict)
+
+    args = {name: value for group in (run, data, contrastive, training) for name, value in vars(group).items()}
+    with run_folder(training, args, dataset):
+        print(f"{len(dataset)} motions of {data.dataset} ({data.data_split}), {len(dataset.captions)} sentences")
+        parameters = sum(weight.numel() for weight in network.parameters())
+        print(f"an evaluator with {parameters / 1e6:.2f} M parameters on {device}")
+        last = train(
+            network, task, training, seed=run.seed, device=device, precision=run.precision, resume=resume,
+            platform=open_platform(training.train_platform_type, training.save_dir, args),
+        )  # fmt: skip
+    if is_first():
+        print(f"trained: {last}; next: python -m eval.train_text_evaluator --measure {last}")
+
+
+if __name__ == "__main__":
+    run_command(main)
