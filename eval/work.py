@@ -70,8 +70,9 @@ def run_units(folder: Path, units: Mapping[str, Unit], what: str = "units") -> N
         say(f"{found} of {len(names)} {what} were there already")
     started = time.monotonic()
     for done, name in enumerate(missing, start=1):
+        made = units[name]()
         with atomic_write(path_of(folder, name)) as handle:
-            np.savez(handle, **units[name]())  # type: ignore[arg-type]
+            np.savez(handle, **made)  # type: ignore[arg-type]
         seconds = time.monotonic() - started
         left = seconds / done * (len(missing) - done)
         say(f"{what}: {done} of {len(missing)} ({name}), {seconds:.0f} s, {left / 60:.0f} min left")
