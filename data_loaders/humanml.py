@@ -7,6 +7,7 @@ In memory: all frames end to end; an item is a span of them with the captions th
 """
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,6 +124,16 @@ class TextMotions:
         if not own(self.spec) and rng.randint(3) == 0:
             length -= 1
         return UNIT * max(length, 1)
+
+
+def clip_of(item: str) -> str:
+    """The name of the clip that an item is all or a span (...#1) of."""
+    return item.split("#")[0]
+
+
+def take_of(item: str) -> str:
+    """The take that an item is from: its mirror image (M...), other parts (..._p1) and spans are of the same."""
+    return re.sub(r"_p\d+$", "", clip_of(item).removeprefix("M"))
 
 
 def own(spec: DatasetSpec) -> bool:

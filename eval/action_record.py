@@ -12,11 +12,9 @@ from eval.record import beside
 from sample.session import Session
 from utils.run import checkpoint
 from utils.run.files import atomic_write
-from utils.run.provenance import provenance
 
 BETTER = {"accuracy": "higher", "precision": "higher", "recall": "higher", "fid": "lower", "kid": "lower"}
 UNCONSTRAINED = "_unconstrained"
-EXAMPLES = 2  # best, median and worst motions that are kept
 
 
 def stem_of(session: Session, samples: int) -> Path:
@@ -90,11 +88,7 @@ def pick_examples(evaluation: ActionEvaluation, read: Read) -> tuple[dict[str, n
     ending = next(iter(evaluation.real))
     made, real = (gathered(read, unit_names(evaluation, ending, subject, 0)) for subject in (MADE, REAL))
     distance = metrics.nearest_distance(made["embeddings"], real["embeddings"])
-    order = np.argsort(distance, kind="stable")
-    middle = (len(order) - EXAMPLES) // 2
-    chosen = {
-        "best": order[:EXAMPLES], "median": order[middle : middle + EXAMPLES], "worst": order[-EXAMPLES:][::-1]
-    }  # fmt: skip
+    chosen = record.best_median_worst(distance)
     labels, actions = evaluation.labels(ending, MADE, 0), evaluation.session.spec.actions
     motions, described = {}, {kind: [] for kind in chosen}
     for kind, places in chosen.items():
@@ -129,22 +123,10 @@ def recorded(
     evaluation: ActionEvaluation, by_subject: record.Values, examples: dict[str, Any], seconds: float
 ) -> dict[str, Any]:
     """All that is known of an evaluation, for its JSON file."""
-    session = evaluation.session
-    names = list(dict.fromkeys(name for found in by_subject.values() for name in found))
-    return {
-        "kind": "action",
-        "dataset": session.spec.name,
-        "truth": "3d",
-        "angle_mode": "",
-        "metrics": names,
-        "better": {name: BETTER.get(name.split("_")[0], "closer") for name in names},
-        "reference": REAL,
-        "subjects": record.summary(by_subject),
-        "examples": examples,
-        "evaluator": evaluation.judges.identity,
-        "settings": settings_of(evaluation) | {"num_seeds": evaluation.seeds},
-        "provenance": provenance(session.run.seed, session.path),
-        "seconds": round(seconds, 1),
-        "fps": float(session.spec.fps),
-        "skeleton": session.spec.skeleton.name,
-    }
+    names = {name for found in by_subject.values() for name in found}
+    return record.content(
+        evaluation.session, by_subject, kind="action", truth="3d", reference=REAL, examples=examples,
+        better={name: BETTER.get(name.split("_")[0], "closer") for name in names},
+        evaluator=evaluation.judges.identity, settings=settings_of(evaluation) | {"num_seeds": evaluation.seeds},
+        seconds=seconds,
+    )  # fmt: skip

@@ -41,7 +41,7 @@ class TextEvalOptions:
     eval_num_samples: int = option(
         1000, "motions of a replication, rounded up to whole batches of 32, which R-precision compares", least=1
     )
-    samples_dir: str = option("", "where finished work is kept (default: beside the log, <log>_units)")
+    samples_dir: str = option("", "where finished work is kept (default: beside the log, <log>_eval_samples)")
     resume: bool = option(False, "take the work that an earlier run finished, and do only the rest")
     autoregressive: bool = option(False, "make motions window after window (models shown what was before always do)")
     autoregressive_include_prefix: bool = option(False, "the motions begin with the frames that the model was shown")
@@ -76,7 +76,7 @@ def main(argv: list[str]) -> None:
     session = open_session(run, sampling, data, model, diffusion)
     evaluation = text_scores.prepared(session, evaluator, settings_of(asked))
     stem = text_record.log_stem(session, asked.eval_mode)
-    folder = Path(asked.samples_dir) if asked.samples_dir else text_record.beside(stem, "_units")
+    folder = Path(asked.samples_dir) if asked.samples_dir else text_record.beside(stem, "_eval_samples")
     started = time.monotonic()
     with group(device), unit_folder(folder, text_record.settings_of(evaluation), asked.resume):
         run_units(folder, text_scores.units(evaluation))

@@ -29,14 +29,12 @@ from train.options import JudgeOptions
 from utils.run.checkpoint import digest
 from utils.run.files import load_archive
 from utils.run.parallel import group
-from utils.run.provenance import provenance
 from utils.run.randomness import numpy_rng
 
 PART = 32  # motions that are made at once
 REFERENCE = "test_data"  # the part of the data that all are held against
 REFERENCE_SET = "reference"  # the draw of it that an iteration takes
 BETTER = {"diversity": "closer", "precision": "higher", "recall": "higher"}  # of the others lower is better
-EXAMPLES = 2  # best, median and worst motions that are kept of each subject
 
 
 @dataclass(frozen=True)
@@ -239,12 +237,8 @@ def pick_examples(
     described: dict[str, Any] = {}
     for subject in evaluation.judge.subjects:
         distance = metrics.nearest_distance(encodings[f"{subject}_0"], encodings[f"{REFERENCE_SET}_0"])
-        order = np.argsort(distance, kind="stable")
-        middle = max(0, (len(order) - EXAMPLES) // 2)
+        rows = record.best_median_worst(distance)
         motions = to_judge(evaluation, read, 0, subject)
-        rows = {
-            "best": order[:EXAMPLES], "median": order[middle : middle + EXAMPLES], "worst": order[-EXAMPLES:][::-1]
-        }  # fmt: skip
         described[subject] = {kind: [] for kind in rows}
         for kind, row in ((kind, row) for kind, chosen in rows.items() for row in chosen):
             name = f"{subject}/{kind}/{len(described[subject][kind])}"
@@ -256,22 +250,11 @@ def pick_examples(
 
 def recorded(evaluation: Evaluation, values: record.Values, examples: dict[str, Any], seconds: float) -> dict[str, Any]:
     """All that is known of an evaluation, for its JSON file."""
-    session, judge = evaluation.session, evaluation.judge
-    return {
-        "kind": "mas",
-        "dataset": session.spec.name,
-        "truth": judge.truth,
-        "angle_mode": judge.angle_mode if judge.truth == "2d" else "uniform",
-        "metrics": list(judge.metrics_names),
-        "better": {name: BETTER.get(name, "lower") for name in judge.metrics_names},
-        "reference": REFERENCE,
-        "subjects": record.summary(values),
-        "examples": examples,
-        "evaluator": evaluation.evaluator.identity,
-        "settings": generation_settings(evaluation)
-        | {"num_eval_iterations": evaluation.iterations, "subjects": list(judge.subjects)},
-        "provenance": provenance(session.run.seed, session.path),
-        "seconds": round(seconds, 1),
-        "fps": float(session.spec.fps),
-        "skeleton": session.spec.skeleton.name,
-    }
+    judge = evaluation.judge
+    how_much = {"num_eval_iterations": evaluation.iterations, "subjects": list(judge.subjects)}
+    return record.content(
+        evaluation.session, values, kind="mas", truth=judge.truth, reference=REFERENCE, examples=examples,
+        better={name: BETTER.get(name, "lower") for name in judge.metrics_names},
+        evaluator=evaluation.evaluator.identity, settings=generation_settings(evaluation) | how_much, seconds=seconds,
+        angle_mode=judge.angle_mode if judge.truth == "2d" else "uniform",
+    )  # fmt: skip

@@ -6,7 +6,6 @@ keyed by the seed, so training twice gives the same classifier; several such net
 mind about a few motions from seed to seed.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,20 +110,10 @@ def load_real(folder: str | Path, part: str) -> RealMotions:
     path = Path(folder) / "index.json"
     clips = read_json(path)["clips"]
     try:
-        labels = [clips[_clip(name)]["actions"] for name in motions.names]
+        labels = [clips[humanml.clip_of(name)]["actions"] for name in motions.names]
     except (KeyError, TypeError) as error:
         raise DataError(f"{path} must tell the actions of every clip; make the folder anew") from error
     return RealMotions(motions, [kinds_of(names) for names in labels])
-
-
-def _clip(item: str) -> str:
-    """The name of the clip that an item is all or a span of."""
-    return item.split("#")[0]
-
-
-def take(item: str) -> str:
-    """The take that an item is from: its mirror image (M...) and other parts (..._p1) are of the same."""
-    return re.sub(r"_p\d+$", "", _clip(item).removeprefix("M"))
 
 
 def describe(clip: np.ndarray, fps: float, layout: hml.Layout) -> np.ndarray:
@@ -238,7 +227,7 @@ def _described(real: RealMotions, drawn: Sequence[tuple[int, int, np.ndarray]]) 
         np.stack([describe(clip, spec.fps, layout) for _, _, clip in drawn]),
         np.array([kind for kind, _, _ in drawn]),
         np.array([[kind in real.shown[item] for kind in range(len(KINDS))] for _, item, _ in drawn]),
-        np.array([take(real.motions.names[item]) for _, item, _ in drawn]),
+        np.array([humanml.take_of(real.motions.names[item]) for _, item, _ in drawn]),
     )
 
 

@@ -12,10 +12,13 @@ from typing import Any
 import numpy as np
 
 from eval.metrics import interval
+from sample.session import Session
 from utils.run.errors import DataError, UsageError
 from utils.run.files import atomic_write, read_json, write_json
+from utils.run.provenance import provenance
 
 FORMAT_VERSION = 1
+EXAMPLES = 2  # motions of each kind that are kept
 NAME_WIDTH, CELL_WIDTH = 24, 20
 Values = Mapping[str, Mapping[str, Sequence[float]]]  # subject -> metric -> one value an iteration
 
@@ -43,6 +46,43 @@ def summary(values: Values) -> dict[str, dict[str, dict[str, Any]]]:
 def _summary(values: Sequence[float]) -> dict[str, Any]:
     mean, half = interval(values)
     return {"values": [float(value) for value in values], "mean": mean, "interval": half}
+
+
+def content(
+    session: Session, values: Values, *, kind: str, truth: str, better: Mapping[str, str], reference: str,
+    evaluator: Mapping[str, str], settings: Mapping[str, Any], examples: Mapping[str, Any], seconds: float,
+    angle_mode: str = "",
+) -> dict[str, Any]:  # fmt: skip
+    """What a record holds: `better` says of each metric whether lower, higher or closer to `reference` is better."""
+    metrics = list(dict.fromkeys(name for found in values.values() for name in found))
+    return {
+        "kind": kind,
+        "dataset": session.spec.name,
+        "truth": truth,
+        "angle_mode": angle_mode,
+        "metrics": metrics,
+        "better": {name: better[name] for name in metrics},
+        "reference": reference,
+        "subjects": summary(values),
+        "examples": examples,
+        "evaluator": evaluator,
+        "settings": settings,
+        "provenance": provenance(session.run.seed, session.path),
+        "seconds": round(seconds, 1),
+        "fps": float(session.spec.fps),
+        "skeleton": session.spec.skeleton.name,
+    }
+
+
+def best_median_worst(distance: np.ndarray) -> dict[str, np.ndarray]:
+    """Which of N motions, by a distance [N] from what they should be, are shown: two of each kind."""
+    order = np.argsort(distance, kind="stable")
+    middle = max(0, (len(order) - EXAMPLES) // 2)
+    return {
+        "best": order[:EXAMPLES],
+        "median": order[middle : middle + EXAMPLES],
+        "worst": order[-EXAMPLES:][::-1],
+    }
 
 
 def write(stem: Path, content: Mapping[str, Any], text: str, examples: Mapping[str, np.ndarray] | None = None) -> None:

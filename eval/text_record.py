@@ -29,9 +29,6 @@ from eval.text_scores import (
 from sample.session import Session
 from utils.run.checkpoint import digest
 from utils.run.files import atomic_write
-from utils.run.provenance import provenance
-
-EXAMPLES = 2  # best, median and worst motions that are kept
 
 
 def log_stem(session: Session, mode: str) -> Path:
@@ -121,11 +118,7 @@ def pick_examples(evaluation: TextEvaluation, read: Read) -> tuple[dict[str, np.
     """Motions of the first replication by the distance from their sentence: joints [T, J, 3], and what they are."""
     found = gathered(evaluation, read, 0, MADE)
     distance = np.linalg.norm(found["text"] - found["motion"], axis=1)
-    order = np.argsort(distance, kind="stable")
-    middle = (len(order) - EXAMPLES) // 2
-    chosen = {
-        "best": order[:EXAMPLES], "median": order[middle : middle + EXAMPLES], "worst": order[-EXAMPLES:][::-1]
-    }  # fmt: skip
+    chosen = record.best_median_worst(distance)
     wanted = {int(row): f"{MADE}/{kind}/{k}" for kind, rows in chosen.items() for k, row in enumerate(rows)}
     motions: dict[str, np.ndarray] = {}
     for name in unit_names(evaluation, 0, MADE):
@@ -146,28 +139,15 @@ def pick_examples(evaluation: TextEvaluation, read: Read) -> tuple[dict[str, np.
 
 def recorded(evaluation: TextEvaluation, values: Values, examples: dict[str, Any], seconds: float) -> dict[str, Any]:
     """All that is known of an evaluation, for its JSON file."""
-    session = evaluation.session
-    extra = {
+    how_much = {
         "eval_rep_times": evaluation.settings.replications,
         "diversity_pairs": {row: diversity_pairs(count) for row, count in counts(evaluation).items()},
     }
-    return {
-        "kind": "text",
-        "dataset": session.spec.name,
-        "truth": "3d",
-        "angle_mode": "",
-        "metrics": list(values[MADE]),
-        "better": {name: BETTER.get(name, "higher") for name in values[MADE]},
-        "reference": REAL,
-        "subjects": record.summary(values),
-        "examples": examples,
-        "evaluator": evaluation.evaluator.identity,
-        "settings": settings_of(evaluation) | extra,
-        "provenance": provenance(session.run.seed, session.path),
-        "seconds": round(seconds, 1),
-        "fps": float(session.spec.fps),
-        "skeleton": session.spec.skeleton.name,
-    }
+    return record.content(
+        evaluation.session, values, kind="text", truth="3d", reference=REAL, examples=examples,
+        better={name: BETTER.get(name, "higher") for name in values[MADE]},
+        evaluator=evaluation.evaluator.identity, settings=settings_of(evaluation) | how_much, seconds=seconds,
+    )  # fmt: skip
 
 
 def counts(evaluation: TextEvaluation) -> dict[str, int]:

@@ -3,24 +3,17 @@
 `python -m eval.train_evaluator --dataset nba --save_dir save/evaluator/nba`
 """
 
-import dataclasses
-
 from data_loaders.options import DataOptions
 from data_loaders.registry import DATASETS, dataset_defaults, dataset_spec, load_dataset
 from model.options import EvaluatorOptions
 from train.options import TrainingOptions
 from train.platforms import open_platform
-from train.runs import placed, run_folder
+from train.runs import placed, refuse_denoisers, run_folder
 from utils.run.errors import UsageError, run_command
 from utils.run.options import RunOptions, parse
 from utils.run.parallel import is_first, own_device
 
 GROUPS = (RunOptions, DataOptions, EvaluatorOptions, TrainingOptions)
-# The flags of TrainingOptions that say something about denoising, or about motion that a model makes.
-OF_DENOISERS = (
-    "loss_weight", "text_noise", "lambda_vel", "lambda_rcxyz", "lambda_fc", "lambda_target_loc",
-    "eval_during_training", "gen_during_training", "autoregressive",
-)  # fmt: skip
 
 
 def check(data: DataOptions, evaluator: EvaluatorOptions, training: TrainingOptions) -> TrainingOptions:
@@ -34,9 +27,7 @@ def check(data: DataOptions, evaluator: EvaluatorOptions, training: TrainingOpti
         raise UsageError(f"--truth 3d: {data.dataset} holds no 3D motion; choose 2d, or a dataset that does: {with_3d}")
     if data.cond != "no_cond":
         raise UsageError(f"--cond {data.cond}: an evaluator is told nothing about a motion; choose no_cond")
-    for field in dataclasses.fields(training):
-        if field.name in OF_DENOISERS and getattr(training, field.name) != field.default:
-            raise UsageError(f"--{field.name} is for train.train_mdm: the training of an evaluator has nothing like it")
+    refuse_denoisers(training)
     return placed(training)
 
 

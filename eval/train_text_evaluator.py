@@ -11,7 +11,7 @@ from data_loaders.registry import DATASETS, dataset_defaults, dataset_spec, load
 from model.options import ContrastiveOptions
 from train.options import TrainingOptions
 from train.platforms import open_platform
-from train.runs import placed, run_folder
+from train.runs import placed, refuse_denoisers, run_folder
 from utils.run.errors import UsageError, run_command
 from utils.run.options import RunOptions, option, parse
 from utils.run.parallel import is_first, own_device
@@ -25,11 +25,6 @@ class MeasureOptions:
 
 
 GROUPS = (RunOptions, DataOptions, ContrastiveOptions, TrainingOptions)
-# The flags of TrainingOptions that say something about denoising, or about motion that a model makes.
-OF_DENOISERS = (
-    "loss_weight", "lambda_vel", "lambda_rcxyz", "lambda_fc", "lambda_target_loc", "eval_during_training",
-    "gen_during_training", "autoregressive",
-)  # fmt: skip
 
 
 def check(data: DataOptions, training: TrainingOptions) -> TrainingOptions:
@@ -38,9 +33,7 @@ def check(data: DataOptions, training: TrainingOptions) -> TrainingOptions:
     if not (spec.sentences and spec.representation == "hml"):
         told = ", ".join(name for name, row in DATASETS.items() if row.sentences and row.representation == "hml")
         raise UsageError(f"--dataset {data.dataset}: this evaluator compares 3D motion with sentences; choose {told}")
-    for field in dataclasses.fields(training):
-        if field.name in OF_DENOISERS and getattr(training, field.name) != field.default:
-            raise UsageError(f"--{field.name} is for train.train_mdm: the training of an evaluator has nothing like it")
+    refuse_denoisers(training, but=("text_noise",))
     return placed(training)
 
 

@@ -5,7 +5,6 @@ one another (TMR, Petrovich et al. 2023, section 3.2, filters by the likeness of
 right differ by 0.02 in cosine, and two sentences of one thing by 0.3).
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,18 +14,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from data_loaders.humanml import TextMotions
+from data_loaders.humanml import TextMotions, take_of
 from data_loaders.order import batch_indices
 from model.contrastive import Contrastive, contrastive_loss
 from train.task import Batch, turned
 from utils.run.randomness import numpy_rng, torch_generator
 
 SHARED = 2  # sentences that two clips must have in common to be of one description
-
-
-def take_of(name: str) -> str:
-    """The take that an item is from: its mirror image (M...), other parts (..._p1) and spans (...#1) share it."""
-    return re.sub(r"_p\d+$", "", name.split("#")[0].removeprefix("M"))
 
 
 def sides_of(captions: Sequence[str]) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,18 @@ from train.platforms import check_platform
 from utils.run.errors import UsageError
 from utils.run.files import atomic_folder, atomic_write, locked, refuse_existing, write_json
 from utils.run.parallel import is_first, shares
+
+OF_DENOISERS = (
+    "loss_weight", "text_noise", "lambda_vel", "lambda_rcxyz", "lambda_fc", "lambda_target_loc",
+    "eval_during_training", "gen_during_training", "autoregressive",
+)  # fmt: skip
+
+
+def refuse_denoisers(training: TrainingOptions, but: Collection[str] = ()) -> None:
+    """Raise UsageError for options that say something of denoising, or of motion that a model makes, but for some."""
+    for field in dataclasses.fields(training):
+        if field.name in {*OF_DENOISERS} - {*but} and getattr(training, field.name) != field.default:
+            raise UsageError(f"--{field.name} is for train.train_mdm: the training of an evaluator has nothing like it")
 
 
 def placed(training: TrainingOptions) -> TrainingOptions:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from data_loaders.humanml import take_of
 from data_loaders.representations import hml
 from eval import recognition
-from eval.recognition import KINDS, Windows, accuracy, confusion, cross_confusion, describe, kinds_of, take
+from eval.recognition import KINDS, Windows, accuracy, confusion, cross_confusion, describe, kinds_of
 from tests.commands import run
 from utils.run.errors import DataError, MissingFileError
 
@@ -60,8 +61,8 @@ def test_labels_become_kinds():
 
 
 def test_a_clip_its_mirror_image_and_its_parts_are_one_take():
-    assert len({take(name) for name in ("cmu_1_p0", "cmu_1_p1", "Mcmu_1_p0", "Mcmu_1_p11#3", "cmu_1")}) == 1
-    assert take("cmu_1_p0") != take("cmu_11_p0") and take("a_part") == "a_part"
+    assert len({take_of(name) for name in ("cmu_1_p0", "cmu_1_p1", "Mcmu_1_p0", "Mcmu_1_p11#3", "cmu_1")}) == 1
+    assert take_of("cmu_1_p0") != take_of("cmu_11_p0") and take_of("a_part") == "a_part"
 
 
 def test_a_description_knows_neither_place_nor_heading_nor_fast_shaking(parts):

@@ -10,7 +10,7 @@ from data_loaders.humanml import TextMotions
 from data_loaders.registry import dataset_spec
 from model.contrastive import Contrastive
 from model.options import ContrastiveOptions
-from train.contrastive_task import ContrastiveTask, describe, sides_of, take_of
+from train.contrastive_task import ContrastiveTask, describe, sides_of
 
 SPEC = dataset_spec("mocap")
 CAPTIONS = [
@@ -81,11 +81,6 @@ def test_sentences_that_are_alike_count_from_the_threshold():
     found = describe(replace(motions(), names=names, texts=texts), 0.3 * VECTORS)
     pairs = torch.tensor([0, 1]), torch.tensor([0, 1])
     assert found.alike(*pairs, 0.94)[0, 1] and not found.alike(*pairs, 0.96)[0, 1]
-
-
-def test_takes():
-    assert {take_of(name) for name in ("a_p1", "a_p12", "Ma_p1", "a#3", "Ma")} == {"a"}
-    assert take_of("walk_p") == "walk_p" and take_of("b_1") != take_of("b_2")
 
 
 def test_sides():
