@@ -85,7 +85,9 @@ def _of_views(training_run: TrainingRun, judge: JudgeOptions) -> Figures:
 def _of_sentences(training_run: TrainingRun, judge: JudgeOptions) -> Figures:
     """Text models: the published log `eval_humanml_<step>.log`."""
     training, spec = training_run.training, dataset_spec(training_run.data.dataset)
-    evaluator = load_text_evaluator(spec, judge.evaluator_path, device=training_run.device)
+    evaluator = load_text_evaluator(
+        spec, judge.evaluator_path, device=training_run.device, text_encoder_path=training_run.data.text_encoder_path
+    )
     settings = text_scores.TextSettings(
         training.eval_rep_times, training.eval_num_samples, split=training.eval_split,
         include_prefix=training.autoregressive_include_prefix,

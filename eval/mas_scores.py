@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from eval import metrics, record, subjects
 from eval.evaluators import Evaluator
@@ -57,11 +58,11 @@ class Evaluation:
         return int(seconds * self.session.spec.fps + 1e-6) if seconds else None
 
     @functools.cached_property
-    def prediction_files(self) -> dict[str, list[Path]]:
-        """The files of each program whose predictions are asked for."""
+    def predictions(self) -> dict[str, list[Tensor]]:
+        """What each program predicted whose predictions are asked for, loaded once."""
         spec, datapath = self.session.spec, self.session.data.datapath
         asked = [name for name in self.judge.subjects if name in PREDICTIONS]
-        return {name: subjects.prediction_files(spec, name, datapath, self.samples) for name in asked}
+        return {name: subjects.load_predictions(spec, name, datapath, self.samples) for name in asked}
 
     @functools.cached_property
     def real(self) -> dict[str, Any]:
@@ -93,7 +94,7 @@ def evaluate(evaluation: Evaluation) -> tuple[dict[str, Any], dict[str, np.ndarr
     Raises what a user should see as one sentence; whatever was made until then is kept in the folder.
     """
     started = time.monotonic()
-    _ = evaluation.prediction_files, evaluation.real  # what is missing is told before anything is made
+    _ = evaluation.predictions, evaluation.real  # what is missing is told before anything is made
     rounds, chosen = range(evaluation.iterations), evaluation.judge.subjects
     with group(evaluation.session.device), contextlib.ExitStack() as held:
         held.enter_context(unit_folder(evaluation.folder, generation_settings(evaluation), evaluation.resume))
@@ -186,8 +187,7 @@ def motions_of(evaluation: Evaluation, read: Callable[[str], Arrays], iteration:
     if subject in REAL:
         return evaluation.other_real(subject, iteration)
     if subject in PREDICTIONS:
-        files, seed = evaluation.prediction_files[subject], evaluation.seed(iteration)
-        return subjects.predicted(spec, subject, files, evaluation.samples, seed)
+        return subjects.predicted(evaluation.predictions[subject], evaluation.samples, evaluation.seed(iteration))
     motions = joined([read(name) for name in generation(evaluation, iteration, made_of(subject))])
     return subjects.flat(motions, spec) if subject == "flat" else motions
 

@@ -93,7 +93,7 @@ def write(stem: Path, content: Mapping[str, Any], text: str, examples: Mapping[s
     with atomic_write(beside(stem, ".txt")) as handle:
         handle.write(text.encode())
     when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    content = {**content, "provenance": {**content.get("provenance", {}), "when": when}}
+    content = {**content, "provenance": {"when": when, **content.get("provenance", {})}}
     write_json(beside(stem, ".json"), {"format_version": FORMAT_VERSION, **content})
 
 

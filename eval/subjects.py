@@ -6,7 +6,7 @@ A set of motions is [N, T, J, 2 or 3] in the units of the dataset with lengths [
 import dataclasses
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,8 +90,11 @@ def cut(points: Tensor, lengths: Tensor, longest: float | None = None) -> Motion
     return Motions(points * (torch.arange(points.shape[1]) < lengths[:, None])[..., None, None], lengths)
 
 
-def prediction_files(spec: DatasetSpec, subject: str, datapath: str, count: int) -> list[Path]:
-    """The files of a program's predictions. Raises MissingFileError if they are not there, DataError if too few."""
+def load_predictions(spec: DatasetSpec, subject: str, datapath: str, count: int) -> list[Tensor]:
+    """A program's predictions, each [T, J, 3] as the dataset has its joints, in the order of their names.
+
+    Raises MissingFileError if they are not there, DataError if they are fewer than `count` or something else.
+    """
     folder = spec.folder(datapath) / PREDICTIONS[subject]
     files = sorted(folder.glob("*.npy"))
     if not files:
@@ -101,21 +104,25 @@ def prediction_files(spec: DatasetSpec, subject: str, datapath: str, count: int)
         )
     if len(files) < count:
         raise DataError(f"{folder} holds {len(files)} predictions, fewer than --eval_num_samples {count}: lower that")
-    return files
+    return [_prediction(path, subject) for path in files]
 
 
-def predicted(spec: DatasetSpec, subject: str, files: list[Path], count: int, seed: int) -> Motions:
-    """`count` predictions by the draws of `seed`, 3D as the dataset has its joints. Raises DataError."""
+def _prediction(path: Path, subject: str) -> Tensor:
     sign, scale = PREDICTED_SIGN_AND_SCALE[subject]
-    clips = []
-    for k in numpy_rng(seed, "predictions").permutation(len(files))[:count]:
-        points = load_array(files[k])
-        if points.ndim != 3 or points.shape[1:] != (17, 3) or not np.isfinite(points).all() or not len(points):
-            raise DataError(f"{files[k]} must hold finite numbers [frames, 17, 3], not {points.shape}")
-        points = np.delete(points[::PREDICTED_STRIDE], TORSO, axis=1).astype(np.float32)
-        clips.append(torch.from_numpy(points * np.array([scale, sign * scale, scale], np.float32)))
-    lengths = torch.tensor([len(clip) for clip in clips])
-    return Motions(torch.nn.utils.rnn.pad_sequence(clips, batch_first=True), lengths)
+    points = load_array(path)
+    if points.ndim != 3 or points.shape[1:] != (17, 3) or not len(points) or points.dtype.kind not in "fiu":
+        raise DataError(f"{path} must hold numbers [frames, 17, 3], not {points.dtype} {points.shape}")
+    if not np.isfinite(points).all():
+        raise DataError(f"{path} holds NaN or infinity in frame {np.argwhere(~np.isfinite(points))[0][0]}")
+    points = np.delete(points[::PREDICTED_STRIDE], TORSO, axis=1).astype(np.float32)
+    return torch.from_numpy(points * np.array([scale, sign * scale, scale], np.float32))
+
+
+def predicted(clips: Sequence[Tensor], count: int, seed: int) -> Motions:
+    """`count` of the predictions by the draws of `seed`."""
+    chosen = [clips[k] for k in numpy_rng(seed, "predictions").permutation(len(clips))[:count]]
+    lengths = torch.tensor([len(clip) for clip in chosen])
+    return Motions(torch.nn.utils.rnn.pad_sequence(chosen, batch_first=True), lengths)
 
 
 def generate(session: Session, request: Request, subject: str, options: MasOptions) -> Arrays:

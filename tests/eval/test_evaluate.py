@@ -1,5 +1,6 @@
 """eval.evaluate as a command: tables and records, 2D and 3D truth, the same on two ranks and after a kill, refusals."""
 
+import importlib
 import json
 import os
 import shutil
@@ -99,6 +100,27 @@ def test_further_iterations_leave_the_first_as_they_were(people, tmp_path):
         assert three["subjects"][subject]["fid"]["values"][:2] == two["subjects"][subject]["fid"]["values"]
 
 
+def test_every_motion_is_made_and_encoded_once_and_real_data_loaded_once(people, tmp_path, monkeypatch):
+    made, encoded, loaded = [], [], []
+
+    def counting(module: str, name: str, note) -> None:
+        owner = importlib.import_module(module)
+        for part in name.split(".")[:-1]:
+            owner = getattr(owner, part)
+        real = getattr(owner, name.split(".")[-1])
+        monkeypatch.setattr(owner, name.split(".")[-1], lambda *args, **more: (note(*args), real(*args, **more))[1])
+
+    counting(
+        "eval.subjects", "generate", lambda session, request, subject, _: made.append((subject, len(request.lengths)))
+    )
+    counting("eval.evaluators", "Evaluator.encode", lambda _, motions, lengths: encoded.append(len(lengths)))
+    counting("eval.subjects", "load_dataset", lambda spec, data, *_: loaded.append(data.data_split))
+    evaluate(people, tmp_path)
+    assert sorted(made) == sorted([(subject, 6) for subject in ("model", "mas", "no_3d_noise")] * 2)
+    assert sum(encoded) == 6 * 2 * (1 + len(ALL.split()))
+    assert sorted(loaded) == ["test", "train"]
+
+
 def command(people: Path, out: Path, flags: str = "") -> list[str]:
     return [word for part in arguments(people, out, flags) for word in str(part).split()]
 
@@ -165,6 +187,13 @@ def test_what_is_missing_or_too_little(people, tmp_path, capsys):
     assert "lower that" in line and "--eval_num_samples 1024" in line
     line = refusal(capsys, 3, "eval.evaluate", *own, "--eval_num_samples 2 --subjects ElePose")
     assert "elepose_predictions" in line
+    (data / "elepose_predictions").mkdir()
+    clips = np.zeros((2, 5, 17, 3), np.float32)
+    clips[1, 3, 0, 0] = np.nan
+    for k, clip in enumerate(clips):
+        np.save(data / "elepose_predictions" / f"{k}.npy", clip)
+    line = refusal(capsys, 4, "eval.evaluate", *own, "--eval_num_samples 2 --subjects ElePose")
+    assert "1.npy holds NaN or infinity in frame 3" in line
     line = refusal(capsys, 2, "eval.evaluate", *own, "--evaluator_path", people / "evaluator_2d")
     assert "trained for mocap2d" in line
 
