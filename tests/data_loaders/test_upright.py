@@ -9,7 +9,7 @@ import torch
 from data_loaders import projections, upright
 from data_loaders.base import denormalise
 from data_loaders.projections import see
-from tests.people import ALL_VARIATIONS, BODY, SPEC, moving, record, write_folder
+from tests.people import ALL_VARIATIONS, BODY, SPEC, counting, moving, record, write_folder
 from utils.geometry.cameras import Camera, even_views, project
 from utils.run.randomness import numpy_rng
 
@@ -52,6 +52,16 @@ def test_normalised_windows_have_mean_0_and_deviation_1(shown):
     assert spread.min() > 0.8 and spread.max() < 1.2
     assert (solid.std[0] == 1).all() and (solid.mean[0] == 0).all() and not frames[:, 0].any()
     assert len(solid) == 5 and solid.spec is SPEC and np.array_equal(solid.weights, shown.weights)
+
+
+def test_frames_after_the_end_do_not_count(tmp_path):
+    """A head that rises steadily through a short clip: the mean is its middle, the deviation that of a ramp."""
+    options = write_folder(tmp_path / "data", [(counting(30), record("short"))], fps=20.0)
+    mean, std = upright.moments(projections.load(SPEC, options))
+    head = BODY.index("Head")
+    heights = counting(30)[:, head, 1] - counting(1)[0, BODY.index("Hip"), 1]
+    assert mean[head, 1] == pytest.approx(heights.mean(), abs=1e-5)
+    assert std[head, 1] == pytest.approx(heights.std(), rel=1e-3)
 
 
 def test_the_figures_do_not_depend_on_a_run(shown):

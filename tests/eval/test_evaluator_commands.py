@@ -102,6 +102,12 @@ def test_ways_to_train(flags, data, tmp_path):
     assert str(json.loads((other / "args.json").read_text())[name]) == value
 
 
+def test_padding_counts_as_published_only(data, tmp_path):
+    """Clips of mocap2d are the same either way, so only what counts of them can make a difference."""
+    plain, published = (train(tmp_path / name, data, "3d", f"--compat {name}") for name in ("none", "published"))
+    assert not same(plain / "checkpoint_3.pth", published / "checkpoint_3.pth")
+
+
 def test_it_learns(data, tmp_path):
     """Clips come back closer after some updates."""
     name, datapath = data["3d"]
@@ -124,6 +130,7 @@ def test_the_same_command_gives_the_same_videos(data, tmp_path):
         )  # fmt: skip
     one, two, other = ((tmp_path / name / "sample_0.mp4").read_bytes() for name in ("one", "two", "other"))
     assert one == two != other
+    assert (tmp_path / "two" / "sample_1.mp4").read_bytes() != two
 
 
 @pytest.mark.parametrize(

@@ -250,6 +250,13 @@ def test_bones_that_breathe_in_the_world():
     assert world_figures(clip, FPS, SMPL)["bone_variation"] == pytest.approx(100 * 0.1 / 21), "one of 21 bones"
 
 
+def test_a_foot_that_rolls_over_its_toes_does_not_slide():
+    clip = grounded(20)
+    clip[:, [SMPL.index("left_ankle"), SMPL.index("right_ankle")], 2] += 0.01 * np.arange(20)[:, None]
+    figures = world_figures(clip, FPS, SMPL)
+    assert figures["foot_sliding"] == 0 and figures["foot_skating"] > 1
+
+
 def test_sliding_counts_the_steps_at_whose_ends_the_joint_stands():
     points = np.zeros((6, 2, 3))
     points[:, 0, 0] = (0, 0.008, 0.03, 0.06, 0.10, 0.15)
@@ -283,7 +290,7 @@ def test_what_is_high_skates_less():
     hoof = gliding(10, 1.0, SKELETONS["horse"]) + (0, 0.02, 0)
     assert skating(hoof, SKELETONS["horse"]) == pytest.approx(50 * (2 - 2**0.5))
     assert skating(gliding(10, 1.0) - (0, 0.5, 0), SMPL) == pytest.approx(50), "below the floor as on it"
-    rising = grounded(10) + np.arange(10)[:, None, None] * (0, 0.1, 0)
+    rising = grounded(10) + np.arange(10)[:, None, None] * (0, 0.002, 0)
     assert skating(rising, SMPL) == 0, "only what is horizontal"
 
 
