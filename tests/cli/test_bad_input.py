@@ -282,7 +282,6 @@ def test_spoilt_figures(training, data):
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        ("--eval_during_training", "does not have yet"),
         ("--cond text", "has no sentences"),
         ("--cond action", "has no action labels"),
         ("--num_heads 3", "--num_heads 3"),
