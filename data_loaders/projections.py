@@ -19,11 +19,13 @@ from torch import Tensor
 
 from data_loaders import base, packed
 from data_loaders.options import DataOptions
+from data_loaders.order import epoch_order
 from data_loaders.registry import DatasetSpec
 from data_loaders.texts import mirrored
 from utils.geometry.cameras import Camera, project, view_rotations
 from utils.geometry.resample import sample_frames
 from utils.run.errors import DataError, MissingFileError, UsageError
+from utils.run.randomness import numpy_rng
 
 AUGMENTATIONS = ("facing_aug", "mirror_aug", "tempo_aug", "size_aug", "length_aug")
 WINDOW = (40, 120)  # frames at the dataset's rate
@@ -148,6 +150,13 @@ def see(points: Tensor, azimuth: Tensor, spec: DatasetSpec) -> Tensor:
     """Project each sample [B, T, J, 3] at its own azimuth [B] (radians) -> [B, T, J, 2] in data units."""
     views = view_rotations(azimuth, torch.full_like(azimuth, spec.elevation))
     return project(torch.einsum("btjc,bcd->btjd", points, views), torch.eye(3)[None], camera_of(spec))[0]
+
+
+def drawn_windows(dataset: ProjectedDataset, count: int, seed: int) -> dict[str, Tensor]:
+    """`count` windows, as `ProjectedDataset.windows` gives them, of clips drawn by their shares of an epoch."""
+    epochs = range(-(-count // len(dataset)))
+    drawn = np.concatenate([epoch_order(seed, epoch, len(dataset), dataset.weights) for epoch in epochs])
+    return dataset.windows(drawn[:count].tolist(), lambda position: numpy_rng(seed, "real", position))
 
 
 def turned(points: Tensor, azimuth: Tensor) -> Tensor:

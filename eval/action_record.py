@@ -103,19 +103,13 @@ def pick_examples(evaluation: ActionEvaluation, read: Read) -> tuple[dict[str, n
 def settings_of(evaluation: ActionEvaluation) -> dict[str, Any]:
     """All that the units depend on; more seeds may follow."""
     session = evaluation.session
-    sampling = ("guidance_param", "guided_share", "sampler", "sampling_steps")
-    return {
-        "checkpoint_sha256": checkpoint.digest(session.path),
+    return record.sampling_settings(session) | {
         "recogniser": evaluation.judges.identity["name"],
         "recogniser_sha256": evaluation.judges.identity["sha256"],
-        "dataset": session.spec.name,
         "cond": session.data.cond,
-        "datapath": str(session.spec.folder(session.data.datapath)),
         "motions": [len(real) for real in evaluation.real.values()],
         "num_frames": next(iter(evaluation.real.values())).frames,
         "eval_num_samples": evaluation.samples,
-        **{name: getattr(session.run, name) for name in ("seed", "compat", "precision")},
-        **{name: getattr(session.sampling, name) for name in sampling},
     }
 
 

@@ -7,14 +7,14 @@ checkpoint, as YAML, and a table and a record with them.
 """
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from data_loaders.registry import dataset_spec
 from sample.options import parse_sampling
 from utils.run.errors import UsageError, run_command
 from utils.run.options import option
-from utils.run.parallel import group, is_first, own_device
+from utils.run.parallel import group, is_first
 
 MODES = {"debug": (10, 2), "full": (1000, 20)}  # motions of a set, sets
 OF_TEXT = ("wo_mm", "mm_short")
@@ -62,11 +62,10 @@ def main(argv: list[str]) -> None:
     from eval.action_scores import prepared, units
     from eval.work import path_of, run_units, unit_folder
     from sample.session import open_session
-    from utils.run.device import pick_device
+    from utils.run.device import device_of
     from utils.run.files import load_archive
 
-    device = own_device(pick_device(run.device if run.cuda else "cpu"))
-    run = replace(run, device=str(device.index if device.index is not None else device))
+    device = device_of(run)
     judges = load_judges(dataset_spec(data.dataset), data, asked.recognisers, asked.body, device)
     session = open_session(run, sampling, data, model, diffusion)
     evaluation = prepared(session, judges, samples, seeds)

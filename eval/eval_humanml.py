@@ -5,7 +5,7 @@ HumanML3D and KIT-ML, ours `mocap`. The log is written beside the checkpoint, an
 """
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from data_loaders.registry import dataset_spec
 from sample.options import TEXT_MODEL, PrefixOptions, parse_sampling, refuse_simulator
 from utils.run.errors import UsageError, run_command
 from utils.run.options import option
-from utils.run.parallel import group, is_first, own_device
+from utils.run.parallel import group, is_first
 
 if TYPE_CHECKING:
     from eval.text_scores import TextSettings
@@ -65,11 +65,10 @@ def main(argv: list[str]) -> None:
     from eval.text_evaluators import load_text_evaluator
     from eval.work import path_of, run_units, unit_folder
     from sample.session import open_session
-    from utils.run.device import pick_device
+    from utils.run.device import device_of
     from utils.run.files import load_archive
 
-    device = own_device(pick_device(run.device if run.cuda else "cpu"))
-    run = replace(run, device=str(device.index if device.index is not None else device))
+    device = device_of(run)
     evaluator = load_text_evaluator(
         dataset_spec(data.dataset), asked.evaluator_path, asked.glove_path, device, data.text_encoder_path
     )

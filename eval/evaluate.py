@@ -3,7 +3,6 @@
 `python -m eval.evaluate --model_path save/mocap2d --eval_num_samples 96 --num_eval_iterations 3`
 """
 
-import dataclasses
 from pathlib import Path
 
 from data_loaders.registry import dataset_spec
@@ -11,7 +10,7 @@ from eval.options import SUBJECTS, EvaluationOptions, checked, named
 from sample.options import MasOptions, parse_sampling
 from train.options import JudgeOptions
 from utils.run.errors import UsageError, run_command
-from utils.run.parallel import is_first, own_device
+from utils.run.parallel import is_first
 
 
 def main(argv: list[str]) -> None:
@@ -30,10 +29,9 @@ def main(argv: list[str]) -> None:
     from eval.evaluators import load_evaluator
     from eval.mas_scores import Evaluation, evaluate
     from sample.session import open_session
-    from utils.run.device import pick_device
+    from utils.run.device import device_of
 
-    device = own_device(pick_device(run.device if run.cuda else "cpu"))
-    run = dataclasses.replace(run, device=str(device.index if device.index is not None else device))
+    device = device_of(run)
     evaluator = load_evaluator(judge.evaluator_path, spec, judge.truth, device)
     session = open_session(run, sampling, data, model, diffusion)
     kept = Path(how.samples_dir) if how.samples_dir else mas_tables.samples_folder(session.path)

@@ -24,10 +24,9 @@ from eval.options import PREDICTIONS, REAL
 from eval.subjects import Motions
 from eval.work import Arrays, Unit, parts, path_of, run_units, unit_folder
 from sample.options import MasOptions
-from sample.request import choose_conditions
+from sample.request import choose_conditions, frames_in
 from sample.session import Request, Session
 from train.options import JudgeOptions
-from utils.run.checkpoint import digest
 from utils.run.files import load_archive
 from utils.run.parallel import group
 from utils.run.randomness import numpy_rng
@@ -55,7 +54,7 @@ class Evaluation:
     def longest(self) -> int | None:
         """Frames that `--motion_length` allows."""
         seconds = self.session.sampling.motion_length
-        return int(seconds * self.session.spec.fps + 1e-6) if seconds else None
+        return frames_in(seconds, self.session.spec) if seconds else None
 
     @functools.cached_property
     def predictions(self) -> dict[str, list[Tensor]]:
@@ -94,7 +93,7 @@ def evaluate(evaluation: Evaluation) -> tuple[dict[str, Any], dict[str, np.ndarr
     Raises what a user should see as one sentence; whatever was made until then is kept in the folder.
     """
     started = time.monotonic()
-    _ = evaluation.predictions, evaluation.real  # what is missing is told before anything is made
+    _ = evaluation.predictions, evaluation.real, evaluation.longest  # what is wrong is told before anything is made
     rounds, chosen = range(evaluation.iterations), evaluation.judge.subjects
     with group(evaluation.session.device), contextlib.ExitStack() as held:
         held.enter_context(unit_folder(evaluation.folder, generation_settings(evaluation), evaluation.resume))
@@ -105,7 +104,7 @@ def evaluate(evaluation: Evaluation) -> tuple[dict[str, Any], dict[str, np.ndarr
             return {"encodings": evaluation.evaluator.encode(motions.points, motions.lengths)}
 
         kept = evaluation.folder / _encoded_name(evaluation)
-        held.enter_context(unit_folder(kept, encoding_settings(evaluation), evaluation.resume))
+        held.enter_context(unit_folder(kept, {"evaluator_sha256": evaluation.evaluator.sha256}, evaluation.resume))
         units = {
             f"{subject}_{k}": functools.partial(encode, subject, k)
             for k in rounds
@@ -158,25 +157,10 @@ def generation(evaluation: Evaluation, iteration: int, subject: str) -> dict[str
 
 def generation_settings(evaluation: Evaluation) -> dict[str, Any]:
     """All that generated motions depend on."""
-    session = evaluation.session
-    sampling = (
-        "guidance_param",
-        "guided_share",
-        "motion_length",
-        "action_name",
-        "action_file",
-        "sampler",
-        "sampling_steps",
-    )
-    return {
-        "checkpoint_sha256": digest(session.path),
-        "dataset": session.spec.name,
-        "datapath": str(session.spec.folder(session.data.datapath)),
-        "eval_num_samples": evaluation.samples,
-        **{name: getattr(session.run, name) for name in ("seed", "compat", "precision")},
-        **{name: getattr(session.sampling, name) for name in sampling},
-        **vars(evaluation.mas),
-    }
+    more = ("motion_length", "action_name", "action_file")
+    return record.sampling_settings(evaluation.session, *more) | {
+        "eval_num_samples": evaluation.samples, **vars(evaluation.mas)
+    }  # fmt: skip
 
 
 def motions_of(evaluation: Evaluation, read: Callable[[str], Arrays], iteration: int, subject: str) -> Motions:
@@ -212,11 +196,6 @@ def _encoded_name(evaluation: Evaluation) -> str:
     """The folder of the encodings by one evaluator, seen in one way."""
     judge = evaluation.judge
     return f"encoded_{evaluation.evaluator.sha256[:12]}_{judge.angle_mode if judge.truth == '2d' else '3d'}"
-
-
-def encoding_settings(evaluation: Evaluation) -> dict[str, Any]:
-    """What encodings depend on beside the motions."""
-    return {"evaluator_sha256": evaluation.evaluator.sha256}
 
 
 def scores(evaluation: Evaluation, encodings: Mapping[str, np.ndarray], subject: str) -> dict[str, list[float]]:

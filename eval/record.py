@@ -13,6 +13,7 @@ import numpy as np
 
 from eval.metrics import interval
 from sample.session import Session
+from utils.run.checkpoint import digest
 from utils.run.errors import DataError, UsageError
 from utils.run.files import atomic_write, read_json, write_json
 from utils.run.provenance import provenance
@@ -71,6 +72,18 @@ def content(
         "seconds": round(seconds, 1),
         "fps": float(session.spec.fps),
         "skeleton": session.spec.skeleton.name,
+    }
+
+
+def sampling_settings(session: Session, *more: str) -> dict[str, Any]:
+    """What all generated motions depend on: weights, data, run, sampler, and `more` of the sampling options."""
+    run, sampling = ("seed", "compat", "precision"), ("guidance_param", "guided_share", "sampler", "sampling_steps")
+    return {
+        "checkpoint_sha256": digest(session.path),
+        "dataset": session.spec.name,
+        "datapath": str(session.spec.folder(session.data.datapath)),
+        **{name: getattr(session.run, name) for name in run},
+        **{name: getattr(session.sampling, name) for name in (*sampling, *more)},
     }
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from data_loaders.base import denormalise
 from data_loaders.options import DataOptions
 from data_loaders.order import epoch_order
-from data_loaders.projections import ProjectedDataset, see, turned
+from data_loaders.projections import ProjectedDataset, drawn_windows, see, turned
 from data_loaders.registry import DatasetSpec, load_dataset
 from eval.options import PREDICTIONS
 from eval.work import Arrays
@@ -72,9 +72,7 @@ def real_motions(dataset: Any, count: int, seed: int, truth: str, longest: int |
     Of 3D clips these are windows, drawn by the clips' shares of an epoch; else each motion comes once.
     """
     if isinstance(dataset, ProjectedDataset):
-        epochs = range(-(-count // len(dataset)))
-        drawn = np.concatenate([epoch_order(seed, epoch, len(dataset), dataset.weights) for epoch in epochs])
-        windows = dataset.windows(drawn[:count].tolist(), lambda position: numpy_rng(seed, "real", position))
+        windows = drawn_windows(dataset, count, seed)
         show = functools.partial(see, spec=dataset.spec) if truth == "2d" else turned
         return cut(show(windows["points"], windows["azimuth"]), windows["lengths"], longest)
     chosen = epoch_order(seed, 0, len(dataset))[:count].tolist()
@@ -146,9 +144,8 @@ def _made(session: Session, request: Request, subject: str, options: MasOptions)
     if subject == "model":
         return sample_plain(session, request)
     if subject.startswith("dreamfusion"):
-        options = dataclasses.replace(
-            options, num_views=1
-        )  # as published: a distillation looks from one view at a time
+        # As published: a distillation looks from one view at a time.
+        options = dataclasses.replace(options, num_views=1)
     return sample_3d(session, request, options, subject)
 
 

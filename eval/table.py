@@ -5,18 +5,16 @@ import dataclasses
 import numpy as np
 import torch
 
-from data_loaders.order import epoch_order
-from data_loaders.projections import ProjectedDataset, action_ids, see, turned
+from data_loaders.projections import ProjectedDataset, action_ids, drawn_windows, see, turned
 from data_loaders.registry import load_dataset
 from eval.physical import facing_aligned, nearest_labels, summary
 from sample.multiview import sample_3d
 from sample.options import MasOptions
 from sample.plain import sample_plain
-from sample.request import choose_conditions
+from sample.request import choose_conditions, frames_in
 from sample.session import Request, Session
 from utils.geometry.kinematics import rigid_bones
 from utils.run.errors import DataError
-from utils.run.randomness import numpy_rng
 
 LABEL_FRAMES = 40  # of the window by which a clip is named
 COMMON = 0.01  # classes with a larger share of the training frames must be met
@@ -31,10 +29,7 @@ def real_clips(
     `longest` cuts them to so many frames.
     """
     spec = dataset.spec
-    drawn = np.concatenate(
-        [epoch_order(seed, epoch, len(dataset), dataset.weights) for epoch in range(count // len(dataset) + 1)]
-    )
-    windows = dataset.windows(drawn[:count].tolist(), lambda position: numpy_rng(seed, "real", position))
+    windows = drawn_windows(dataset, count, seed)
     flat = see(windows["points"], windows["azimuth"], spec) * spec.skeleton.metres_per_unit
     solid = turned(windows["points"], windows["azimuth"])
     lengths = windows["lengths"].clamp(max=longest or windows["points"].shape[1])
@@ -53,7 +48,7 @@ def quality_table(session: Session, options: MasOptions, real: int) -> str:
     `--motion_length` bounds both.
     """
     spec, count, seconds = session.spec, session.sampling.num_samples, session.sampling.motion_length
-    longest = int(seconds * spec.fps) if seconds else None
+    longest = frames_in(seconds, spec) if seconds else None
     dataset = load_dataset(spec, session.data, "none", session.run.seed)
     flat_real, solid_real, lengths = real_clips(dataset, real, session.run.seed, longest)
     request = Request(lengths[:count], *choose_conditions(session, count))

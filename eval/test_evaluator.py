@@ -68,13 +68,13 @@ def main(argv: list[str]) -> None:
     from eval.evaluators import load_evaluator
     from sample.request import DEFAULT_SECONDS, frames_in
     from sample.results import output_folder
-    from utils.run.device import pick_device
+    from utils.run.device import device_of
 
     if run.threads:
         torch.set_num_threads(run.threads)
     spec, seconds = dataset_spec(data.dataset), sampling.motion_length
     folder = output_folder(sampling, run.seed, "eval_test")
-    device = pick_device(run.device if run.cuda else "cpu")
+    device = device_of(run)
     judge = load_evaluator(sampling.model_path, spec, evaluator.truth, device)
     if judge.options != evaluator:
         name = next(name for name, value in vars(evaluator).items() if getattr(judge.options, name) != value)

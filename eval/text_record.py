@@ -27,7 +27,6 @@ from eval.text_scores import (
     unit_names,
 )
 from sample.session import Session
-from utils.run.checkpoint import digest
 from utils.run.files import atomic_write
 
 
@@ -95,22 +94,14 @@ def table(values: Values) -> str:
 def settings_of(evaluation: TextEvaluation) -> dict[str, Any]:
     """All that the units depend on."""
     session, settings = evaluation.session, evaluation.settings
-    return {
-        "checkpoint_sha256": digest(session.path),
+    return record.sampling_settings(session) | {
         "evaluator_sha256": evaluation.evaluator.identity["sha256"],
-        "dataset": session.spec.name,
-        "datapath": str(session.spec.folder(session.data.datapath)),
         "data_split": settings.split,
         "num_frames": session.data.num_frames or session.spec.max_frames,
         "motions": len(evaluation.dataset),
         "eval_num_samples": settings.count,
         "multimodality_sentences": settings.sentences,
         "autoregressive_include_prefix": settings.include_prefix,
-        **{name: getattr(session.run, name) for name in ("seed", "compat", "precision")},
-        **{
-            name: getattr(session.sampling, name)
-            for name in ("guidance_param", "guided_share", "sampler", "sampling_steps")
-        },
     }
 
 

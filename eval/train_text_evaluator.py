@@ -14,7 +14,7 @@ from train.platforms import open_platform
 from train.runs import placed, refuse_denoisers, run_folder
 from utils.run.errors import UsageError, run_command
 from utils.run.options import RunOptions, option, parse
-from utils.run.parallel import is_first, own_device
+from utils.run.parallel import is_first
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,13 @@ def show_quality(path: str, run: RunOptions, data: DataOptions) -> None:
 
     from eval.own_text_evaluator import load_contrastive
     from eval.text_evaluator_quality import measure, page
-    from utils.run.device import pick_device
+    from utils.run.device import device_of
     from utils.run.files import atomic_write
 
     if run.threads:
         torch.set_num_threads(run.threads)
     spec = dataset_spec(data.dataset)
-    evaluator = load_contrastive(path, spec, pick_device(run.device if run.cuda else "cpu"), data.text_encoder_path)
+    evaluator = load_contrastive(path, spec, device_of(run), data.text_encoder_path)
     learnt, held_out = (
         load_dataset(spec, dataclasses.replace(data, data_split=part, data_augmentations=(), data_size=None))
         for part in (data.data_split, "test")
@@ -81,12 +81,12 @@ def main(argv: list[str]) -> None:
     from train.contrastive_task import ContrastiveTask, describe
     from train.loop import restore_weights, start_from, train
     from utils.run import checkpoint
-    from utils.run.device import pick_device
+    from utils.run.device import device_of
     from utils.run.randomness import seeded
 
     if run.threads:
         torch.set_num_threads(run.threads)
-    device = own_device(pick_device(run.device if run.cuda else "cpu"))
+    device = device_of(run)
     dataset = load_dataset(dataset_spec(data.dataset), data, run.compat, run.seed)
     resume = checkpoint.load(checkpoint.resolve(training.resume_checkpoint)) if training.resume_checkpoint else None
     encode = load_text_encoder(contrastive.c_text_encoder, data.text_encoder_path)

@@ -24,7 +24,7 @@ from model.options import TEXT_WIDTHS, ModelOptions
 from model.text_encoders import TextEncoder, load_text_encoder
 from sample.options import SamplingOptions
 from utils.run import checkpoint
-from utils.run.device import arithmetic, pick_device
+from utils.run.device import arithmetic, device_of
 from utils.run.errors import DataError, MissingFileError, UsageError
 from utils.run.options import RunOptions
 
@@ -177,7 +177,7 @@ def open_session(
     if sampling.sampling_steps == 1 and not spec.is_3d:
         raise UsageError("--sampling_steps 1: it takes at least 2 (0: all)")
     check_prompts(sampling, data, spec)
-    device = pick_device(run.device if run.cuda else "cpu")
+    device = device_of(run)
     path = checkpoint.resolve(sampling.model_path)
     content = checkpoint.load(path)
     width = TEXT_WIDTHS[model.text_encoder_type] if data.cond == "text" else 0

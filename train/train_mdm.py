@@ -15,7 +15,7 @@ from train.platforms import open_platform
 from train.runs import placed, run_folder
 from utils.run.errors import UsageError, run_command
 from utils.run.options import RunOptions, parse
-from utils.run.parallel import is_first, own_device
+from utils.run.parallel import is_first
 
 GROUPS = (RunOptions, DataOptions, ModelOptions, DiffusionOptions, TrainingOptions, JudgeOptions)
 
@@ -74,12 +74,12 @@ def main(argv: list[str]) -> None:
     from train.task import DiffusionTask
     from train.terms import aims, terms
     from utils.run import checkpoint
-    from utils.run.device import pick_device
+    from utils.run.device import device_of
     from utils.run.randomness import seeded
 
     if run.threads:
         torch.set_num_threads(run.threads)
-    device = own_device(pick_device(run.device if run.cuda else "cpu"))
+    device = device_of(run)
     spec = dataset_spec(data.dataset)
     dataset = load_dataset(spec, data, run.compat, run.seed, **window(spec, model))
     resume = checkpoint.load(checkpoint.resolve(training.resume_checkpoint)) if training.resume_checkpoint else None

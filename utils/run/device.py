@@ -6,6 +6,8 @@ from typing import Any
 import torch
 
 from utils.run.errors import UsageError
+from utils.run.options import RunOptions
+from utils.run.parallel import own_device
 
 
 def pick_device(name: str) -> torch.device:
@@ -28,6 +30,11 @@ def pick_device(name: str) -> torch.device:
     if index >= torch.cuda.device_count():
         raise UsageError(f"--device {index}: there are only {torch.cuda.device_count()} GPUs")
     return torch.device("cuda", index) if index >= 0 else torch.device("cpu")
+
+
+def device_of(run: RunOptions) -> torch.device:
+    """The device that `--device` and `--cuda` name, and of several ranks the one of this rank. Raises UsageError."""
+    return own_device(pick_device(run.device if run.cuda else "cpu"))
 
 
 def arithmetic(device: torch.device, precision: str) -> contextlib.AbstractContextManager[Any]:
