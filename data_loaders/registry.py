@@ -59,7 +59,7 @@ class DatasetSpec:
     @property
     def seen_from_3d(self) -> bool:
         """Whether its 2D motion is 3D motion seen by cameras, so that there is real 3D motion to compare with."""
-        return self.loader.startswith("data_loaders.projections:")
+        return self.loader.startswith("data_loaders.points.projections:")
 
     @property
     def features(self) -> int:
@@ -72,14 +72,16 @@ class DatasetSpec:
         return len(self.actions) if cond == "action" else 0
 
 
-_POINTS_2D = "data_loaders.base:load"
+_POINTS_2D = "data_loaders.points.keypoints:load"
 _AUGMENTED = {"data_augmentations": ("length_aug",)}
 PUBLISHED: Mapping[str, Any] = {
     "face_order": "published",
     "yaw": "continuous",
 }  # the published yaw fails past half a turn
 RIGHT: Mapping[str, Any] = {"face_order": "right", "yaw": "continuous"}
-_HML: dict[str, Any] = dict(loader="data_loaders.humanml:load", representation="hml", max_frames=196, sentences=True)
+_HML: dict[str, Any] = dict(
+    loader="data_loaders.text.humanml:load", representation="hml", max_frames=196, sentences=True
+)
 _MDM = {
     "seed": 10, "train_batch_size": 64, "lr": 1e-4, "weight_decay": 0.0, "noise_schedule": "cosine",
     "diffusion_steps": 1000, "log_interval": 1000, "num_samples": 6, "num_repetitions": 3,
@@ -144,7 +146,7 @@ DATASETS: dict[str, DatasetSpec] = {
             "mocap2d",
             SKELETONS["nba"],
             fps=20,
-            loader="data_loaders.projections:load",
+            loader="data_loaders.points.projections:load",
             sentences=True,
             visualization_scale=0.75,
             pinned_root=0,
@@ -197,7 +199,7 @@ DATASETS: dict[str, DatasetSpec] = {
             "humanact12",
             SKELETONS["smpl24"],
             fps=20,
-            loader="data_loaders.humanact12:load",
+            loader="data_loaders.action.humanact12:load",
             representation="rot6d",
             max_frames=60,
             actions=_HUMANACT12_ACTIONS,
@@ -207,7 +209,7 @@ DATASETS: dict[str, DatasetSpec] = {
             "uestc",
             SKELETONS["smpl24"],
             fps=20,
-            loader="data_loaders.uestc:load",
+            loader="data_loaders.action.uestc:load",
             representation="rot6d",
             max_frames=60,
             actions=_UESTC_ACTIONS,

@@ -57,11 +57,11 @@ def main(argv: list[str]) -> None:
     samples, seeds = MODES[asked.eval_mode]
     samples, seeds = asked.eval_num_samples or samples, asked.num_seeds or seeds
 
-    from eval import action_record
-    from eval.action_judges import load_judges
-    from eval.action_scores import prepared, units
-    from eval.work import path_of, run_units, unit_folder
-    from sample.session import open_session
+    from eval.action import record as action_record
+    from eval.action.evaluators import load_judges
+    from eval.action.scores import prepared, units
+    from eval.common.work import path_of, run_units, unit_folder
+    from sample.common.session import open_session
     from utils.run.device import device_of
     from utils.run.files import load_archive
 

@@ -16,7 +16,7 @@ from utils.run.options import option
 from utils.run.parallel import group, is_first
 
 if TYPE_CHECKING:
-    from eval.text_scores import TextSettings
+    from eval.text.scores import TextSettings
 
 MODES = ("wo_mm", "mm_short", "debug", "full")
 MEANINGLESS = ("text_prompt", "input_text", "motion_length", "use_data", "show_input_motions")
@@ -61,10 +61,11 @@ def main(argv: list[str]) -> None:
         raise UsageError(f"--{given[0]} means nothing here: sentences and lengths are those of the dataset's test part")
     refuse_simulator(PrefixOptions(autoregressive_init=asked.autoregressive_init))
 
-    from eval import text_record, text_scores
-    from eval.text_evaluators import load_text_evaluator
-    from eval.work import path_of, run_units, unit_folder
-    from sample.session import open_session
+    from eval.common.work import path_of, run_units, unit_folder
+    from eval.text import record as text_record
+    from eval.text import scores as text_scores
+    from eval.text.evaluators import load_text_evaluator
+    from sample.common.session import open_session
     from utils.run.device import device_of
     from utils.run.files import load_archive
 
@@ -87,7 +88,7 @@ def main(argv: list[str]) -> None:
 
 def settings_of(asked: TextEvalOptions) -> "TextSettings":
     """How much is made."""
-    from eval.text_scores import MODES, TextSettings
+    from eval.text.scores import MODES, TextSettings
 
     times, multimodality = MODES[asked.eval_mode]
     return TextSettings(

@@ -25,10 +25,10 @@ def main(argv: list[str]) -> None:
     if strangers := [name for name in watched if name not in judge.subjects]:
         raise UsageError(f"--vis_subjects {strangers[0]}: name it in --subjects too")
 
-    from eval import mas_tables
-    from eval.evaluators import load_evaluator
-    from eval.mas_scores import Evaluation, evaluate
-    from sample.session import open_session
+    from eval.mas import tables as mas_tables
+    from eval.mas.evaluators import load_evaluator
+    from eval.mas.scores import Evaluation, evaluate
+    from sample.common.session import open_session
     from utils.run.device import device_of
 
     device = device_of(run)

@@ -42,10 +42,10 @@ def main(argv: list[str]) -> None:
     if sampling.motion_length is None:
         sampling = dataclasses.replace(sampling, motion_length=SECONDS)
 
-    from eval import paraphrases
-    from eval.recognition import load_real
-    from sample.results import output_folder
-    from sample.session import open_session
+    from eval.recognition import paraphrases
+    from eval.recognition.classifier import load_real
+    from sample.common.results import output_folder
+    from sample.common.session import open_session
 
     prompts = paraphrases.read_prompts(asked.prompts)
     folder = output_folder(sampling, run.seed, "prompts")

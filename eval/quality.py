@@ -30,8 +30,8 @@ def main(argv: list[str]) -> None:
     if sampling.num_samples > quality.num_real:
         raise UsageError("--num_samples must not exceed --num_real: each sample takes the length of a real window")
 
-    from eval.table import class_table, quality_table
-    from sample.session import open_session
+    from eval.mas.quality_table import class_table, quality_table
+    from sample.common.session import open_session
 
     session = open_session(
         run,

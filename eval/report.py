@@ -29,7 +29,8 @@ def main(argv: list[str]) -> None:
         raise UsageError("eval.report needs one or several records of evaluations: python -m eval.report RECORD.json")
     page = Path(asked.output) if asked.output else Path(asked.records[0]).with_suffix(".html")
 
-    from eval import report_content, report_page
+    from eval.reporting import content as report_content
+    from eval.reporting import page as report_page
 
     report_page.check_output(page, asked.overwrite)
     sections = report_content.load(asked.records)

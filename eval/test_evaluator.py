@@ -64,10 +64,10 @@ def main(argv: list[str]) -> None:
 
     import torch
 
-    from eval import reconstruction
-    from eval.evaluators import load_evaluator
-    from sample.request import DEFAULT_SECONDS, frames_in
-    from sample.results import output_folder
+    from eval.mas import reconstruction
+    from eval.mas.evaluators import load_evaluator
+    from sample.common.request import DEFAULT_SECONDS, frames_in
+    from sample.common.results import output_folder
     from utils.run.device import device_of
 
     if run.threads:

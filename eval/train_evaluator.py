@@ -6,9 +6,9 @@
 from data_loaders.options import DataOptions
 from data_loaders.registry import DATASETS, dataset_defaults, dataset_spec, load_dataset
 from model.options import EvaluatorOptions
+from train.common.platforms import open_platform
+from train.common.runs import placed, refuse_denoisers, run_folder
 from train.options import TrainingOptions
-from train.platforms import open_platform
-from train.runs import placed, refuse_denoisers, run_folder
 from utils.run.errors import UsageError, run_command
 from utils.run.options import RunOptions, parse
 from utils.run.parallel import is_first
@@ -42,10 +42,10 @@ def main(argv: list[str]) -> None:
 
     import torch
 
-    from data_loaders.upright import upright
-    from model.motion_vae import MotionVAE, from_published, to_published
-    from train.evaluator_task import EvaluatorTask
-    from train.loop import restore_weights, start_from, train
+    from data_loaders.points.upright import upright
+    from model.evaluators.motion_vae import MotionVAE, from_published, to_published
+    from train.common.loop import restore_weights, start_from, train
+    from train.tasks.evaluator import EvaluatorTask
     from utils.run import checkpoint
     from utils.run.device import device_of
     from utils.run.randomness import seeded

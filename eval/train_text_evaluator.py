@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from data_loaders.options import DataOptions
 from data_loaders.registry import DATASETS, dataset_defaults, dataset_spec, load_dataset
 from model.options import ContrastiveOptions
+from train.common.platforms import open_platform
+from train.common.runs import placed, refuse_denoisers, run_folder
 from train.options import TrainingOptions
-from train.platforms import open_platform
-from train.runs import placed, refuse_denoisers, run_folder
 from utils.run.errors import UsageError, run_command
 from utils.run.options import RunOptions, option, parse
 from utils.run.parallel import is_first
@@ -41,8 +41,8 @@ def show_quality(path: str, run: RunOptions, data: DataOptions) -> None:
     """Measure an evaluator on the test part, print the figures and write them to `quality.md` beside it."""
     import torch
 
-    from eval.own_text_evaluator import load_contrastive
-    from eval.text_evaluator_quality import measure, page
+    from eval.text.evaluator_quality import measure, page
+    from eval.text.own_evaluator import load_contrastive
     from utils.run.device import device_of
     from utils.run.files import atomic_write
 
@@ -76,10 +76,10 @@ def main(argv: list[str]) -> None:
 
     import torch
 
-    from model.contrastive import Contrastive
-    from model.text_encoders import load_text_encoder
-    from train.contrastive_task import ContrastiveTask, describe
-    from train.loop import restore_weights, start_from, train
+    from model.evaluators.contrastive import Contrastive
+    from model.text.encoders import load_text_encoder
+    from train.common.loop import restore_weights, start_from, train
+    from train.tasks.contrastive import ContrastiveTask, describe
     from utils.run import checkpoint
     from utils.run.device import device_of
     from utils.run.randomness import seeded

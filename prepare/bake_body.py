@@ -244,7 +244,7 @@ def _move_pivots(joints: np.ndarray, names: tuple[str, ...]) -> None:
 
 def bake(wheel: zipfile.ZipFile, count: int = _FACES) -> dict[str, np.ndarray]:
     """The arrays of the free body with about `count` faces."""
-    from prepare.mesh_reduction import reduced
+    from prepare.body.mesh_reduction import reduced
     from utils.geometry.skeleton import SKELETONS
 
     source, skeleton = _read_source(wheel), SKELETONS["smpl24"]

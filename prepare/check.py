@@ -14,14 +14,14 @@ from data_loaders.registry import DATASETS, DatasetSpec
 from utils.run.errors import DataError, MissingFileError, UsageError, run_command
 from utils.run.files import read_json
 from utils.run.options import option, parse
+from utils.run.project import ROOT
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-ROOT = Path(__file__).resolve().parent.parent
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".rar", ".7z")
 WEIGHTS = (".pth", ".pt")
-POINTS_2D = "data_loaders.base:load"
+POINTS_2D = "data_loaders.points.keypoints:load"
 PREDICTION_JOINTS = 17
 LAYER_NAMES = {
     "seqTransEncoder.layers.": "trans_enc",
@@ -156,8 +156,8 @@ def check_dataset(path: Path) -> list[str]:
         known = ", ".join(f"{row.name} {len(row.skeleton.joints)}" for row in rows)
         raise DataError(f"{first} has {joints} joints, which fits no dataset ({known})")
 
-    from data_loaders.base import load_stats, motion_files, read_points
-    from data_loaders.splits import names_of_part
+    from data_loaders.common.splits import names_of_part
+    from data_loaders.points.keypoints import load_stats, motion_files, read_points
 
     files, frames, problems = motion_files(spec, path), 0, []
     for file in files.values():
@@ -189,9 +189,9 @@ def check_texts(path: Path) -> list[str]:
     """A folder with motion and sentences in the layout of HumanML3D: what is there, and every file's shape."""
     import numpy as np
 
-    from data_loaders.base import load_stats
-    from data_loaders.humanml import listed as names_of
-    from data_loaders.humanml import read_captions
+    from data_loaders.points.keypoints import load_stats
+    from data_loaders.text.humanml import listed as names_of
+    from data_loaders.text.humanml import read_captions
 
     spec = text_spec(path)
     missing = [name for name in TEXT_FILES if not (path / name).exists()]
@@ -311,7 +311,7 @@ def check_loose(path: Path) -> list[str]:
 
 def check_packed(path: Path) -> list[str]:
     """A folder of packed 3D motion, made by prepare.mocap."""
-    from data_loaders import packed
+    from data_loaders.common import packed
 
     motions = packed.read(path)
     spec = DATASETS["mocap2d"]

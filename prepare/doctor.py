@@ -19,8 +19,8 @@ from pathlib import Path
 
 from data_loaders.registry import DATASETS, DatasetSpec
 from utils.run.errors import MissingFileError, PolykineError, UsageError, run_command
+from utils.run.project import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 MODELS = tuple(ROOT / "save" / name for name in ("mocap_text", "mocap_dip", "mocap2d"))
 OLDEST_PYTHON = (3, 11)
 # Module, package, and what cannot be done without it.
@@ -148,7 +148,7 @@ def check_encoders() -> Iterator[Finding]:
 
 def check_encoder(name: str) -> Finding:
     """The folder of a text encoder, or the step that brings it."""
-    from model import text_encoders
+    from model.text import encoders as text_encoders
 
     subject = f"text encoder {name}"
     try:
@@ -161,8 +161,8 @@ def check_encoder(name: str) -> Finding:
 
 def check_bodies() -> Iterator[Finding]:
     """The SMPL body, and Blender."""
-    from model.body import load_body
-    from visualize import blender
+    from body.models import load_body
+    from visualize.files import blender
 
     try:
         yield Finding("body smpl", load_body("smpl").name)

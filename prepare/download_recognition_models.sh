@@ -58,7 +58,7 @@ done
 import sys
 from pathlib import Path
 
-from model.action_recognition import FILES, load
+from model.evaluators.action_recognition import FILES, load
 from utils.run.errors import PolykineError, sentence
 
 scratch, folder = map(Path, sys.argv[1:3])

@@ -16,8 +16,8 @@ from utils.run.options import option, parse
 if TYPE_CHECKING:
     import numpy as np
 
-    from data_loaders.texts import TextLine
-    from prepare.text_folder import Clip
+    from data_loaders.text.captions import TextLine
+    from prepare.text.folder import Clip
     from utils.geometry.motion import Motion
 
 GAITS = {"walk": {"walk", "walking"}, "run": {"run", "running", "jog", "jogging"}}
@@ -55,8 +55,8 @@ class HumanMLOptions:
 
 def convert(motion: "Motion", path: Path, options: HumanMLOptions) -> "Clip":
     """A clip on the 22 joints at the folder's rate, with its labels and the captions found for it."""
-    from data_loaders.texts import labels_in
-    from prepare.text_folder import Clip
+    from data_loaders.text.captions import labels_in
+    from prepare.text.folder import Clip
     from utils.geometry.human import to_smpl22
     from utils.geometry.resample import resample
 
@@ -73,7 +73,7 @@ def convert(motion: "Motion", path: Path, options: HumanMLOptions) -> "Clip":
 
 def part_of(name: str, said: str | None, options: HumanMLOptions) -> str:
     """`train`, `val` or `test`: as the source says, else by a hash of the name; validation is a share of the rest."""
-    from data_loaders.splits import held_out
+    from data_loaders.common.splits import held_out
 
     if said == "test" or (not said and held_out(name, options.test_share)):
         return "test"
@@ -102,7 +102,7 @@ def gait(positions: "np.ndarray", fps: float, actions: list[str]) -> dict[str, s
 
 def captions_of(name: str, path: Path, folder: str) -> "list[TextLine]":
     """The lines of the text file of a clip: in `folder`, or beside its motion file; none if there is no such file."""
-    from data_loaders.texts import read_lines
+    from data_loaders.text.captions import read_lines
 
     folders = [Path(folder)] if folder else [path.parent, path.parent / "texts", path.parent.parent / "texts"]
     for where in folders:
@@ -114,7 +114,7 @@ def captions_of(name: str, path: Path, folder: str) -> "list[TextLine]":
 
 def read(files: list[Path], options: HumanMLOptions) -> "Iterator[Clip]":
     """All clips of the files, each file's number of clips printed. Raises DataError."""
-    from data_loaders.captured import read_clips
+    from data_loaders.common.recordings import read_clips
 
     for path in files:
         count, told, guess = 0, 0, ""
@@ -149,8 +149,8 @@ def main(argv: list[str]) -> None:
     if not options.sources:
         raise UsageError("name at least one file or folder: python -m prepare.humanml --sources FILE_OR_FOLDER ...")
 
-    from data_loaders.captured import POINTS, find_files
-    from prepare import text_folder
+    from data_loaders.common.recordings import POINTS, find_files
+    from prepare.text import folder as text_folder
 
     clips = list(read(find_files(options.sources, POINTS), options))
     if not clips:

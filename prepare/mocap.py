@@ -39,8 +39,8 @@ def check(options: MocapOptions) -> None:
 
 def convert(motion: "Motion", source: str, options: MocapOptions) -> tuple[Any, dict[str, Any]]:
     """A clip as positions [T, 16, 3] of the `nba` skeleton at the folder's rate, with its record and its sentences."""
-    from data_loaders.splits import held_out
-    from data_loaders.texts import labels_in, sentences
+    from data_loaders.common.splits import held_out
+    from data_loaders.text.captions import labels_in, sentences
     from utils.geometry import human
     from utils.geometry.resample import resample
 
@@ -62,8 +62,8 @@ def main(argv: list[str]) -> None:
     refuse_existing(options.output_dir, options.overwrite)
     import numpy as np
 
-    from data_loaders import packed
-    from data_loaders.captured import find_files, read_clips
+    from data_loaders.common import packed
+    from data_loaders.common.recordings import find_files, read_clips
     from utils.geometry.skeleton import SKELETONS
 
     files = find_files(options.sources)

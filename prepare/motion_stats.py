@@ -64,8 +64,8 @@ def main(argv: list[str]) -> None:
 
     import numpy as np
 
-    from data_loaders.base import denormalise
-    from data_loaders.order import epoch_order
+    from data_loaders.common.order import epoch_order
+    from data_loaders.points.keypoints import denormalise
     from utils.run.randomness import numpy_rng
 
     # Crops would only weigh the frames of a clip unevenly.

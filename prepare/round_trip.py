@@ -33,7 +33,7 @@ class RoundTripOptions:
 
 def recorded(options: RoundTripOptions) -> "Iterator[tuple[str, np.ndarray]]":
     """Name and positions [T, 22, 3] of each clip of the sources."""
-    from data_loaders.captured import POINTS, find_files, read_clips
+    from data_loaders.common.recordings import POINTS, find_files, read_clips
     from utils.geometry.human import to_smpl22
     from utils.geometry.resample import resample
 

@@ -28,7 +28,7 @@ def write_points(folder: str, spec: DatasetSpec, toy: ToyOptions) -> list[str]:
     """Write `motions/toy_<i>.npy`, 2D keypoints; what to say of them and to run next."""
     import numpy as np
 
-    from data_loaders.toy import toy_motion
+    from data_loaders.points.toy import toy_motion
 
     frames = 0
     with atomic_folder(folder, toy.overwrite) as made:
@@ -51,8 +51,8 @@ def write_points(folder: str, spec: DatasetSpec, toy: ToyOptions) -> list[str]:
 
 def write_bodies(folder: str, spec: DatasetSpec, toy: ToyOptions) -> list[str]:
     """Write 3D motion with sentences in the layout of HumanML3D; what to say of it and to run next."""
-    from data_loaders.toy import body_motion
-    from prepare import text_folder
+    from data_loaders.points.toy import body_motion
+    from prepare.text import folder as text_folder
 
     clips = []
     for index in range(toy.num_motions):

@@ -17,8 +17,8 @@ def main(argv: list[str]) -> None:
     """Run the command."""
     options = parse_sampling("sample.ablations", __doc__ or "", (MasOptions, AblationOptions), argv)
 
-    from sample.multiview import sample_3d
-    from sample.results import run_sampling
+    from sample.common.results import run_sampling
+    from sample.multiview.sampling import sample_3d
 
     name = options[6].ablation_name
     run_sampling(

@@ -12,7 +12,7 @@ def main(argv: list[str]) -> None:
     """Run the command."""
     options = parse_sampling("sample.edit", __doc__ or "", (MasOptions, EditOptions), argv, TEXT_MODEL)
 
-    from sample.editing import run_edit
+    from sample.editing.editing import run_edit
 
     run_edit(options)
 

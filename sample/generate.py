@@ -19,7 +19,7 @@ from sample.options import (
 from utils.run.errors import UsageError, run_command
 
 if TYPE_CHECKING:
-    from sample.session import Request, Session
+    from sample.common.session import Request, Session
 
 
 def check(sampling: SamplingOptions, model: ModelOptions, begin: PrefixOptions, endless: EndlessOptions) -> None:
@@ -46,9 +46,9 @@ def main(argv: list[str]) -> None:
 
     from functools import partial
 
-    from sample.endless import aimed_request, endless_request, sample_endless
-    from sample.plain import sample_plain
-    from sample.results import run_sampling
+    from sample.common.plain import sample_plain
+    from sample.common.results import run_sampling
+    from sample.endless.windows import aimed_request, endless_request, sample_endless
 
     def ask(session: "Session") -> "Request":
         request, source = endless_request(session, begin, endless)

@@ -11,8 +11,8 @@ def main(argv: list[str]) -> None:
     """Run the command."""
     options = parse_sampling("sample.mas", __doc__ or "", (MasOptions,), argv)
 
-    from sample.multiview import sample_3d
-    from sample.results import run_sampling
+    from sample.common.results import run_sampling
+    from sample.multiview.sampling import sample_3d
 
     run_sampling(options, "mas", lambda session, request: sample_3d(session, request, options[5], "mas"))
 

@@ -33,9 +33,9 @@ def main(argv: list[str]) -> None:
     """Run the command."""
     run, asked = parse("sample.predict", __doc__ or "", (RunOptions, PredictOptions), argv)
 
+    from sample.common.results import output_folder
     from sample.options import SamplingOptions
     from sample.predictor import Predictor, check_question
-    from sample.results import output_folder
 
     check_question(asked.prompt, asked.num_repetitions, asked.output_format)
     named = SamplingOptions(

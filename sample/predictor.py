@@ -18,22 +18,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from body.from_joints import make_body
+from body.models import load_body
+from body.options import BodyOptions
 from data_loaders.registry import dataset_spec
-from model.body import load_body
-from sample.endless import STANDING, endless_request, sample_endless
-from sample.motions import Made, made
+from sample.common.motions import Made, made
+from sample.common.plain import sample_plain
+from sample.common.request import make_request
+from sample.common.session import Session, open_session
+from sample.endless.windows import STANDING, endless_request, sample_endless
 from sample.options import TEXT_MODEL, EndlessOptions, PrefixOptions, parse_sampling
-from sample.plain import sample_plain
-from sample.request import make_request
-from sample.session import Session, open_session
-from utils.formats import hik
+from utils.formats import hik, video
 from utils.geometry.motion import Motion
 from utils.run.errors import UsageError
 from utils.run.files import atomic_folder
 from utils.run.options import RunOptions
-from visualize import figures, video
-from visualize.bodies import make_body
-from visualize.options import BodyOptions
+from visualize.sticks import figures
 
 FORMATS = ("animation", "json_file")
 ANGLES = "joint_angles.json"

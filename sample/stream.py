@@ -18,8 +18,8 @@ from utils.run.options import option
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sample.session import Session
-    from sample.streaming import Prompts
+    from sample.common.session import Session
+    from sample.endless.streaming import Prompts
 
 DIP_MODEL = "save/mocap_dip"
 
@@ -58,9 +58,9 @@ def chosen_prompts(session: "Session", options: StreamOptions, stopped: "Callabl
     import math
     import sys
 
-    from sample.endless import window_frames
-    from sample.request import asked_frames
-    from sample.streaming import in_turn, read_in_background, typed, watched
+    from sample.common.request import asked_frames
+    from sample.endless.streaming import in_turn, read_in_background, typed, watched
+    from sample.endless.windows import window_frames
 
     if not session.encode:
         return in_turn([""], 1)
@@ -88,10 +88,10 @@ def main(argv: list[str]) -> None:
     from functools import partial
     from itertools import chain, islice
 
-    from sample.endless import find_prefix
-    from sample.session import open_session
-    from sample.streaming import stream, write_file, write_line, write_whole
-    from train.loop import stop_signals
+    from sample.common.session import open_session
+    from sample.endless.streaming import stream, write_file, write_line, write_whole
+    from sample.endless.windows import find_prefix
+    from train.common.loop import stop_signals
 
     def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)

@@ -6,16 +6,16 @@ import numpy as np
 import torch
 
 from data_loaders.options import DataOptions
+from data_loaders.points.toy import body_motion
 from data_loaders.registry import dataset_spec
 from data_loaders.representations import hml
-from data_loaders.toy import body_motion
 from diffusion.options import DiffusionOptions
 from diffusion.process import build_process
-from model.denoiser import build_denoiser
+from model.denoisers.build import build_denoiser
 from model.options import ModelOptions
-from model.text_encoders import Remembering
+from model.text.encoders import Remembering
+from sample.common.session import Session
 from sample.options import SamplingOptions
-from sample.session import Session
 from utils.run.options import RunOptions
 
 SPEC = dataset_spec("mocap")

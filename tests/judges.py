@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from model.text_motion import CONTACTS, PARTS, MovementEncoder, Reader, TextMotion
+from model.evaluators.text_motion import CONTACTS, PARTS, MovementEncoder, Reader, TextMotion
 from utils.run.randomness import seeded
 
 WORDS = ("unk", "sos", "eos", "a", "person", "walk", "walks", "left", "the")

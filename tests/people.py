@@ -5,15 +5,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from data_loaders import packed
+from data_loaders.common import packed
 from data_loaders.options import DataOptions
 from data_loaders.registry import dataset_spec
 from diffusion.options import DiffusionOptions
 from diffusion.process import build_process
-from model.denoiser import build_denoiser
+from model.denoisers.build import build_denoiser
 from model.options import ModelOptions
+from sample.common.session import Session
 from sample.options import SamplingOptions
-from sample.session import Session
 from utils.geometry.skeleton import SKELETONS
 from utils.run.options import RunOptions
 
@@ -74,7 +74,7 @@ def tiny_dit(num_actions: int = 0, seed: int = 0, spread: float = 0.3) -> torch.
 
 def mocap_session(data: DataOptions, network: torch.nn.Module, samples: int, steps: int = 5) -> Session:
     """A session of mocap2d with published figures and a short process."""
-    from data_loaders.base import load_stats
+    from data_loaders.points.keypoints import load_stats
 
     mean, std = (torch.from_numpy(value).float() for value in load_stats(SPEC, data.datapath))
     return Session(

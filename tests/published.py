@@ -11,11 +11,11 @@ from data_loaders.options import DataOptions
 from data_loaders.registry import dataset_spec
 from diffusion.options import DiffusionOptions
 from diffusion.process import build_process
-from model.denoiser import build_denoiser
+from model.denoisers.build import build_denoiser
+from model.denoisers.published import from_published
 from model.options import GOALS, ModelOptions
-from model.published import from_published
+from sample.common.session import Session
 from sample.options import SamplingOptions
-from sample.session import Session
 from utils.run.options import RunOptions
 
 

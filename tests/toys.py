@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from data_loaders.action.uestc import ROOT, camera_path
 from data_loaders.options import DataOptions
 from data_loaders.registry import dataset_spec
-from data_loaders.uestc import ROOT, camera_path
 from utils.geometry.kinematics import forward
 from utils.geometry.rest import rest_offsets
 from utils.geometry.rotations import about_axis, axis_angle_to_matrix, matrix_to_axis_angle

@@ -10,9 +10,9 @@ from data_loaders.options import DataOptions
 from data_loaders.registry import DatasetSpec, dataset_defaults, dataset_spec, load_dataset
 from diffusion.options import DiffusionOptions
 from model.options import ModelOptions, translated
+from train.common.platforms import open_platform
+from train.common.runs import placed, run_folder
 from train.options import JudgeOptions, TrainingOptions
-from train.platforms import open_platform
-from train.runs import placed, run_folder
 from utils.run.errors import UsageError, run_command
 from utils.run.options import RunOptions, parse
 from utils.run.parallel import is_first
@@ -66,13 +66,13 @@ def main(argv: list[str]) -> None:
     import torch
 
     from diffusion.process import build_process
-    from model.denoiser import build_denoiser, file_layout
-    from model.text_encoders import load_text_encoder
-    from sample.milestones import film_maker
-    from train.during import figures, films, looking
-    from train.loop import restore_weights, start_from, train
-    from train.task import DiffusionTask
-    from train.terms import aims, terms
+    from model.denoisers.build import build_denoiser, file_layout
+    from model.text.encoders import load_text_encoder
+    from sample.common.milestones import film_maker
+    from train.common.callbacks import figures, films, looking
+    from train.common.loop import restore_weights, start_from, train
+    from train.tasks.diffusion import DiffusionTask
+    from train.tasks.terms import aims, terms
     from utils.run import checkpoint
     from utils.run.device import device_of
     from utils.run.randomness import seeded
@@ -106,7 +106,7 @@ def main(argv: list[str]) -> None:
 
     of = None
     if training.eval_during_training:
-        from eval.during import TrainingRun, figures_of
+        from eval.common.milestones import TrainingRun, figures_of
 
         of = figures_of(TrainingRun(run, data, model, diffusion, training, device), judge)
 

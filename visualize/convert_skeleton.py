@@ -61,10 +61,10 @@ def main(argv: list[str]) -> None:
     (options,) = parse("visualize.convert_skeleton", __doc__ or "", [ConvertOptions], argv, first_word="motions_path")
     import numpy as np
 
+    from utils.formats.video import write_video
     from utils.geometry.skeleton import SKELETONS
     from utils.run.files import save_dict
-    from visualize.figures import draw_world
-    from visualize.video import write_video
+    from visualize.sticks.figures import draw_world
 
     motions, fps = converted(options.motions_path, options.skeleton_type)
     if not all(np.isfinite(motion).all() for motion in motions):

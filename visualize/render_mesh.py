@@ -9,9 +9,10 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from body.options import BodyOptions
 from utils.run.errors import DataError, MissingFileError, UsageError, run_command
 from utils.run.options import RunOptions, parse
-from visualize.options import BodyOptions, ExportOptions
+from visualize.options import ExportOptions
 
 MADE = ("obj", "params", "npz", "mp4")
 
@@ -68,8 +69,8 @@ def main(argv: list[str]) -> None:
 
     import torch
 
-    from visualize.bodies import make_bodies
-    from visualize.exporting import export
+    from body.from_joints import make_bodies
+    from visualize.files.exporting import export
 
     if run.threads:
         torch.set_num_threads(run.threads)

@@ -14,7 +14,7 @@ from utils.run.errors import DataError, MissingFileError, UsageError, run_comman
 from utils.run.options import RunOptions, option, parse
 
 if TYPE_CHECKING:
-    from model.body import BodyModel
+    from body.models import BodyModel
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,10 @@ def simplified(path: Path, model: "BodyModel") -> tuple[dict[str, Any], list[dic
     """
     import numpy as np
 
+    from body.fit.fitting import fit
     from utils.formats import results
     from utils.formats.smpl_params import parameters
     from utils.geometry.joint_maps import to_smpl
-    from visualize.fit_body import fit
 
     content = results.load(path)
     if "motion" not in content:
@@ -77,7 +77,7 @@ def main(argv: list[str]) -> None:
     import numpy as np
     import torch
 
-    from model.body import load_body
+    from body.models import load_body
     from utils.run.files import save_dict
 
     if run.threads:

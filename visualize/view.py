@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from body.options import BodyOptions
 from utils.run.errors import DataError, run_command
 from utils.run.options import RunOptions, option, parse
-from visualize.options import BodyOptions
 
 if TYPE_CHECKING:
-    from visualize.viewer import View
+    from visualize.page.viewer import View
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def mas_views(path: str, count: int) -> "list[View]":
     """The cameras through which MAS saw the motions of a results file; none for other files."""
     from data_loaders.registry import dataset_spec
     from utils.formats import results
-    from visualize.viewer import even_camera_views
+    from visualize.page.viewer import even_camera_views
 
     try:
         content = results.load(path) if Path(path).suffix == ".npy" else {}
@@ -48,8 +48,8 @@ def main(argv: list[str]) -> None:
 
     import torch
 
-    from visualize.bodies import make_bodies
-    from visualize.viewer import open_viewer, require_viser
+    from body.from_joints import make_bodies
+    from visualize.page.viewer import open_viewer, require_viser
 
     require_viser()
     if run.threads:

@@ -16,13 +16,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from model.body import BodyModel, load_body
+from body.fit import fitting as fit_body
+from body.fit import smplify
+from body.models import BodyModel, load_body
 from tests.benchmarks.body_fit_quality import asked, test_clips
 from utils.geometry.body import BodyMotion
 from utils.geometry.joint_maps import Fittable
 from utils.run.errors import run_command
 from utils.run.options import option, parse
-from visualize import fit_body, smplify
 
 FULL_CALLS = 5179  # evaluations of the published default, 60 frames
 

@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from model.body import BodyModel, load_body
+from body.fit.fitting import BACKWARDS, fit
+from body.fit.pose_prior import hinge_angles
+from body.models import BodyModel, load_body
 from utils.formats import shards
 from utils.geometry.body import joints_of
 from utils.geometry.contacts import sliding
@@ -22,8 +24,6 @@ from utils.geometry.kinematics import global_rotations
 from utils.geometry.motion import Motion
 from utils.run.errors import run_command
 from utils.run.options import option, parse
-from visualize.fit_body import BACKWARDS, fit
-from visualize.pose_prior import hinge_angles
 
 FEET = ((7, 10), (8, 11))
 

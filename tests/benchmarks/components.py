@@ -86,7 +86,7 @@ def main(argv: list[str]) -> None:
     steps, fits, frames = denoiser_costs(model, size), fit_costs(size), video_costs(size)
     print(
         f"sample.mas by its parts: {size.samples} motions, {size.views} views, {size.frames} frames, "
-        f"{model.arch} {model.layers} x {model.latent_dim}; medians of {size.runs} runs on one thread"
+        f"{model.arch} {model.denoisers.layers} x {model.latent_dim}; medians of {size.runs} runs on one thread"
     )
     print("part                               CPU s    wall s")
     for part, costs in (("denoiser step", steps), ("3D fit", fits), ("drawn frame", frames)):

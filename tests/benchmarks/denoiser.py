@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from model import sequence
-from model.denoiser import build_denoiser, file_layout
+from model.denoisers import sequence
+from model.denoisers.build import build_denoiser, file_layout
 from model.options import ModelOptions
 from utils.run.errors import run_command
 from utils.run.options import option, parse

@@ -16,7 +16,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from data_loaders.projections import camera_of
+from data_loaders.points.projections import camera_of
 from data_loaders.registry import dataset_spec
 from diffusion.projectors import AdamFit
 from utils.geometry.cameras import even_views, fit_points, project, reprojection_error

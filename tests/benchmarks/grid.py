@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 
 from tests.benchmarks.video import SKELETON, cpu_seconds, walk
-from visualize.figures import draw_world
-from visualize.grid import write_samples
+from visualize.sticks.figures import draw_world
+from visualize.sticks.grid import write_samples
 
 SAMPLES, FRAMES, FPS = 10, 120, 20
 

@@ -17,14 +17,14 @@ import cv2
 import numpy as np
 import torch
 
-from model.body import load_body
+from body.models import load_body
 from tests.benchmarks.video import cpu_seconds
+from utils.formats.video import frame_count, write_video
 from utils.geometry.body import Body, BodyMotion, vertices_of
 from utils.geometry.rotations import axis_angle_to_matrix
 from utils.run.errors import MissingFileError
-from visualize.mesh_raster import open_renderer
-from visualize.mesh_video import draw_body
-from visualize.video import frame_count, write_video
+from visualize.meshes.raster import open_renderer
+from visualize.meshes.video import draw_body
 
 FRAMES, FPS, SIZE = 96, 20, 512
 SWING = {"left_hip": 0.5, "right_hip": -0.5, "left_shoulder": -0.4, "right_shoulder": 0.4}  # radians, about x

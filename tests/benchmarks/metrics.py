@@ -15,7 +15,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from eval import metrics
+from eval.metrics import distances as metrics
 from utils.run.errors import run_command
 from utils.run.options import option, parse
 from utils.run.randomness import numpy_rng

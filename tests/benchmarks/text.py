@@ -20,18 +20,18 @@ import cv2
 import numpy as np
 import torch
 
+from data_loaders.points.toy import body_motion
 from data_loaders.registry import dataset_spec
-from data_loaders.toy import body_motion
 from diffusion.options import DiffusionOptions
-from model.denoiser import build_denoiser
+from model.denoisers.build import build_denoiser
 from model.options import TEXT_WIDTHS, ModelOptions
 from tests.benchmarks.startup import seconds
 from tests.benchmarks.video import cpu_seconds
+from utils.formats.video import write_video
 from utils.run import checkpoint
 from utils.run.errors import run_command
 from utils.run.files import write_json
-from visualize.figures import draw_world
-from visualize.video import write_video
+from visualize.sticks.figures import draw_world
 
 SPEC = dataset_spec("mocap")
 MOTIONS, FRAMES, PLOTTED = 10, 120, 10
@@ -43,8 +43,8 @@ import sys
 from sample.options import parse_sampling
 options = parse_sampling("tests.benchmarks.text", "", (), sys.argv[1:])
 from diffusion.noise import per_sample
-from sample.request import make_request
-from sample.session import open_session
+from sample.common.request import make_request
+from sample.common.session import open_session
 session = open_session(*options)
 request = make_request(session)
 noise = per_sample(0, request.lengths.tolist(), session.frame_shape)
@@ -121,9 +121,9 @@ def write_model(folder: Path, options: ModelOptions, steps: int) -> Path:
 
 def streaming(model: Path, precision: str) -> tuple[float, float]:
     """Median CPU and wall seconds of a window; the first one, which warms up, does not count."""
-    from sample.endless import endless_request, origin, window_frames, windows
+    from sample.common.session import open_session
+    from sample.endless.windows import endless_request, origin, window_frames, windows
     from sample.options import EndlessOptions, PrefixOptions, parse_sampling
-    from sample.session import open_session
 
     flags = ["--model_path", str(model), "--precision", precision, "--guidance_param", GUIDANCE, "--num_samples", "1"]
     flags += ["--num_repetitions", "1", "--threads", "1", "--device", "cpu", "--text_prompt", PROMPT]

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from diffusion.guidance import guided
-from model.conditions import hidden
-from model.denoiser import build_denoiser, file_layout
+from model.denoisers.build import build_denoiser, file_layout
+from model.denoisers.conditions import hidden
 from model.options import TEXT_WIDTHS, ModelOptions
 from tests.benchmarks.denoiser import PublishedDenoiser, Way, seconds
 from utils.run.errors import run_command

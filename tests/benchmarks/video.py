@@ -17,9 +17,9 @@ import imageio_ffmpeg
 import matplotlib
 import numpy as np
 
+from utils.formats.video import frame_count, write_video
 from utils.geometry.skeleton import SKELETONS
-from visualize.figures import draw_3d
-from visualize.video import frame_count, write_video
+from visualize.sticks.figures import draw_3d
 
 FRAMES, TURNS, FPS = 180, 2, 30
 SKELETON = SKELETONS["nba"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from data_loaders.toy import body_motion
+from data_loaders.points.toy import body_motion
 from tests.commands import refusal, run
 from utils.formats import results, smpl_params
 from utils.geometry.skeleton import SKELETONS

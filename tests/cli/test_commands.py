@@ -7,11 +7,11 @@ import shutil
 import numpy as np
 import pytest
 
-from data_loaders import packed
+from data_loaders.common import packed
 from sample.options import ABLATIONS
 from tests.commands import TINY, listing, run, toy, train
 from utils.formats import results
-from visualize.video import frame_count
+from utils.formats.video import frame_count
 
 SHORT = "--motion_length 0.3 --num_views 3"
 
@@ -106,7 +106,7 @@ def test_every_file_asked_for_is_there(models, data, tmp_path, module, turns):
 @pytest.mark.parametrize("compat", ["none", "published"])
 @pytest.mark.parametrize("name", ABLATIONS)
 def test_ablations(models, tmp_path, monkeypatch, name, compat):
-    monkeypatch.setattr("sample.multiview.STEPS", 5)
+    monkeypatch.setattr("sample.multiview.sampling.STEPS", 5)
     model = shutil.copytree(models["trans_enc"], tmp_path / "model")
     run("sample.ablations", "--ablation_name", name, "--model_path", model, SHORT, f"--num_samples 2 --compat {compat}")
     task = f"mas_{name}" if name.startswith(("no_3d", "prominent")) else name
@@ -115,7 +115,7 @@ def test_ablations(models, tmp_path, monkeypatch, name, compat):
 
 
 def test_ablations_differ_from_mas_and_mas_is_one_of_them(sampled, monkeypatch):
-    monkeypatch.setattr("sample.multiview.STEPS", 5)
+    monkeypatch.setattr("sample.multiview.sampling.STEPS", 5)
     flags = (SHORT, "--num_samples 1")
     mas = sampled("sample.mas", "trans_enc", *flags)["motions"]
     others = {

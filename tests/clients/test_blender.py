@@ -15,7 +15,7 @@ from tests import skinned
 from utils.formats import bvh, glb, usd
 from utils.geometry.body import BodyMotion, joints_of, vertices_of
 from utils.run.errors import DataError, MissingFileError
-from visualize import blender
+from visualize.files import blender
 
 pytestmark = [pytest.mark.clients, pytest.mark.slow]
 ROOT = Path(__file__).parents[2]
@@ -32,7 +32,7 @@ def installed() -> None:
 
 @pytest.fixture(scope="module")
 def motion() -> BodyMotion:
-    from model.body import load_body
+    from body.models import load_body
 
     return skinned.dance(load_body("free").shaped(), 60, 30.0)
 

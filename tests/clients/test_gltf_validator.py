@@ -39,7 +39,7 @@ def validate(node: str, *paths: Path) -> list[dict]:
 
 
 def test_nothing_to_say(node: str, tmp_path: Path):
-    from model.body import load_body
+    from body.models import load_body
 
     egg, free = skinned.body(influences=6), load_body("free").shaped()
     files = {

@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
-from model.body import load_body
+from body.models import load_body
 from tests.bodies import walking
 from utils.geometry.body import BodyMotion, joints_of, vertices_of
-from visualize.page import FIELD_OF_VIEW, write_page
+from visualize.page.html import FIELD_OF_VIEW, write_page
 
 SIZE = 600
 PAPER = (0xF7, 0xF8, 0xFA)

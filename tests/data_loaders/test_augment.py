@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from data_loaders import base
-from data_loaders.augment import crop_window
+from data_loaders.points import keypoints as base
+from data_loaders.points.augment import crop_window
 from data_loaders.registry import DATASETS
 from utils.run.randomness import numpy_rng
 

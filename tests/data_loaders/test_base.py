@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from data_loaders import base
 from data_loaders.options import DataOptions
+from data_loaders.points import keypoints as base
 from data_loaders.registry import DATASETS
 from utils.run.errors import DataError, MissingFileError, UsageError
 from utils.run.randomness import numpy_rng

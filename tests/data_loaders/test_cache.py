@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from data_loaders import cache
+from data_loaders.common import cache
 
 
 def arrays() -> dict[str, np.ndarray]:

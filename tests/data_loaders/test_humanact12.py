@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from data_loaders import humanact12
+from data_loaders.action import humanact12
 from data_loaders.options import DataOptions
 from data_loaders.registry import dataset_spec, load_dataset
 from data_loaders.representations import rot6d

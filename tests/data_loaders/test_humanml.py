@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from data_loaders import humanml
-from data_loaders.humanml import load, read_captions
 from data_loaders.options import DataOptions
 from data_loaders.registry import DATASETS, DatasetSpec
+from data_loaders.text import humanml
+from data_loaders.text.humanml import load, read_captions
 from utils.run.errors import DataError, MissingFileError, UsageError
 
 HUMANML, KIT, MOCAP = (DATASETS[name] for name in ("humanml", "kit", "mocap"))

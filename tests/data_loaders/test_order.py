@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from data_loaders.order import batch_indices, epoch_order
+from data_loaders.common.order import batch_indices, epoch_order
 from utils.run.errors import DataError
 
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from data_loaders import packed
+from data_loaders.common import packed
 from tests.people import BODY, moving, record
 from utils.run.errors import DataError, MissingFileError, UsageError
 

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from data_loaders import packed, projections
-from data_loaders.base import denormalise
+from data_loaders.common import packed
 from data_loaders.options import DataOptions
-from data_loaders.projections import (
+from data_loaders.points import projections
+from data_loaders.points.keypoints import denormalise
+from data_loaders.points.projections import (
     BATCH,
     WINDOW,
     ProjectedDataset,

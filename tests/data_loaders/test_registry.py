@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from data_loaders import registry
-from data_loaders.base import load_stats
 from data_loaders.options import AUGMENTATIONS, DataOptions
+from data_loaders.points.keypoints import load_stats
 from data_loaders.registry import DATASETS, dataset_defaults, dataset_spec
 from diffusion.options import DiffusionOptions
 from model.options import ModelOptions

@@ -4,8 +4,18 @@ import re
 
 import pytest
 
-from data_loaders import texts
-from data_loaders.texts import PHRASES, STYLES, TextLine, conjugated, kind_of, mirrored, pool, read_lines, sentences
+from data_loaders.text import captions as texts
+from data_loaders.text.captions import (
+    PHRASES,
+    STYLES,
+    TextLine,
+    conjugated,
+    kind_of,
+    mirrored,
+    pool,
+    read_lines,
+    sentences,
+)
 from utils.run.errors import DataError, MissingFileError
 
 

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from data_loaders.options import DataOptions
+from data_loaders.points.toy import body_motion
 from data_loaders.registry import dataset_spec
 from data_loaders.representations import hml
-from data_loaders.toy import body_motion
-from data_loaders.transitions import BLEND, fade, gone_over
+from data_loaders.text.transitions import BLEND, fade, gone_over
 from tests.commands import refusal, run
 from utils.run.randomness import numpy_rng
 
@@ -52,7 +52,7 @@ def test_the_speeds_are_those_of_the_positions(clips):
 
 def test_a_loader_makes_them_for_models_that_are_shown_the_frames_before(tmp_path, capsys):
     run("prepare.toy_motion", "--dataset mocap --num_motions 12", "--output_dir", tmp_path / "toy")
-    from data_loaders import humanml
+    from data_loaders.text import humanml
 
     spec = dataset_spec("mocap")
     plain, varied = (

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from data_loaders import uestc
-from data_loaders.actions import Clip
+from data_loaders.action import uestc
+from data_loaders.action.windows import Clip
 from data_loaders.registry import dataset_spec, load_dataset
 from tests.toys import swinging, uestc_folder, walked
 from utils.geometry.rotations import axis_angle_to_matrix

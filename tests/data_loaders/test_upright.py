@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from data_loaders import projections, upright
-from data_loaders.base import denormalise
-from data_loaders.projections import see
+from data_loaders.points import projections, upright
+from data_loaders.points.keypoints import denormalise
+from data_loaders.points.projections import see
 from tests.people import ALL_VARIATIONS, BODY, SPEC, counting, moving, record, write_folder
 from utils.geometry.cameras import Camera, even_views, project
 from utils.run.randomness import numpy_rng

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_loaders.word_vectors import IMPORTANT, TAGS, load
+from data_loaders.text.word_vectors import IMPORTANT, TAGS, load
 from tests.judges import WORDS, write_words
 from utils.run.errors import DataError, MissingFileError
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from diffusion.guidance import guided
-from model.conditions import hidden
+from model.denoisers.conditions import hidden
+from sample.common.session import Request
 from sample.options import SamplingOptions
-from sample.session import Request
 from tests.people import SPEC, mocap_session, moving, record, tiny_dit, write_folder
 
 

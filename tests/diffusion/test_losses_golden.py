@@ -10,9 +10,9 @@ import torch
 from data_loaders.representations import hml, rot6d
 from diffusion.losses import foot_contact_error, goal_error, masked_error, motion_terms
 from diffusion.process import build_process
-from model.denoiser import build_denoiser
+from model.denoisers.build import build_denoiser
+from model.denoisers.published import from_published
 from model.options import GOALS, ModelOptions
-from model.published import from_published
 from tests.published import tensors
 from utils.geometry.rest import offsets_of
 from utils.run.errors import UsageError

@@ -15,10 +15,10 @@ from diffusion.process import Process, build_process
 from diffusion.projectors import keyframes
 from diffusion.samplers import stepper
 from diffusion.sampling import sample
-from model.conditions import Condition, hidden
-from model.denoiser import build_denoiser
+from model.denoisers.build import build_denoiser
+from model.denoisers.conditions import Condition, hidden
+from model.denoisers.published import from_published
 from model.options import TEXT_WIDTHS, ModelOptions
-from model.published import from_published
 from tests.published import tensors
 
 FIELDS = ("arch", "text_encoder_type", "emb_trans_dec", "layers", "latent_dim", "num_heads", "ff_size", "mask_frames")

@@ -12,14 +12,16 @@ import torch
 from data_loaders.registry import dataset_spec
 from diffusion.options import DiffusionOptions
 from diffusion.process import build_process
-from eval import action_record, action_scores, metrics
-from eval.action_judges import REAL_POSES, load_judges, load_real_poses
-from eval.action_scores import evaluate, figures, multimodality, pose_figures, prepared, scores, units
-from model.action_recognition import FILES
-from model.denoiser import build_denoiser
+from eval.action import record as action_record
+from eval.action import scores as action_scores
+from eval.action.evaluators import REAL_POSES, load_judges, load_real_poses
+from eval.action.scores import evaluate, figures, multimodality, pose_figures, prepared, scores, units
+from eval.metrics import distances as metrics
+from model.denoisers.build import build_denoiser
+from model.evaluators.action_recognition import FILES
 from model.options import ModelOptions
+from sample.common.session import Session
 from sample.options import SamplingOptions
-from sample.session import Session
 from tests.toys import humanact12_folder, uestc_folder
 from utils.run.errors import DataError, MissingFileError, NumericError, UsageError
 from utils.run.options import RunOptions

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from data_loaders.registry import dataset_spec
-from eval import record
+from eval.reporting import record
 from tests.commands import listing, refusal, run
 from tests.eval.test_action_scores import real_poses, recogniser_files
 from tests.toys import humanact12_folder
@@ -154,7 +154,7 @@ def test_models_of_other_things(recognisers, capsys):
 
 
 def test_the_report_of_such_a_record(base, tmp_path):
-    from eval import report_content
+    from eval.reporting import content as report_content
 
     run(MODULE, *base, SMALL, "--output_dir", tmp_path / "out")
     (section,) = report_content.load(list((tmp_path / "out").glob("*.json")))

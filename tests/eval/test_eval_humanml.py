@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eval import record, text_scores
+from eval.reporting import record
+from eval.text import scores as text_scores
 from tests.commands import refusal, run, words
 from tests.conftest import ROOT
 from tests.judges import write_evaluator, write_words

@@ -111,10 +111,12 @@ def test_every_motion_is_made_and_encoded_once_and_real_data_loaded_once(people,
         monkeypatch.setattr(owner, name.split(".")[-1], lambda *args, **more: (note(*args), real(*args, **more))[1])
 
     counting(
-        "eval.subjects", "generate", lambda session, request, subject, _: made.append((subject, len(request.lengths)))
+        "eval.mas.subjects",
+        "generate",
+        lambda session, request, subject, _: made.append((subject, len(request.lengths))),
     )
-    counting("eval.evaluators", "Evaluator.encode", lambda _, motions, lengths: encoded.append(len(lengths)))
-    counting("eval.subjects", "load_dataset", lambda spec, data, *_: loaded.append(data.data_split))
+    counting("eval.mas.evaluators", "Evaluator.encode", lambda _, motions, lengths: encoded.append(len(lengths)))
+    counting("eval.mas.subjects", "load_dataset", lambda spec, data, *_: loaded.append(data.data_split))
     evaluate(people, tmp_path)
     assert sorted(made) == sorted([(subject, 6) for subject in ("model", "mas", "no_3d_noise")] * 2)
     assert sum(encoded) == 6 * 2 * (1 + len(ALL.split()))
@@ -223,7 +225,7 @@ def test_predictions_of_other_programs(tmp_path, shared):
 
 def test_figures_of_the_published_encodings(shared):
     """What the published program found for its encodings (`cli_eval`)."""
-    from eval.metrics import frechet_distance, precision_recall
+    from eval.metrics.distances import frechet_distance, precision_recall
 
     values = load_archive(shared / "golden" / "mas" / "cli_eval" / "values.npz")
     for subject in ("ElePose", "motionBert", "train_data", "model", "mas", "no_3d_noise"):

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from data_loaders.registry import dataset_spec
-from eval.evaluators import load_evaluator
+from eval.mas.evaluators import load_evaluator
 from tests.commands import listing, refusal, run, toy
 from tests.people import moving, record, write_folder
+from utils.formats.video import frame_count
 from utils.run import checkpoint
-from visualize.video import frame_count
 
 SMALL = "--e_num_layers 2 --e_latent_dim 8 --e_num_heads 2 --e_ff_size 16 --train_batch_size 2 --threads 1 --lr 1e-3"
 RUN_FILES = {"args.json", "Mean.npy", "Std.npy", "manifest.json", "progress.jsonl"}

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from data_loaders.registry import dataset_spec
-from eval.evaluators import Evaluator, load_evaluator, parts_of_like_length
-from model.motion_vae import MotionVAE, to_published
+from eval.mas.evaluators import Evaluator, load_evaluator, parts_of_like_length
+from model.evaluators.motion_vae import MotionVAE, to_published
 from model.options import EvaluatorOptions
 from utils.run import checkpoint
 from utils.run.errors import DataError, MissingFileError, NumericError, UsageError
@@ -70,7 +70,7 @@ def test_order_and_company_change_nothing(evaluator, monkeypatch):
     close(evaluator.encode(motions[order], lengths[order]), whole[order])
     close(np.concatenate([evaluator.encode(motions[i : i + 7], lengths[i : i + 7]) for i in range(0, 30, 7)]), whole)
     close([evaluator.encode(motions[i : i + 1, : lengths[i]], lengths[i : i + 1])[0] for i in range(30)], whole)
-    monkeypatch.setattr("eval.evaluators.CPU_FRAMES_AT_ONCE", 50)
+    monkeypatch.setattr("eval.mas.evaluators.CPU_FRAMES_AT_ONCE", 50)
     close(evaluator.encode(motions, lengths), whole)
     assert evaluator.encode(motions[:0], lengths[:0]).shape == (0, 8)
     far = np.abs(whole[:, None] - whole[None]).max(-1)
@@ -85,7 +85,7 @@ def test_every_clip_is_encoded_once(evaluator, monkeypatch):
         type(evaluator.model.encoder), "forward",
         lambda self, x, lengths: (seen.append((len(x), x.shape[1])), forward(self, x, lengths))[1],
     )  # fmt: skip
-    monkeypatch.setattr("eval.evaluators.CPU_FRAMES_AT_ONCE", 100)
+    monkeypatch.setattr("eval.mas.evaluators.CPU_FRAMES_AT_ONCE", 100)
     evaluator.encode(motions, lengths)
     assert sum(count for count, _ in seen) == 50
     assert all(count * frames <= 100 for count, frames in seen)

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from eval.metrics import (
+from eval.metrics.distances import (
     METRICS,
     accuracy,
     diversity,
@@ -85,7 +85,7 @@ def test_the_frechet_distance_of_a_set_to_itself_is_0_and_it_is_symmetric(count:
 def test_both_ways_to_the_frechet_distance_agree(monkeypatch: pytest.MonkeyPatch):
     x, y = (normal(300, 20, seed) * np.geomspace(1, 1e-2, 20) @ turn(20, seed) for seed in (0, 1))
     one = frechet_distance(x, y)
-    monkeypatch.setattr("eval.metrics._SMALL", 1.0)
+    monkeypatch.setattr("eval.metrics.distances._SMALL", 1.0)
     assert frechet_distance(x, y) == pytest.approx(one, rel=1e-9)
 
 
@@ -192,7 +192,7 @@ def test_blocks_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch):
         nearest_distance(generated, real),
         kid(generated, real, numpy_rng(0), 5, 9),
     )
-    monkeypatch.setattr("eval.metrics._ROWS", 7)
+    monkeypatch.setattr("eval.metrics.distances._ROWS", 7)
     assert precision_recall(generated, real) == whole[0]
     np.testing.assert_allclose(nearest_distance(generated, real), whole[1], rtol=1e-12)
     assert kid(generated, real, numpy_rng(0), 5, 9) == pytest.approx(whole[2], rel=1e-10)

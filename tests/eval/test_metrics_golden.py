@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eval.metrics import (
+from eval.metrics.distances import (
     diversity,
     draw_pairs,
     draw_subsets,

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from data_loaders.registry import DATASETS, dataset_spec
-from eval import metrics
-from eval.own_text_evaluator import AT_ONCE, SCALE, load_contrastive
-from model.contrastive import Contrastive
+from eval.metrics import distances as metrics
+from eval.text.own_evaluator import AT_ONCE, SCALE, load_contrastive
+from model.evaluators.contrastive import Contrastive
 from model.options import TEXT_WIDTHS, ContrastiveOptions
 from tests.conftest import ROOT
 from utils.run import checkpoint

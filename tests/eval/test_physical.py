@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from eval import physical
-from eval.physical import (
+from body.motion.legs import feet_of
+from eval.metrics import physical
+from eval.metrics.physical import (
     band,
     bone_figures,
     clip_figures,
@@ -21,7 +22,6 @@ from eval.physical import (
 )
 from tests.people import BODY, moving, standing
 from utils.geometry.contacts import feet_contacts
-from utils.geometry.legs import feet_of
 from utils.geometry.skeleton import SKELETONS, Skeleton
 from utils.run.errors import DataError
 

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from data_loaders.representations import hml
-from eval import paraphrases
-from eval.paraphrases import FIGURES, Prompt, figures_of, known_sentences, read_prompts, summed_up, verdict
-from eval.recognition import KINDS
+from eval.recognition.classifier import KINDS, paraphrases
+from eval.recognition.paraphrases import FIGURES, Prompt, figures_of, known_sentences, read_prompts, summed_up, verdict
 from tests.commands import listing, refusal, run
 from tests.dip import CONTEXT, dip_session, told
 from utils.run.errors import DataError, MissingFileError
@@ -134,7 +133,7 @@ def test_the_sum_of_all_prompts():
 def test_the_whole_command(data, model, tmp_path, monkeypatch, capsys):
     """Every file, the same again from the same seed, and a prompt's first samples whatever their number."""
     for name, value in (("STEPS", 10), ("NETWORKS", 2)):
-        monkeypatch.setattr(f"eval.recognition.{name}", value)
+        monkeypatch.setattr(f"eval.recognition.classifier.{name}", value)
     monkeypatch.setattr(paraphrases, "REAL_WINDOWS", 4)
     caption = next(iter((data / "texts").iterdir())).read_text().splitlines()[0].split("#")[0]
     prompts = tmp_path / "prompts.txt"
@@ -161,9 +160,9 @@ def test_the_whole_command(data, model, tmp_path, monkeypatch, capsys):
 
 
 def test_more_samples_change_none_of_the_first(model, data):
-    from eval.paraphrases import make_motions
+    from eval.recognition.paraphrases import make_motions
+    from sample.common.session import open_session
     from sample.options import parse_sampling
-    from sample.session import open_session
 
     asked = [Prompt("walk", "he strolls"), Prompt("wave", "she says hello")]
     made = []
@@ -175,7 +174,7 @@ def test_more_samples_change_none_of_the_first(model, data):
 
 
 def test_a_model_that_goes_on_from_frames_is_judged_from_a_stand():
-    from eval.paraphrases import make_motions
+    from eval.recognition.paraphrases import make_motions
 
     session = dip_session()
     made = make_motions(session, [Prompt("walk", "he strolls"), Prompt("wave", "she says hello")])

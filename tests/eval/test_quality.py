@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from data_loaders import projections
-from data_loaders.projections import see
-from eval import quality, table
-from eval.physical import summary
-from eval.table import class_table, quality_table, real_clips, table_cell
-from model.denoiser import build_denoiser
+from data_loaders.points import projections
+from data_loaders.points.projections import see
+from eval import quality
+from eval.mas import quality_table as table
+from eval.mas.quality_table import class_table, quality_table, real_clips, table_cell
+from eval.metrics.physical import summary
+from model.denoisers.build import build_denoiser
 from sample.options import MasOptions
 from tests.people import BODY, SPEC, TINY, mocap_session, moving, record, standing, tiny_dit, write_folder
 from utils.run import checkpoint

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from data_loaders.humanml import take_of
 from data_loaders.representations import hml
-from eval import recognition
-from eval.recognition import KINDS, Windows, accuracy, confusion, cross_confusion, describe, kinds_of
+from data_loaders.text.humanml import take_of
+from eval.recognition import classifier as recognition
+from eval.recognition.classifier import KINDS, Windows, accuracy, confusion, cross_confusion, describe, kinds_of
 from tests.commands import run
 from utils.run.errors import DataError, MissingFileError
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eval import record
+from eval.reporting import record
 from utils.run.errors import DataError, MissingFileError, UsageError
 
 

@@ -11,8 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
-from eval import interval_plot, record, report_content, report_page
-from eval.interval_plot import Panel, Row, Scale
+from eval.reporting import content as report_content
+from eval.reporting import interval_plot, record
+from eval.reporting import page as report_page
+from eval.reporting.interval_plot import Panel, Row, Scale
 from tests.commands import listing, refusal, run
 from utils.geometry.skeleton import SKELETONS
 from utils.run.errors import NumericError, UsageError

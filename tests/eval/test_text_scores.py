@@ -9,11 +9,13 @@ import pytest
 import torch
 
 from data_loaders.registry import dataset_spec
-from eval import text_evaluators, text_record, text_scores
-from eval.text_evaluators import load_text_evaluator
-from eval.text_scores import MADE, REAL, REPEATED, TextSettings
-from model.text_motion import from_published
-from sample.session import Session
+from eval.text import evaluators as text_evaluators
+from eval.text import record as text_record
+from eval.text import scores as text_scores
+from eval.text.evaluators import load_text_evaluator
+from eval.text.scores import MADE, REAL, REPEATED, TextSettings
+from model.evaluators.text_motion import from_published
+from sample.common.session import Session
 from tests.commands import run
 from tests.dip import CONTEXT, WINDOW, dip_session, told
 from tests.judges import write_evaluator, write_words

@@ -9,8 +9,8 @@ import torch
 from data_loaders.options import DataOptions
 from data_loaders.registry import dataset_spec, load_dataset
 from data_loaders.representations import hml
-from eval import metrics
-from eval.text_evaluator_quality import WORSE, among_others, draw, made_worse
+from eval.metrics import distances as metrics
+from eval.text.evaluator_quality import WORSE, among_others, draw, made_worse
 from tests.commands import listing, refusal, run
 from utils.run import checkpoint
 
@@ -97,7 +97,7 @@ def test_quality_needs_whole_batches(evaluator, data, capsys):
 
 def test_quality_is_written_beside_the_evaluator(evaluator, data, monkeypatch, capsys):
     """On the train part in place of the test part, which is too small."""
-    from eval import text_evaluator_quality
+    from eval.text import evaluator_quality as text_evaluator_quality
 
     monkeypatch.setattr(text_evaluator_quality, "ROUNDS", 2)
     monkeypatch.setattr(text_evaluator_quality, "WORSE", {"slowed": (WORSE["slowed to this speed"][0], (0.5,))})

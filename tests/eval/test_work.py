@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eval.work import parts, path_of, run_units, unit_folder
+from eval.common.work import parts, path_of, run_units, unit_folder
 from utils.run.errors import UsageError
 from utils.run.files import load_archive
 
@@ -63,7 +63,7 @@ def test_without_resume_all_is_made_anew_and_nothing_old_stays(tmp_path):
 
 def test_ranks_share_the_units_and_leave_the_same(tmp_path, monkeypatch):
     """Two ranks in turn (nobody waits here): what each does depends on its number alone, and together it is all."""
-    monkeypatch.setattr("eval.work.wait_for_ranks", lambda: None)
+    monkeypatch.setattr("eval.common.work.wait_for_ranks", lambda: None)
     monkeypatch.setenv("WORLD_SIZE", "2")
     done = []
     for rank in (0, 1):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from model import action_recognition
-from model.action_recognition import FILES, POSE_JOINTS, load, neighbours, pose_joints
+from model.evaluators import action_recognition
+from model.evaluators.action_recognition import FILES, POSE_JOINTS, load, neighbours, pose_joints
 from tests.published import tensors
 from utils.geometry.skeleton import SKELETONS
 from utils.run.errors import DataError, MissingFileError

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from model.contrastive import UNSEEN, Contrastive, contrastive_loss
+from model.evaluators.contrastive import UNSEEN, Contrastive, contrastive_loss
 from model.options import ContrastiveOptions
 from utils.run.errors import UsageError
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from data_loaders.registry import dataset_spec
-from model.denoiser import build_denoiser
-from model.dit import DiT, rotary_table, rotate, sinusoid
+from model.denoisers.build import build_denoiser
+from model.denoisers.dit import DiT, rotary_table, rotate, sinusoid
 from model.options import ModelOptions
 from tests.people import TINY, tiny_dit
 from utils.run import checkpoint

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from diffusion.guidance import guided
-from model import sequence
-from model.conditions import HIDDEN, KEYS, GoalEncoder, drop, hidden
-from model.denoiser import build_denoiser, file_layout
-from model.layers import sinusoids
+from model.denoisers import sequence
+from model.denoisers.build import build_denoiser, file_layout
+from model.denoisers.conditions import HIDDEN, KEYS, GoalEncoder, drop, hidden
+from model.denoisers.layers import sinusoids
+from model.denoisers.published import from_published, to_published
 from model.options import GOALS, ModelOptions
-from model.published import from_published, to_published
 from tests.published import frames_first, mdm_condition, mdm_network, tensors
 from utils.run import checkpoint
 from utils.run.errors import UsageError

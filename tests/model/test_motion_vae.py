@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from model import motion_vae
-from model.motion_vae import MotionVAE, from_published, to_published
+from model.evaluators import motion_vae
+from model.evaluators.motion_vae import MotionVAE, from_published, to_published
 from model.options import EvaluatorOptions
 from tests.published import frames_first, tensors
-from train.evaluator_task import KL_WEIGHT
+from train.tasks.evaluator import KL_WEIGHT
 from utils.run import checkpoint
 from utils.run.errors import DataError, UsageError
 

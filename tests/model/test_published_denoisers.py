@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import nn
 
-from model.conditions import HIDDEN
-from model.denoiser import build_denoiser
-from model.layers import Layer, sinusoids, visible_keys
+from model.denoisers.build import build_denoiser
+from model.denoisers.conditions import HIDDEN
+from model.denoisers.layers import Layer, sinusoids, visible_keys
+from model.denoisers.published import consume_construction, from_published, to_published
+from model.denoisers.sequence import SequenceDenoiser
 from model.options import ModelOptions
-from model.published import consume_construction, from_published, to_published
-from model.sequence import SequenceDenoiser
 from tests.published import frames_first, tensors
 from utils.run.errors import DataError, UsageError
 

@@ -17,10 +17,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model import text_encoders
-from model.openai_clip import read_merges
 from model.options import TEXT_WIDTHS
-from model.text_encoders import MERGES, Encoder, Remembering, load_text_encoder
+from model.text import encoders as text_encoders
+from model.text.encoders import MERGES, Encoder, Remembering, load_text_encoder
+from model.text.openai_clip import read_merges
 from utils.run.errors import DataError, MissingFileError, UsageError
 
 ROOT = Path(__file__).parents[2]
@@ -389,7 +389,7 @@ from pathlib import Path
 import torch
 def refuse(*_): raise AssertionError("the network was asked")
 socket.socket.connect = socket.getaddrinfo = refuse
-from model.text_encoders import load_bert, load_text_encoder
+from model.text.encoders import load_bert, load_text_encoder
 from utils.run.errors import MissingFileError
 load_text_encoder("minilm")(["a man walks"])
 try:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.text_motion import CONTACTS, PARTS, UNIT, MovementEncoder, Reader, TextMotion, from_published
+from model.evaluators.text_motion import CONTACTS, PARTS, UNIT, MovementEncoder, Reader, TextMotion, from_published
 from tests.published import tensors
 from utils.run.errors import DataError
 

@@ -123,7 +123,7 @@ def test_evaluator(tmp_path, capsys):
 
 @pytest.mark.parametrize("arch", ["trans_enc", "trans_dec", "gru", "dit"])
 def test_our_own_checkpoints(arch, tmp_path, capsys):
-    from model.denoiser import build_denoiser, file_layout
+    from model.denoisers.build import build_denoiser, file_layout
     from model.options import ModelOptions
 
     options = ModelOptions(arch=arch, layers=2, latent_dim=8, num_heads=2, ff_size=16)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from data_loaders.registry import DATASETS
-from model import text_encoders
+from model.text import encoders as text_encoders
 from prepare import doctor
 from utils.run import checkpoint
 from utils.run.errors import MissingFileError

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.action_recognition import FILES
+from model.evaluators.action_recognition import FILES
 from tests.conftest import ROOT
 
 

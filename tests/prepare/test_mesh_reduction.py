@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from prepare.mesh_reduction import _Mesh, reduced
+from prepare.body.mesh_reduction import _Mesh, reduced
 
 
 def ellipsoid(shift: float = 0.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from data_loaders import packed
-from data_loaders.captured import find_files
-from data_loaders.splits import held_out
-from data_loaders.texts import SENTENCES, sentences
+from data_loaders.common import packed
+from data_loaders.common.recordings import find_files
+from data_loaders.common.splits import held_out
+from data_loaders.text.captions import SENTENCES, sentences
 from prepare import mocap
 from prepare.mocap import MocapOptions, convert
 from tests.people import BODY, SMPL, SPEC, standing_smpl22
@@ -148,8 +148,8 @@ def test_a_folder_of_bvh(tmp_path, capsys, unit, arguments):
 
 
 def test_the_folder_trains_as_it_is(tmp_path):
-    from data_loaders import projections
     from data_loaders.options import DataOptions
+    from data_loaders.points import projections
 
     write_bvh(tmp_path / "one.bvh", person(200, 0.01))
     run(tmp_path / "out", "--sources", tmp_path / "one.bvh", "--test_share", "0")

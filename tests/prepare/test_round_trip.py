@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from data_loaders.toy import body_motion
+from data_loaders.points.toy import body_motion
 from prepare import round_trip, toy_motion
 from utils.run.errors import DataError, MissingFileError, UsageError
 

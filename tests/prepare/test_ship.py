@@ -10,14 +10,14 @@ import torch
 
 from data_loaders.options import DataOptions
 from diffusion.options import DiffusionOptions
-from eval.evaluators import load_evaluator
-from model import motion_vae
+from eval.mas.evaluators import load_evaluator
+from model.evaluators import motion_vae
 from model.options import EvaluatorOptions
 from prepare import ship
+from sample.common.plain import sample_plain
+from sample.common.request import make_request
+from sample.common.session import open_session
 from sample.options import SamplingOptions, parse_sampling
-from sample.plain import sample_plain
-from sample.request import make_request
-from sample.session import open_session
 from tests.people import SPEC, TINY, tiny_dit
 from train.options import TrainingOptions
 from utils.run import checkpoint

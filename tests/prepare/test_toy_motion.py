@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from data_loaders import base, humanml, toy
 from data_loaders.options import DataOptions
-from data_loaders.projections import see
+from data_loaders.points import keypoints as base
+from data_loaders.points import toy
+from data_loaders.points.projections import see
 from data_loaders.registry import DATASETS
+from data_loaders.text import humanml
 from prepare import motion_stats, toy_motion
 from utils.run.errors import UsageError
 

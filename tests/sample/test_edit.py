@@ -11,25 +11,34 @@ import pytest
 import torch
 
 from data_loaders.options import DataOptions
+from data_loaders.points.toy import body_motion
 from data_loaders.registry import dataset_spec
 from data_loaders.representations import hml
-from data_loaders.toy import body_motion
 from diffusion.options import DiffusionOptions
 from diffusion.process import build_process
-from model.denoiser import build_denoiser
+from model.denoisers.build import build_denoiser
 from model.options import ModelOptions
-from sample import editing
-from sample.editing import edit_request, edited, folder_of, kept_features, kept_frames, made_joints, mode_of
-from sample.landing import eased, fading, gaps, landing_of, window
-from sample.motions import motion_content
-from sample.multiview import around, hung_on
+from sample.common.motions import motion_content
+from sample.common.session import Session
+from sample.common.sources import Source, read_sources, source_of
+from sample.editing.editing import (
+    edit_request,
+    edited,
+    editing,
+    folder_of,
+    kept_features,
+    kept_frames,
+    made_joints,
+    mode_of,
+)
+from sample.editing.end_constraint import eased, fading, gaps, landing_of, window
+from sample.multiview.sampling import around, hung_on
 from sample.options import EditOptions, MasOptions, SamplingOptions
-from sample.session import Session
-from sample.sources import Source, read_sources, source_of
 from tests.commands import listing, refusal, run, toy, train
 from tests.people import mocap_session, moving, record, tiny_dit, write_folder
 from tests.toys import humanact12_folder
 from utils.formats import results
+from utils.formats.video import frame_count
 from utils.geometry.kinematics import bone_lengths
 from utils.geometry.motion import Motion
 from utils.geometry.rotations import about_axis
@@ -37,7 +46,6 @@ from utils.geometry.skeleton import SKELETONS
 from utils.run.errors import DataError, UsageError
 from utils.run.options import RunOptions
 from utils.run.randomness import torch_generator
-from visualize.video import frame_count
 
 TINY = ModelOptions(arch="dit", layers=1, latent_dim=16, num_heads=2, ff_size=16, frames_per_token=4)
 BETWEEN = EditOptions(edit_mode="in_between")

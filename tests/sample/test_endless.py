@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from data_loaders.goals import goals_reached
 from data_loaders.registry import dataset_spec
 from data_loaders.representations import hml
-from data_loaders.texts import read_lines
+from data_loaders.text.captions import read_lines
+from data_loaders.text.goals import goals_reached
 from model.options import GOALS
-from sample.endless import (
+from sample.common.motions import Made, motion_content
+from sample.endless.windows import (
     advanced,
     aimed,
     aimed_request,
@@ -26,7 +27,6 @@ from sample.endless import (
     windows,
     wrapped,
 )
-from sample.motions import Made, motion_content
 from sample.options import EndlessOptions, PrefixOptions
 from tests.commands import TINY, listing, refusal, run, toy, train
 from tests.dip import CONTEXT, LAYOUT, SPEC, WINDOW, dip_session, statistics, told, toy_features, write_positions

@@ -10,10 +10,10 @@ import torch
 
 from diffusion.noise import recorded
 from diffusion.projectors import AdamFit
-from sample import multiview
-from sample.multiview import Draws, sample_3d
+from sample.common.session import Request
+from sample.multiview import sampling as multiview
+from sample.multiview.sampling import Draws, sample_3d
 from sample.options import MasOptions
-from sample.session import Request
 from tests.published import arguments, flat, tensors, tiny_session
 
 PUBLISHED = MasOptions(fit="adam", bones="raw")

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from data_loaders.projections import camera_of
+from data_loaders.points.projections import camera_of
 from data_loaders.registry import dataset_spec
 from diffusion.noise import per_sample, seen_from
 from diffusion.process import build_process

@@ -12,9 +12,9 @@ from sample import predictor as module
 from sample.predictor import Predictor
 from tests.commands import listing, refusal, toy, train
 from utils.formats import hik
+from utils.formats.video import frame_count
 from utils.run.errors import MissingFileError, UsageError
 from utils.run.options import RunOptions
-from visualize.video import frame_count
 
 TEXT = "--dataset mocap --text_encoder_type minilm --arch dit --lr 0.02 --num_steps 20"
 
@@ -38,7 +38,7 @@ def ready(models) -> Predictor:
 @pytest.fixture(autouse=True)
 def brief(monkeypatch):
     """Less than six seconds of motion, to be drawn sooner."""
-    monkeypatch.setattr("sample.request.DEFAULT_SECONDS", 0.8)
+    monkeypatch.setattr("sample.common.request.DEFAULT_SECONDS", 0.8)
 
 
 def content(videos: list[Path]) -> list[bytes]:

@@ -19,10 +19,18 @@ import pytest
 import torch
 
 from data_loaders.representations import hml
-from sample import streaming
-from sample.endless import find_prefix
+from sample.endless.streaming import (
+    in_turn,
+    read_in_background,
+    stream,
+    typed,
+    watched,
+    write_file,
+    write_line,
+    write_whole,
+)
+from sample.endless.windows import find_prefix, streaming
 from sample.options import PrefixOptions
-from sample.streaming import in_turn, read_in_background, stream, typed, watched, write_file, write_line, write_whole
 from tests.commands import listing, refusal, run, toy, train
 from tests.dip import CONTEXT, LAYOUT, SPEC, WINDOW, dip_session, told
 from utils.formats import results
@@ -356,7 +364,7 @@ def test_a_killed_stream_leaves_whole_files(tmp_path):
         from pathlib import Path
         import numpy as np
         from sample import streaming
-        from sample.endless import find_prefix
+        from sample.endless.windows import find_prefix
         from sample.options import PrefixOptions
         from tests.dip import dip_session
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from sample.multiview import view_denoiser
-from sample.session import Request
+from sample.common.session import Request
+from sample.multiview.sampling import view_denoiser
 from tests.commands import refusal, run, train
 from tests.people import mocap_session, moving, record, write_folder
 from utils.formats import results
@@ -129,7 +129,7 @@ def test_refusals(model, data, tmp_path, capsys):
 
 
 def test_dreamfusion_hears_prompts_too(model, tmp_path, monkeypatch):
-    monkeypatch.setattr("sample.multiview.STEPS", 3)
+    monkeypatch.setattr("sample.multiview.sampling.STEPS", 3)
     import importlib
 
     made = []

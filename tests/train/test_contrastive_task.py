@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from data_loaders.humanml import TextMotions
 from data_loaders.registry import dataset_spec
-from model.contrastive import Contrastive
+from data_loaders.text.humanml import TextMotions
+from model.evaluators.contrastive import Contrastive
 from model.options import ContrastiveOptions
-from train.contrastive_task import ContrastiveTask, describe, sides_of
+from train.tasks.contrastive import ContrastiveTask, describe, sides_of
 
 SPEC = dataset_spec("mocap")
 CAPTIONS = [

@@ -12,12 +12,12 @@ from tests.commands import TINY, run, toy, train, words
 from tests.people import moving, record, write_folder
 from tests.toys import humanact12_folder
 from train import train_mdm
-from train.during import films, looking
+from train.common.callbacks import films, looking
 from utils.formats import results
+from utils.formats.video import frame_count
 from utils.run import checkpoint
 from utils.run.errors import DataError
 from utils.run.files import locked
-from visualize.video import frame_count
 
 TEXT = "--dataset mocap --text_encoder_type minilm --use_ema"
 FEW = "--gen_during_training --gen_num_samples 2 --gen_num_repetitions 1"
@@ -26,7 +26,7 @@ FEW = "--gen_during_training --gen_num_samples 2 --gen_num_repetitions 1"
 @pytest.fixture(autouse=True)
 def brief(monkeypatch):
     """Less than six seconds of motion, to be drawn sooner."""
-    monkeypatch.setattr("sample.request.DEFAULT_SECONDS", 1.0)
+    monkeypatch.setattr("sample.common.request.DEFAULT_SECONDS", 1.0)
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from data_loaders import projections
-from data_loaders.upright import upright
-from model.motion_vae import MotionVAE, from_published
+from data_loaders.points import projections
+from data_loaders.points.upright import upright
+from model.evaluators.motion_vae import MotionVAE, from_published
 from model.options import EvaluatorOptions
 from tests.people import SPEC, moving, record, write_folder
 from tests.published import flat, tensors
-from train.evaluator_task import KL_WEIGHT, EvaluatorTask
+from train.tasks.evaluator import KL_WEIGHT, EvaluatorTask
 
 SMALL = EvaluatorOptions(e_num_layers=2, e_latent_dim=32, e_num_heads=2, e_ff_size=64)
 

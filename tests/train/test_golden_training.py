@@ -7,14 +7,14 @@ import torch
 
 from diffusion.losses import motion_terms
 from diffusion.process import build_process
-from model.denoiser import build_denoiser, file_layout
+from model.denoisers.build import build_denoiser, file_layout
+from model.denoisers.published import from_published
 from model.options import ModelOptions
-from model.published import from_published
 from tests.published import flat, tensors, tiny_denoiser
-from train.loop import train
-from train.optimizer import build_optimizer
+from train.common.loop import train
+from train.common.optimizer import build_optimizer
 from train.options import TrainingOptions
-from train.task import DiffusionTask
+from train.tasks.diffusion import DiffusionTask
 from utils.run import checkpoint
 
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from train import loop
-from train.optimizer import average_decay, build_optimizer, final_step, learning_rate, update_average
+from train.common import loop
+from train.common.optimizer import average_decay, build_optimizer, final_step, learning_rate, update_average
 from train.options import TrainingOptions
 from utils.run import checkpoint
 from utils.run.errors import DataError, NumericError, UsageError

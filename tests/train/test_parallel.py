@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.commands import TINY, run, toy, words
-from train import loop
+from train.common import loop
 from train.options import TrainingOptions
 from utils.run import checkpoint, parallel
 from utils.run.errors import UsageError

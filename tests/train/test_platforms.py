@@ -5,7 +5,7 @@ import types
 
 import pytest
 
-from train import platforms
+from train.common import platforms
 from utils.run.errors import MissingFileError
 
 

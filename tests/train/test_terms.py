@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 import torch
 
-from data_loaders.goals import MODES, choices, goal_joints, goals_reached, sample_goals
 from data_loaders.options import DataOptions
 from data_loaders.registry import dataset_spec, load_dataset
 from data_loaders.representations import hml
+from data_loaders.text.goals import MODES, choices, goal_joints, goals_reached, sample_goals
 from diffusion.process import build_process
 from model.options import GOALS, ModelOptions
 from tests.commands import TINY, refusal, toy, words
 from tests.dip import LAYOUT, toy_features
 from tests.published import frames_first, mdm_network, tensors
 from train.options import TrainingOptions
-from train.task import DiffusionTask
-from train.terms import aims, terms
+from train.tasks.diffusion import DiffusionTask
+from train.tasks.terms import aims, terms
 from utils.geometry.skeleton import SKELETONS
 from utils.run.errors import UsageError
 from utils.run.randomness import torch_generator

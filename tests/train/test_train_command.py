@@ -11,9 +11,9 @@ import torch
 
 from diffusion.options import DiffusionOptions
 from diffusion.process import Process
+from sample.common.plain import sample_plain
+from sample.common.session import Request
 from sample.options import SamplingOptions
-from sample.plain import sample_plain
-from sample.session import Request
 from tests.commands import TINY, listing, refusal, run, toy, train
 from tests.published import tiny_session
 from utils.formats import results
@@ -166,7 +166,7 @@ def test_one_trainer_holds_a_folder(data, tmp_path, capsys):
 
 def test_the_folder_is_held_while_training(data, tmp_path, monkeypatch):
     """Held from the first update to the last save, and free again when the training fails."""
-    from train import loop
+    from train.common import loop
 
     held = []
 

@@ -203,7 +203,7 @@ def test_wide_numbers_where_they_are_needed(tmp_path: Path, rows: int, joints: i
 
 
 def test_free_body_is_small(tmp_path: Path):
-    from model.body import load_body
+    from body.models import load_body
 
     motion = skinned.dance(load_body("free").shaped(), 196)
     glb.write(tmp_path / "free.glb", [motion])

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from model.body import load_body
+from body.models import load_body
 from utils.geometry.body import Body, resized
 from utils.run.errors import DataError
 

@@ -7,8 +7,8 @@ import pytest
 
 from tests.bodies import small_body, walking
 from utils.run.errors import DataError, MissingFileError, UsageError
-from visualize import exporting
-from visualize.exporting import TABLE, export
+from visualize.files import exporting
+from visualize.files.exporting import TABLE, export
 from visualize.options import FORMATS
 
 THROUGH_OTHERS = {"usd", "fbx", "abc"}

@@ -6,8 +6,8 @@ import pytest
 
 from utils.geometry.skeleton import SKELETONS, Skeleton
 from utils.run.errors import DataError, NumericError
-from visualize.contact_sheet import CELL, write_contact_sheet
-from visualize.figures import (
+from visualize.sticks.contact_sheet import CELL, write_contact_sheet
+from visualize.sticks.figures import (
     FRAMES_PER_TURN,
     LEFT,
     LOOSE,

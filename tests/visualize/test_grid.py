@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
+from utils.formats.video import frame_count
 from utils.run.errors import DataError
-from visualize.grid import CELL, tile, write_samples
-from visualize.video import frame_count
+from visualize.sticks.grid import CELL, tile, write_samples
 
 
 def pictures(shade: int, count: int, size: int = 96):

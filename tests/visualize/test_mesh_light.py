@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from visualize.figures import fitted_camera
-from visualize.floor import empty_floor, horizon
-from visualize.mesh_light import SKIN, body_shadow, lit, openness, surface_points
+from visualize.meshes.light import SKIN, body_shadow, lit, openness, surface_points
+from visualize.sticks.figures import fitted_camera
+from visualize.sticks.floor import empty_floor, horizon
 
 SIZE = 300
 

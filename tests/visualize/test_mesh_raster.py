@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from utils.run.errors import MissingFileError, UsageError
-from visualize.mesh_raster import open_renderer
+from visualize.meshes.raster import open_renderer
 
 PAPER = 250
 RED, BLUE = (220, 40, 30), (20, 60, 200)

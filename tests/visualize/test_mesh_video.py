@@ -7,17 +7,17 @@ import cv2
 import numpy as np
 import pytest
 
+from body.capsules import capsule_body
+from utils.formats.video import frame_count
 from utils.geometry.body import Body, BodyMotion
 from utils.geometry.skeleton import SKELETONS
 from utils.run.errors import DataError, MissingFileError, NumericError
-from visualize.capsules import capsule_body
-from visualize.contact_sheet import CELL, MARGIN
-from visualize.figures import LOOSE
-from visualize.floor import PAPER
-from visualize.grid import write_samples
-from visualize.mesh_raster import open_renderer
-from visualize.mesh_video import draw_body, write_body_sheet
-from visualize.video import frame_count
+from visualize.meshes.raster import open_renderer
+from visualize.meshes.video import draw_body, write_body_sheet
+from visualize.sticks.contact_sheet import CELL, MARGIN
+from visualize.sticks.figures import LOOSE
+from visualize.sticks.floor import PAPER
+from visualize.sticks.grid import write_samples
 
 JOINTS = ("pelvis", "chest", "head", "left_hand", "left_foot", "right_foot")
 PARENTS = (-1, 0, 1, 1, 0, 0)

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.body import load_body
+from body.models import load_body
 from tests.bodies import SMPL24, angle_between, small_body, walking
 from utils.geometry.body import Body, BodyMotion, joints_of, vertices_of
 from utils.run.errors import DataError, MissingFileError, NumericError
-from visualize.page import read, write_page
+from visualize.page.html import read, write_page
 
 HOSTILE = "</script><script>alert(1)</script><!-- <b> & \" ' \u2028 {{data}} {{script}}"
 

@@ -7,8 +7,8 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
+from utils.formats.video import frame_count, recorded, write_video
 from utils.run.errors import DataError, MissingFileError, UsageError
-from visualize.video import frame_count, recorded, write_video
 
 
 def pictures(count=12, height=64, width=96):

@@ -15,9 +15,9 @@ from utils.geometry.body import joints_of
 from utils.geometry.cameras import Camera, even_views, project
 from utils.geometry.skeleton import SKELETONS
 from utils.run.errors import MissingFileError
-from visualize import viewer as module
+from visualize.page import viewer as module
+from visualize.page.viewer import ALL, Viewer, even_camera_views, open_viewer, plain_views
 from visualize.view import mas_views
-from visualize.viewer import ALL, Viewer, even_camera_views, open_viewer, plain_views
 
 needs_viser = pytest.mark.skipif(not importlib.util.find_spec("viser"), reason="needs viser (pip install viser)")
 

@@ -6,8 +6,8 @@ import pytest
 
 from utils.geometry.skeleton import SKELETONS
 from utils.run.errors import DataError, NumericError
-from visualize.contact_sheet import CELL, MARGIN, write_world_sheet
-from visualize.figures import GIVEN, MADE, MIDDLE, PAPER, THREE_QUARTER, draw_3d, draw_world
+from visualize.sticks.contact_sheet import CELL, MARGIN, write_world_sheet
+from visualize.sticks.figures import GIVEN, MADE, MIDDLE, PAPER, THREE_QUARTER, draw_3d, draw_world
 
 BODY = SKELETONS["smpl22"]
 MIRROR = list(BODY.mirror)

@@ -10,16 +10,16 @@ from typing import Any
 import torch
 
 from utils.run.checkpoint import digest
+from utils.run.project import ROOT
 
 VERSION = "0.1.0"
 
 
 def revision() -> str:
     """The commit of the checkout, or nothing outside of one."""
-    root = Path(__file__).parents[2]
     try:
         found = subprocess.run(
-            ["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+            ["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
         )
     except OSError:
         return ""

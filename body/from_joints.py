@@ -1,0 +1,165 @@
+"""From the clips of a file to bodies that move: joints by name, the fit, a path, the floor.
+
+People are fitted with SMPL or the free body (`body.fit.fitting`); animals, and whoever is asked for so, become
+capsules along the bones (`body.capsules`), posed by `body.motion.rotations_from_positions`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from body.capsules import capsule_body
+from body.fit import fitting as fit_body
+from body.fit import smplify
+from body.models import BodyModel, load_body
+from body.motion.foot_lock import lock_feet
+from body.motion.legs import legs_of
+from body.motion.root_path import anchored
+from body.motion.rotations_from_positions import pose_skeleton
+from body.options import BodyOptions
+from utils.formats import unnamed
+from utils.geometry.body import BodyMotion, outline, vertices_of
+from utils.geometry.contacts import LOWEST, feet_contacts
+from utils.geometry.gaps import fill_gaps
+from utils.geometry.joint_maps import Fittable, to_smpl
+from utils.geometry.kinematics import main_root
+from utils.geometry.motion import Motion
+from utils.run.errors import DataError, UsageError
+
+_STILL = 0.002  # metres
+Say = Callable[[str], None]
+
+
+def read_clips(options: BodyOptions) -> list[Motion]:
+    """The clips that are asked for, in the order of `--samples`. Raises UsageError and what reading raises."""
+    if not options.input_path:
+        raise UsageError("name the motion: a results.npy, or a .npy, .npz, .bvh or .amc file")
+    clips = unnamed.read(options.input_path, options.skeleton_type, raw=True)
+    return [clips[number] for number in chosen(options.samples, len(clips), options.input_path)]
+
+
+def chosen(samples: Sequence[str], count: int, path: str | Path) -> list[int]:
+    """The numbers that `--samples` names; all where it names none. Raises UsageError."""
+    for word in samples:
+        if not word.isdigit() or int(word) >= count:
+            raise UsageError(f"--samples {word}: {path} holds {count} motions, number 0 to {count - 1}")
+    return [int(word) for word in samples] or list(range(count))
+
+
+def make_bodies(options: BodyOptions, say: Say = lambda note: None) -> list[BodyMotion]:
+    """The motions of a file on bodies; `say` is told what was concluded, filled in or changed, a sentence each.
+
+    Raises UsageError, MissingFileError, DataError and NumericError.
+    """
+    clips = read_clips(options)
+    model = None if options.body == "capsules" else load_body(options.body)
+    made = []
+    for clip in clips:
+        motion, notes = make_body(clip, options, model)
+        for note in notes:
+            say(f"{motion.name}: {note}")
+        made.append(motion)
+    return made
+
+
+def make_body(clip: Motion, options: BodyOptions, model: BodyModel | None) -> tuple[BodyMotion, list[str]]:
+    """One clip on a body, standing on the floor y = 0, and what there is to say of it; without a model, on capsules."""
+    notes = [str(clip.meta["note"])] if clip.meta.get("note") else []
+    person = None
+    if clip.meta.get("flat") and not options.body:
+        notes.append("2D motion has no depth to fit a body to: capsules along its bones")
+    elif model is not None:
+        try:
+            person = to_smpl(clip, options.skeleton_type)
+        except DataError:
+            if options.body:
+                raise
+            notes.append("no person that SMPL fits: capsules along its bones")
+    if model is None or person is None:
+        motion, said = on_capsules(clip, options)
+    else:
+        motion, said = on_person(person, options, model)
+    motion = replace(motion, name=clip.name, text=_text(clip))
+    if options.foot_lock:
+        motion = lock_feet(motion)
+        before, after = (motion.meta["foot_lock"][when] for when in ("before", "after"))
+        said.append(
+            f"feet slid {100 * before['slide']:.1f} cm/s and now {100 * after['slide']:.1f}; soles were "
+            f"{before['penetration']:.1f} mm in the floor and now {after['penetration']:.1f}"
+        )
+    return motion, notes + said
+
+
+def on_person(person: Fittable, options: BodyOptions, model: BodyModel) -> tuple[BodyMotion, list[str]]:
+    """A person fitted with a body."""
+    clip, said = placed(person.motion, options.root)
+    person = replace(person, motion=clip)
+    contacts = contacts_of(clip, person.confidence)
+    if options.fit == "smplify":
+        motion = smplify.fit(person, model, options.num_smplify_iters)
+        said.append(motion.meta["note"])
+    else:
+        motion = fit_body.fit(person, model, contacts)
+    report = motion.meta["report"]
+    said.append(f"joints met to {report['mean_error_mm']:.1f} mm in the mean, {report['max_error_mm']:.1f} at most")
+    motion = replace(motion, contacts=np.pad(contacts, ((0, 0), (0, len(motion.body.joints) - contacts.shape[1]))))
+    return grounded(motion), ([person.note] if person.note else []) + said
+
+
+def on_capsules(clip: Motion, options: BodyOptions) -> tuple[BodyMotion, list[str]]:
+    """Any skeleton as capsules along its bones."""
+    clip, filled = fill_gaps(clip)
+    clip, said = placed(clip, options.root)
+    posed = pose_skeleton(clip)
+    body = capsule_body(posed.joints, posed.parents, posed.rest, clip.meta.get("skeleton") or "capsules")
+    report = {"mean_error_mm": 1000 * float(posed.error.mean()), "max_error_mm": 1000 * float(posed.error.max())}
+    said = [note for note in (filled, *said, posed.note) if note]
+    motion = BodyMotion(body, posed.rotations, posed.root, clip.fps, clip.name, meta={"report": report})
+    return grounded(motion), said
+
+
+def placed(clip: Motion, root: str) -> tuple[Motion, list[str]]:
+    """The clip with the path that `--root` asks for, and a sentence about one that it did not have."""
+    if root == "centred":
+        way = clip.positions[:, main_root(clip.parents)] * (1, 0, 1)
+        return replace(clip, positions=(clip.positions - way[:, None]).astype(np.float32)), []
+    if root == "anchored" or (not root and _is_centred(clip)):
+        return anchored(clip), ["centred on its root, so it got the path of the feet that stand (--root centred: none)"]
+    return clip, []
+
+
+def contacts_of(clip: Motion, confidence: np.ndarray) -> np.ndarray:
+    """Which joints rest on the floor, bool [T, J]; toes only where they were seen."""
+    seen = np.asarray(confidence.any(0))
+    feet = [tuple(joint for joint in leg.foot if seen[joint]) for leg in legs_of(clip.joints, clip.parents)]
+    return feet_contacts(clip.positions, clip.fps, [foot for foot in feet if foot])
+
+
+def grounded(motion: BodyMotion) -> BodyMotion:
+    """The motion with its floor at y = 0: where its lowest vertex comes to, but for a few frames.
+
+    Joints of the feet lie above their soles, so a floor that is right for joints is too high for a mesh.
+    """
+    depth = lowest(motion)
+    lift = np.array((0, -np.percentile(depth, LOWEST), 0), np.float32)
+    targets = {"targets": motion.meta["targets"] + lift} if "targets" in motion.meta else {}
+    return replace(motion, root=motion.root + lift, meta=motion.meta | targets)
+
+
+def lowest(motion: BodyMotion) -> np.ndarray:
+    """Height [T] of the lowest vertex of each frame."""
+    return vertices_of(replace(motion, body=outline(motion.body)))[..., 1].min(-1)
+
+
+def _is_centred(clip: Motion) -> bool:
+    """Whether the root of a clip with known feet never leaves its place: nobody stands so still, its path was taken."""
+    way = clip.positions[:, main_root(clip.parents)][:, [0, 2]]
+    still = len(way) > 1 and bool(np.ptp(way, axis=0).max() < _STILL)
+    return still and bool(legs_of(clip.joints, clip.parents))
+
+
+def _text(clip: Motion) -> str:
+    text = clip.meta.get("text", "")
+    return text if isinstance(text, str) else " / ".join(dict.fromkeys(map(str, text)))

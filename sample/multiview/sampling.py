@@ -1,0 +1,254 @@
+"""3D motion from the 2D model: multi-view ancestral sampling (MAS, Kapon et al. 2023), its ablations and its rival.
+
+All views of a figure are denoised together; at each step one 3D motion is fitted to them and shown in each again.
+"""
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from data_loaders.points.projections import camera_of
+from diffusion.distillation import STEPS, distill
+from diffusion.noise import Noise, per_sample, published_normal, seen_from
+from diffusion.process import Process
+from diffusion.projectors import AdamFit, MultiView, pooled_evidence, prominent_weights
+from diffusion.sampling import sample
+from diffusion.windows import joined
+from sample.common.session import Request, Session
+from sample.editing.end_constraint import eased, fading
+from sample.options import MasOptions
+from utils.geometry.cameras import even_views, fit_points, orthographic, view_rotations
+from utils.geometry.kinematics import rigid_bones, walk
+from utils.run.errors import UsageError
+from utils.run.randomness import numpy_rng
+
+# Motion [B, T, J, 3] in the camera frame, and where [B, T, J] it is held.
+Held = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Every random draw of a multi-view run, so that a test can hand in recorded ones.
+
+    `noise_3d()` [B, T, J, 3] and `noise_2d()` [V * B, T, J, 2] are one draw of noise each; `offset()` is an azimuth,
+    `azimuths()` [V] are those of independent views, `prominent()` a view, `timesteps()` the steps of a distillation.
+    """
+
+    noise_3d: Noise
+    noise_2d: Noise
+    offset: Callable[[], float]
+    azimuths: Callable[[], np.ndarray]
+    prominent: Callable[[], int]
+    timesteps: Callable[[bool], list[int]]
+
+
+def timesteps(rng: np.random.RandomState, steps: int, annealed: bool, lowest: int = 1) -> list[int]:
+    """The diffusion steps of a distillation: uniform over 1..N-1, or from ever lower bounds on up (annealed)."""
+    uniform = [int(rng.randint(1, steps)) for _ in range(STEPS)]
+    if not annealed:
+        return uniform
+    return [int(rng.randint(max(lowest, int(steps - 1 - i * steps / STEPS)), steps)) for i in range(STEPS)]
+
+
+def own_draws(session: Session, request: Request, views: int) -> Draws:
+    """Draws by (seed, sample) for noise and by (seed, name) for what belongs to the run."""
+    seed, lengths, joints = session.run.seed, request.lengths.tolist(), len(session.spec.skeleton.joints)
+    stream = functools.partial(numpy_rng, seed)
+    offsets, azimuths = stream("offset"), stream("azimuths")
+    flat = per_sample(seed, lengths, (views, joints, 2), request.first, stream="views")
+    return Draws(
+        noise_3d=per_sample(seed, lengths, (joints, 3), request.first),
+        noise_2d=lambda: flat().permute(2, 0, 1, 3, 4).flatten(0, 1),
+        offset=lambda: offsets.uniform(0, 2 * math.pi),
+        azimuths=lambda: azimuths.uniform(0, 2 * math.pi, views),
+        prominent=lambda: int(stream("prominent").randint(views)),
+        timesteps=lambda annealed: timesteps(stream("timesteps"), session.process.steps, annealed),
+    )
+
+
+def published_draws(session: Session, request: Request, views: int, distilling: bool) -> Draws:
+    """Draws in the published order from the global generators, which the session has seeded.
+
+    Independent view noise comes after a 3D draw that is thrown away; a distillation draws a first x_T and a second
+    noise each time that it never uses; its views span one radian.
+    """
+    samples, frames, joints = len(request.lengths), request.frames, len(session.spec.skeleton.joints)
+    noise_3d = published_normal((samples, frames, joints, 3))
+    like_views = published_normal((views, samples, joints, 2, frames), memory=(0, 1, 4, 2, 3))
+
+    def noise_2d() -> Tensor:
+        if not distilling:
+            noise_3d()
+        noise = like_views()
+        if distilling:
+            like_views()
+        return noise.permute(0, 1, 4, 2, 3).flatten(0, 1)
+
+    def drawn_timesteps(annealed: bool) -> list[int]:
+        drawn = timesteps(np.random.mtrand._rand, session.process.steps, annealed, lowest=0)  # type: ignore[attr-defined]
+        torch.randn(views * samples, joints, 2, frames)
+        return drawn
+
+    return Draws(
+        noise_3d=noise_3d,
+        noise_2d=noise_2d,
+        offset=lambda: np.random.rand() * 2 * math.pi,  # noqa: NPY002
+        azimuths=lambda: np.array([np.random.uniform() for _ in range(views)]),  # noqa: NPY002
+        prominent=lambda: int(torch.randint(0, views, [1])),
+        timesteps=drawn_timesteps,
+    )
+
+
+def sample_3d(
+    session: Session,
+    request: Request,
+    options: MasOptions,
+    variant: str = "mas",
+    draws: Draws | None = None,
+    held: Held | None = None,
+) -> Tensor:
+    """3D motions [B, T, J, 3] by MAS or one of its ablations, camera frame; frames beyond a length are 0 by default.
+
+    `held` are joints of other motions that stay where they are (not in a distillation).
+    """
+    distilling = variant.startswith("dreamfusion")
+    if draws is None:
+        views = options.num_views
+        draws = (
+            published_draws(session, request, views, distilling)
+            if session.published
+            else own_draws(session, request, views)
+        )
+    if distilling:
+        points = _distilled(session, request, options, variant, draws)
+    else:
+        points = _ancestral(session, request, options, variant, draws, held)
+    if held and options.bones == "rigid":
+        points = hung_on(points, *held, session.spec.skeleton.parents)
+    elif options.bones == "rigid":
+        points = rigid_bones(points, session.spec.skeleton, request.lengths)
+    return points if session.published else points * request.valid[:, :, None, None]
+
+
+def view_denoiser(session: Session, request: Request, views: int) -> Callable[[Tensor, int], Tensor]:
+    """The denoiser of all views [V * B, T, J, 2]; segments, of several prompts, are joined in each view."""
+    segments, samples = request.segments, len(request.lengths)
+    if segments is None:
+        return session.denoiser(request, views)
+
+    def seen(rows: Tensor) -> Tensor:
+        # Segments lead, then come the views: what is cut into segments are motions whose views lead.
+        return rows.unflatten(0, (-1, samples)).repeat(1, views, *(1,) * (rows.dim() - 1)).flatten(0, 1)
+
+    told = {name: seen(rows) for name, rows in segments.told.items()}
+    denoise = session.denoiser(Request(seen(segments.lengths), told))
+    return joined(denoise, segments.lengths[::samples].tolist(), request.overlap)
+
+
+def around(fit: Callable[..., Tensor], motion: Tensor, mask: Tensor, lengths: Tensor) -> Callable[..., Tensor]:
+    """The fit, nearing `motion` [B, T, J, 3] beside frames that `mask` [B, T, J] holds whole."""
+    fade = fading(mask.all(-1), lengths)
+    return lambda *seen: eased(fit(*seen), motion, fade)
+
+
+def hung_on(points: Tensor, motion: Tensor, mask: Tensor, parents: Sequence[int]) -> Tensor:
+    """Points [B, T, J, 3] with the joints of `motion` where `mask` [B, T, J] is true, and the others hung on them.
+
+    Bones keep their directions and are as long as those of `motion` in the same frame.
+    """
+    start = [max(parent, 0) for parent in parents]
+    bones, measure = points - points[:, :, start], torch.linalg.vector_norm(motion - motion[:, :, start], dim=-1)
+    bones = normalize(bones, dim=-1) * measure[..., None]
+    placed: dict[int, Tensor] = {}
+    for joint in walk(parents):
+        free = points[:, :, joint] if parents[joint] < 0 else placed[parents[joint]] + bones[:, :, joint]
+        placed[joint] = torch.where(mask[:, :, joint, None], motion[:, :, joint], free)
+    return torch.stack([placed[joint] for joint in range(len(parents))], 2)
+
+
+def _ancestral(
+    session: Session, request: Request, options: MasOptions, variant: str, draws: Draws, held: Held | None
+) -> Tensor:
+    """MAS and its ablations."""
+    spec, process, count = session.spec, session.process, options.num_views
+    wandering = variant == "random_angles"
+    if wandering and session.sampling.sampler != "ddpm":
+        raise UsageError("--ablation_name random_angles replays ancestral steps: it needs --sampler ddpm")
+
+    def fresh_views() -> Tensor:
+        return even_views(count, spec.elevation, draws.offset() if wandering else 0.0)
+
+    views = fresh_views()
+    weights = prominent_weights(count, draws.prominent()) if variant.startswith("prominent") else None
+    start = torch.zeros(len(request.lengths), request.frames, len(spec.skeleton.joints), 3)
+    fit = AdamFit(start.shape) if options.fit == "adam" else fit_points
+    together = MultiView(
+        views, camera_of(spec), start, session.to_data, session.to_model, weights,
+        fit=fit if held is None else around(fit, *held, request.lengths),
+        pinned_root=-1 if session.published else spec.pinned_root,
+        valid=None if session.published else request.valid,
+        held=held[0] if held else None, held_mask=held[1] if held else None,
+    )  # fmt: skip
+    noise = draws.noise_2d if variant.endswith("no_3d_noise") else seen_from(draws.noise_3d, lambda: together.views)
+    if wandering:
+        first = draws.noise_3d()
+        x, step = (
+            orthographic(first, views).flatten(0, 1),
+            replayed(together, process, first, draws.noise_3d, fresh_views),
+        )
+    else:
+        x, step = noise(), session.stepper(noise)
+    denoise = view_denoiser(session, request, count)
+    if options.evidence != 1:
+        denoise = pooled_evidence(denoise, process, options.evidence)
+    sample(denoise, step, x, process.steps, process.last, together)
+    return together.points
+
+
+def replayed(
+    together: MultiView, process: Process, first: Tensor, noise_3d: Noise, fresh_views: Callable[[], Tensor]
+) -> Callable[[Tensor, Tensor, int], Tensor]:
+    """A step that rebuilds x_{t-1} from the start as seen from new views: the ablation `random_angles`.
+
+    The noise of all steps adds up to one 3D noise, seen orthographically; the 3D motions of all steps are projected
+    anew, for perspective does not add up.
+    """
+    noise = first
+    passed: list[tuple[int, Tensor]] = []
+
+    def step(_: Tensor, x: Tensor, t: int) -> Tensor:
+        nonlocal noise
+        noise = float(process.posterior_xt[t]) * noise + math.sqrt(process.posterior_variance[t]) * noise_3d()
+        together.views = fresh_views()
+        passed.append((t, together.points))
+        signal = torch.zeros_like(x)
+        for earlier, points in passed:
+            signal = process.posterior_mean(together.shown(points), signal, earlier)
+        return signal + orthographic(noise, together.views).flatten(0, 1)
+
+    return step
+
+
+def _distilled(session: Session, request: Request, options: MasOptions, variant: str, draws: Draws) -> Tensor:
+    """DreamFusion-style optimisation from fresh views."""
+    spec = session.spec
+    start = torch.zeros(len(request.lengths), request.frames, len(spec.skeleton.joints), 3)
+
+    def fresh_views() -> Tensor:
+        azimuth = torch.from_numpy(draws.azimuths()).float()
+        return view_rotations(azimuth, torch.full_like(azimuth, spec.elevation))
+
+    schedule = draws.timesteps(variant == "dreamfusion_annealed")
+    points = distill(
+        view_denoiser(session, request, options.num_views), session.process, schedule, fresh_views, draws.noise_2d,
+        camera_of(spec), start, session.to_data, session.to_model,
+    )  # fmt: skip
+    if spec.pinned_root >= 0 and not session.published:
+        points = points - points[:, :, spec.pinned_root, None]
+    return points

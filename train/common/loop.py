@@ -1,0 +1,302 @@
+"""The one training loop: any `Task`, exact resumption, saves that survive a kill at any instant, one rank or several.
+
+Everything random is keyed by the step (`Task.batch`, and dropout here), the optimiser and the averaged weights travel
+in the checkpoint: so a run that was killed and resumed ends with the weights of one that was not, bit for bit.
+Each rank makes the whole batch and takes its share of the rows: no draw depends on the number of ranks but dropout's.
+"""
+
+import contextlib
+import json
+import math
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from train.common.optimizer import average_decay, build_optimizer, final_step, learning_rate, update_average
+from train.common.platforms import Platform
+from train.options import TrainingOptions
+from train.tasks.diffusion import Task
+from utils.run import checkpoint
+from utils.run.device import arithmetic
+from utils.run.errors import DataError, NumericError
+from utils.run.parallel import group, is_first, ranks, shares, sum_over_ranks
+from utils.run.randomness import seeded
+
+BAD_STEPS = 3  # consecutive updates whose loss or gradient is not finite before the run gives up
+KEPT_SAVES = 3
+Weights = dict[str, Tensor]
+
+
+def train(
+    model: nn.Module,
+    task: Task,
+    options: TrainingOptions,
+    *,
+    seed: int = 0,
+    device: torch.device | None = None,
+    precision: str = "fp32",
+    resume: dict[str, Any] | None = None,
+    platform: Platform | None = None,
+    to_file: Callable[[Weights], Weights] = dict,
+    from_file: Callable[[Weights], Weights] = dict,
+    after_save: Callable[[Path], None] = lambda _: None,
+) -> Path:
+    """Train `model` in place up to `options.num_steps` updates and return the last checkpoint.
+
+    `resume` is the content of a checkpoint; `to_file` and `from_file` translate weights to and from the file's
+    names; `after_save` is called with each milestone (every `save_interval` updates, and the last).
+    Under torchrun the ranks share each batch; the first one alone writes, prints, reports and calls `after_save`.
+    SIGTERM or Ctrl-C, to any rank, finishes the update, saves, and leaves with 143 or 130 (the other ranks with 0).
+    Raises NumericError after three updates in a row without a finite loss and gradient.
+    """
+    device = device or torch.device("cpu")
+    folder, last = Path(options.save_dir), final_step(options)
+    optimizer = build_optimizer(model, options)
+    average: Weights = {}
+    step = restore(model, optimizer, average, resume, from_file) if resume else 0
+    if not options.use_ema:
+        average.clear()
+    elif not average:
+        average = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    progress = Progress(folder / "progress.jsonl", step, options, platform) if is_first() else None
+    bad, stop = 0, 0
+    model.train()
+    with group(device), stop_signals() as caught:
+        while step < last and not stop:
+            for part in optimizer.param_groups:
+                part["lr"] = learning_rate(options, step)
+            parts = backward(model, task, step, options.accumulate, seed, device, precision)
+            losses, stop = over_ranks(model, parts, caught)
+            norm = nn.utils.clip_grad_norm_(model.parameters(), options.grad_clip or float("inf")).item()
+            if math.isfinite(losses["loss"]) and math.isfinite(norm):
+                bad = 0
+                optimizer.step()
+                if average:
+                    update_average(average, model, average_decay(options, step))
+            else:
+                bad += 1
+                if bad == BAD_STEPS:
+                    raise NumericError(
+                        f"the loss was not finite in {bad} updates up to {step}; resume from {folder} with a lower --lr"
+                    )
+            step += 1
+            milestone = step % options.save_interval == 0 or step == last
+            if progress:
+                progress.add(step, {} if bad else losses | {"grad_norm": norm}, model)
+                if milestone or step % options.resume_interval == 0 or stop:
+                    saved = save(folder, step, model, optimizer, average, to_file)
+                    checkpoint.prune(folder, KEPT_SAVES, options.save_interval)
+                    if milestone and not stop:
+                        model.eval()
+                        after_save(saved)
+                        model.train()
+    saved = folder / f"checkpoint_{step}.pth"
+    if progress:
+        progress.close()
+        if not saved.is_file():
+            save(folder, step, model, optimizer, average, to_file)
+    if stop:
+        note(f"stopped after {step} updates; continue with --resume_checkpoint {saved}")
+        # torchrun ends the others when a rank fails, so only the last to leave, which has saved, says that it did.
+        sys.exit(128 + stop if is_first() else 0)
+    return saved
+
+
+def backward(
+    model: nn.Module, task: Task, step: int, accumulate: int, seed: int, device: torch.device, precision: str
+) -> dict[str, Tensor]:
+    """Leave the gradients of this rank's share of a batch in the model, and return its share of the mean losses."""
+    model.zero_grad(set_to_none=True)
+    batch = task.batch(step)
+    count = len(next(iter(batch.values())))
+    losses: dict[str, Tensor] = {}
+    for part, rows in shares(count, accumulate).items():
+        piece = {name: value[rows].to(device) for name, value in batch.items()}
+        with seeded(seed, "dropout", step, part), arithmetic(device, precision):
+            found = task.loss(model, piece)
+        share = (rows.stop - rows.start) / count
+        (found["loss"] * share).backward()
+        for name, value in found.items():
+            losses[name] = losses.get(name, 0) + value.detach().float() * share
+    return losses
+
+
+def over_ranks(model: nn.Module, losses: dict[str, Tensor], caught: Sequence[int]) -> tuple[dict[str, float], int]:
+    """Add the ranks' gradients up, in place, and their losses; also the signal that ends the run, 0 without one.
+
+    A parameter that no rank used keeps no gradient, as on one rank: AdamW leaves it alone.
+    """
+    stop = caught[0] if caught else 0
+    values = torch.stack(list(losses.values()))
+    if ranks()[1] > 1:
+        parameters = [each for each in model.parameters() if each.requires_grad]
+        told = torch.tensor([stop, *(each.grad is not None for each in parameters)], device=values.device).float()
+        gradients = [torch.zeros_like(each) if each.grad is None else each.grad for each in parameters]
+        sum_over_ranks([values, told, *gradients])
+        any_stop, *used = told.tolist()
+        stop = stop or (signal.SIGTERM if any_stop else 0)
+        for parameter, gradient, ranks_that_used in zip(parameters, gradients, used, strict=True):
+            parameter.grad = gradient if ranks_that_used else None
+    return dict(zip(losses, values.tolist(), strict=True)), stop
+
+
+def save(
+    folder: Path,
+    step: int,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: Weights,
+    to_file: Callable[[Weights], Weights],
+) -> Path:
+    """Write a checkpoint that holds exactly `step` updates."""
+    content = {"model": to_file(model.state_dict()), "optimizer": optimizer.state_dict(), "step": step}
+    content["run"] = circumstances()
+    if average:
+        content["model_avg"] = to_file(average)
+    return checkpoint.save(folder, step, content)
+
+
+def circumstances() -> dict[str, Any]:
+    """What the last bits of a training depend on beside its options."""
+    return {"torch": str(torch.__version__), "threads": torch.get_num_threads(), "ranks": ranks()[1]}
+
+
+def start_from(model: nn.Module, path: Path, from_file: Callable[[Weights], Weights]) -> None:
+    """Put a checkpoint's weights, the averaged ones if it has any, into the parts of the model that it names.
+
+    Raises DataError for a part that the model has not, or of another size.
+    """
+    try:
+        absent, unknown = model.load_state_dict(from_file(checkpoint.weights(checkpoint.load(path))), strict=False)
+    except RuntimeError as error:
+        raise DataError(f"{path} does not fit the model: {str(error).splitlines()[-1].strip()}") from error
+    if unknown:
+        raise DataError(f"{path} does not fit the model, which has no {unknown[0]}")
+    if absent:
+        note(f"{path} has no {', '.join(absent)}: these begin as built")
+
+
+def restore_weights(model: nn.Module, content: dict[str, Any], from_file: Callable[[Weights], Weights]) -> None:
+    """Put a checkpoint's weights back.
+
+    Raises DataError if it does not say how many updates it holds (a shipped file) or holds other weights than the
+    model's.
+    """
+    if "step" not in content:
+        raise DataError("the checkpoint holds weights only: it can be sampled from, but not resumed")
+    try:
+        model.load_state_dict(from_file(content["model"]))
+    except (RuntimeError, KeyError) as error:
+        raise DataError(f"the checkpoint does not fit the model: {str(error).splitlines()[0]}") from error
+
+
+def restore(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: Weights,
+    content: dict[str, Any],
+    from_file: Callable[[Weights], Weights],
+) -> int:
+    """Put a checkpoint's weights, averages and optimiser back and return the number of updates it holds.
+
+    The published files of MDM keep the optimiser elsewhere, as a list that counts the text encoder's weights: theirs
+    starts anew. Raises DataError for a checkpoint that does not fit.
+    """
+    restore_weights(model, content, from_file)
+    if "optimizer" in content:
+        try:
+            optimizer.load_state_dict(content["optimizer"])
+        except (ValueError, KeyError) as error:
+            raise DataError(f"the checkpoint's optimiser does not fit the model: {error}") from error
+    else:
+        note("the checkpoint holds weights only: AdamW's running means start anew")
+    device = next(model.parameters()).device
+    average.update({name: value.to(device).clone() for name, value in from_file(content.get("model_avg", {})).items()})
+    run = content.get("run", {})
+    if any(run.get(name, value) != value for name, value in circumstances().items()):
+        note(f"the checkpoint was made with {run}: the continued run may differ in the last bits")
+    # The published trainers count their updates from 0: their file of step k holds k + 1.
+    return content["step"] if run else content["step"] + 1
+
+
+def note(text: str) -> None:
+    """Tell the user, once whatever the number of ranks."""
+    if is_first():
+        print(f"note: {text}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[list[int]]:
+    """A list that holds the number of the first SIGTERM or SIGINT; a second one ends the process at once."""
+    caught: list[int] = []
+
+    def handle(number: int, _: Any) -> None:
+        caught.append(number)
+        signal.signal(number, signal.SIG_DFL)
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class Progress:
+    """The losses over time: a line now and then, one JSON record each in `progress.jsonl`, and the platform."""
+
+    def __init__(self, path: Path, step: int, options: TrainingOptions, platform: Platform | None):
+        self.options, self.platform = options, platform
+        kept = []
+        if path.is_file() and step:
+            records = (line for line in path.read_text().splitlines() if line.endswith("}"))
+            kept = [line for line in records if json.loads(line)["step"] <= step]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(line + "\n" for line in kept))
+        self.file = path.open("a")
+        self.first, self.last, self.start = step, final_step(options), time.monotonic()
+        self.sums: dict[str, float] = {}
+        self.count = 0
+
+    def add(self, step: int, losses: Mapping[str, float], model: nn.Module) -> None:
+        """Note the losses after `step` updates, `loss` among them; none of an update that was passed over."""
+        self.count += bool(losses)
+        for name, value in losses.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+        if self.count and (step % self.options.log_interval == 0 or step == self.last):
+            means = {name: total / self.count for name, total in self.sums.items()}
+            with torch.no_grad():
+                norm = nn.utils.get_total_norm(list(model.parameters())).item()
+            self.report(step, means, norm)
+            self.sums, self.count = {}, 0
+
+    def report(self, step: int, means: dict[str, float], param_norm: float) -> None:
+        """Say, write and send the mean losses of the updates since the last report."""
+        seconds, rate = time.monotonic() - self.start, learning_rate(self.options, step - 1)
+        left = seconds / (step - self.first) * (self.last - step)
+        loss, norm = means.pop("loss"), means.pop("grad_norm")
+        parts = "".join(f" | {name}: {value:.4f}" for name, value in means.items())
+        print(
+            f"step: {step:<8} | mean_loss: {loss:.4f}{parts} | lr: {rate:.2e} | {seconds:.0f} s, "
+            f"{left / 60:.0f} min left",
+            flush=True,
+        )
+        means |= {"grad_norm": norm, "param_norm": param_norm}
+        record = {"step": step, "loss": loss, "lr": rate, "seconds": round(seconds, 2)} | means
+        self.file.write(json.dumps(record) + "\n")
+        self.file.flush()
+        if self.platform:
+            for name, value in ({"mean_loss": loss} | means).items():
+                self.platform.report_scalar(name, value, step, "Loss")
+
+    def close(self) -> None:
+        """Close the file and the platform."""
+        self.file.close()
+        if self.platform:
+            self.platform.close()

@@ -1,0 +1,81 @@
+"""The folder of a training run: where it is, whether it may be written, what lies in it, and who holds it."""
+
+import contextlib
+import dataclasses
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from train.common.platforms import check_platform
+from train.options import TrainingOptions
+from utils.run.errors import UsageError
+from utils.run.files import atomic_folder, atomic_write, locked, refuse_existing, write_json
+from utils.run.parallel import is_first, shares
+
+OF_DENOISERS = (
+    "loss_weight", "text_noise", "lambda_vel", "lambda_rcxyz", "lambda_fc", "lambda_target_loc",
+    "eval_during_training", "gen_during_training", "autoregressive",
+)  # fmt: skip
+
+
+def refuse_denoisers(training: TrainingOptions, but: Collection[str] = ()) -> None:
+    """Raise UsageError for options that say something of denoising, or of motion that a model makes, but for some."""
+    for field in dataclasses.fields(training):
+        if field.name in {*OF_DENOISERS} - {*but} and getattr(training, field.name) != field.default:
+            raise UsageError(f"--{field.name} is for train.train_mdm: the training of an evaluator has nothing like it")
+
+
+def placed(training: TrainingOptions) -> TrainingOptions:
+    """The options with `save_dir` filled in. Refuses, before anything is loaded, a run that has no place or platform.
+
+    Raises UsageError, or MissingFileError for a platform that is not installed.
+    """
+    check_platform(training.train_platform_type)
+    if training.resume_checkpoint:
+        source = Path(training.resume_checkpoint)
+        training = dataclasses.replace(
+            training, save_dir=training.save_dir or str(source if source.is_dir() else source.parent)
+        )
+    if not training.save_dir:
+        raise UsageError("--save_dir is required: the folder where checkpoints are kept")
+    shares(training.train_batch_size, training.accumulate)
+    if is_first() and not continues(training):
+        refuse_existing(training.save_dir, training.overwrite_model, "--overwrite_model")
+    return training
+
+
+def continues(training: TrainingOptions) -> bool:
+    """Whether the run goes on in the folder of the checkpoint that it resumes."""
+    source, folder = Path(training.resume_checkpoint).resolve(), Path(training.save_dir).resolve()
+    return bool(training.resume_checkpoint) and folder in (source, source.parent)
+
+
+@contextlib.contextmanager
+def run_folder(training: TrainingOptions, args: Mapping[str, Any], dataset: Any) -> Iterator[None]:
+    """Hold the run's folder, which appears with all that describes the run in it, or not at all.
+
+    The first of several ranks does that, and speaks; the others are silent.
+    """
+    if not is_first():
+        with contextlib.redirect_stdout(None):
+            yield
+        return
+    import numpy as np
+
+    def describe(folder: Path) -> None:
+        for name, values in (("Mean.npy", dataset.mean), ("Std.npy", dataset.std)):
+            with atomic_write(folder / name) as handle:
+                np.save(handle, values)
+        write_json(folder / "args.json", args)
+
+    folder = Path(training.save_dir)
+    with contextlib.ExitStack() as held:
+        if folder.is_dir():
+            held.enter_context(locked(folder))
+        if continues(training):
+            describe(folder)
+        else:
+            with atomic_folder(folder, training.overwrite_model) as made:
+                describe(made)
+            held.enter_context(locked(folder))
+        yield
