@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.visualize.test_fit_body import person_of, posed
 
 from body.fit import smplify
 from tests.benchmarks.body_fit import golden_body
+from tests.body.test_fitting import person_of, posed
 from utils.run.errors import DataError, NumericError
 
 LEAVES = ("body_pose", "betas", "global_orient", "camera_t")

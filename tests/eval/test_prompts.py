@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from data_loaders.representations import hml
-from eval.recognition.classifier import KINDS, paraphrases
+from eval.recognition import paraphrases
+from eval.recognition.classifier import KINDS
 from eval.recognition.paraphrases import FIGURES, Prompt, figures_of, known_sentences, read_prompts, summed_up, verdict
 from tests.commands import listing, refusal, run
 from tests.dip import CONTEXT, dip_session, told

@@ -21,10 +21,10 @@ from model.options import ModelOptions
 from sample.common.motions import motion_content
 from sample.common.session import Session
 from sample.common.sources import Source, read_sources, source_of
+from sample.editing import editing
 from sample.editing.editing import (
     edit_request,
     edited,
-    editing,
     folder_of,
     kept_features,
     kept_frames,

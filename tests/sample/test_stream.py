@@ -19,6 +19,7 @@ import pytest
 import torch
 
 from data_loaders.representations import hml
+from sample.endless import streaming
 from sample.endless.streaming import (
     in_turn,
     read_in_background,
@@ -29,7 +30,7 @@ from sample.endless.streaming import (
     write_line,
     write_whole,
 )
-from sample.endless.windows import find_prefix, streaming
+from sample.endless.windows import find_prefix
 from sample.options import PrefixOptions
 from tests.commands import listing, refusal, run, toy, train
 from tests.dip import CONTEXT, LAYOUT, SPEC, WINDOW, dip_session, told
@@ -363,7 +364,7 @@ def test_a_killed_stream_leaves_whole_files(tmp_path):
         from functools import partial
         from pathlib import Path
         import numpy as np
-        from sample import streaming
+        from sample.endless import streaming
         from sample.endless.windows import find_prefix
         from sample.options import PrefixOptions
         from tests.dip import dip_session
