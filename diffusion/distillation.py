@@ -34,8 +34,8 @@ def distill(
     for t in schedule:
         rotations = views()
         with torch.no_grad():
-            shown = to_model(project(points, rotations, camera).flatten(0, 1))
-            noisy = process.q_sample(shown, torch.full((len(shown),), t), noise())
+            projected = to_model(project(points, rotations, camera).flatten(0, 1))
+            noisy = process.q_sample(projected, torch.full((len(projected),), t), noise())
             seen = to_data(denoise(noisy, t)).unflatten(0, (len(rotations), -1))
         with torch.enable_grad():
             error = reprojection_error(points, seen, rotations, camera)

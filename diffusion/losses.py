@@ -53,19 +53,19 @@ def foot_contact_error(output: Tensor, target: Tensor, mask: Tensor, still: floa
     return masked_error(moved * standing, torch.zeros_like(moved), mask[:, 1:] * mask[:, :-1])
 
 
-def goal_error(output: Tensor, goal: Tensor, asked: Tensor, heading: str = "published") -> Tensor:
+def goal_error(output: Tensor, goal: Tensor, requested: Tensor, heading: str = "published") -> Tensor:
     """`target_loc`: squared distance of the places reached from those asked for, plus that of the headings [B].
 
     output, goal [B, G, 3], asked [B, G] bool. Row G-1 is the heading in radians (its first number), row G-2 the
     trajectory, whose height does not count; the mean is over the coordinates asked for. `heading` published takes
     front and back for the same (a period of pi), full tells them apart.
     """
-    counted = asked[:, :-1, None].repeat(1, 1, 3)
+    counted = requested[:, :-1, None].repeat(1, 1, 3)
     counted[:, -1, 1] = False
     period = HEADINGS[heading]
     turn = output[:, -1, 0] - goal[:, -1, 0]
     wrapped = torch.remainder(turn + period / 2, period) - period / 2
-    return masked_error(output[:, :-1], goal[:, :-1], counted) + wrapped.square() * asked[:, -1]
+    return masked_error(output[:, :-1], goal[:, :-1], counted) + wrapped.square() * requested[:, -1]
 
 
 def motion_terms(

@@ -53,8 +53,8 @@ class MultiView:
     `points` [B, T, J, 3] is the 3D motion after the latest call. Estimates are [V * B, T, J, 2], views leading, and
     normalised; `to_data` and `to_model` go between normalised and data units. Frames outside `valid` [B, T] count as
     lying at the origin. A root that the data centre on is pinned to the origin: taking it off afterwards would spread
-    its jitter over the whole figure. Given together, `held` [B, T, J, 3] is put into the 3D motion after each fit
-    wherever `held_mask` [B, T, J] is true, so that every view is shown it: editing in 3D.
+    its jitter over the whole figure. Given together, `known` [B, T, J, 3] is put into the 3D motion after each fit
+    wherever `known_mask` [B, T, J] is true, so that every view is shown it: editing in 3D.
     """
 
     views: Tensor
@@ -66,8 +66,8 @@ class MultiView:
     fit: Callable[..., Tensor] = fit_points
     pinned_root: int = -1
     valid: Tensor | None = None
-    held: Tensor | None = None
-    held_mask: Tensor | None = None
+    known: Tensor | None = None
+    known_mask: Tensor | None = None
 
     def __call__(self, x0: Tensor, t: int) -> Tensor:
         seen = self.to_data(x0).unflatten(0, (len(self.views), -1))
@@ -76,11 +76,11 @@ class MultiView:
         self.points = self.fit(seen, self.views, self.camera, self.points, self.weights)
         if self.pinned_root >= 0:
             self.points[:, :, self.pinned_root] = 0
-        if self.held is not None and self.held_mask is not None:
-            self.points = torch.where(self.held_mask[..., None], self.held, self.points)
-        return self.shown(self.points)
+        if self.known is not None and self.known_mask is not None:
+            self.points = torch.where(self.known_mask[..., None], self.known, self.points)
+        return self.projected(self.points)
 
-    def shown(self, points: Tensor) -> Tensor:
+    def projected(self, points: Tensor) -> Tensor:
         """A 3D motion as the network sees it from every view, [V * B, T, J, 2], normalised."""
         return self.to_model(project(points, self.views, self.camera).flatten(0, 1))
 
@@ -95,9 +95,9 @@ def pooled_evidence(
     third dimension; the ratio is that of the nearest step of the process.
     """
     ratio = np.log(process.abar / (1 - process.abar))
-    told = np.abs(ratio - (ratio + np.log(factor))[:, None]).argmin(1)
-    scale = np.sqrt(process.abar[told] / process.abar)
-    return lambda x, t: denoise(x * float(scale[t]), int(told[t]))
+    adjusted = np.abs(ratio - (ratio + np.log(factor))[:, None]).argmin(1)
+    scale = np.sqrt(process.abar[adjusted] / process.abar)
+    return lambda x, t: denoise(x * float(scale[t]), int(adjusted[t]))
 
 
 def prominent_weights(views: int, chosen: int) -> Tensor:

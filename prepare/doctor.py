@@ -1,4 +1,4 @@
-"""Entry: say what is installed and present, what is missing, and the step that mends each.
+"""Say what is installed and present, what is missing, and the step that mends each.
 
 `python -m prepare.doctor` ends with 0 if the main job, `python -m sample.mas` on the shipped model, can run, else
 with 3.

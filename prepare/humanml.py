@@ -1,4 +1,4 @@
-"""Entry: turn motion capture and sentences into a dataset folder in the layout of HumanML3D, to train text models on.
+"""Turn motion capture and sentences into a dataset folder in the layout of HumanML3D, to train text models on.
 
 `python -m prepare.humanml --sources FILE_OR_FOLDER ... --output_dir dataset/mocap`
 """

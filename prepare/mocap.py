@@ -1,4 +1,4 @@
-"""Entry: turn motion capture (BVH, ASF/AMC, packed shards) into a dataset folder of 3D clips.
+"""Turn motion capture (BVH, ASF/AMC, packed shards) into a dataset folder of 3D clips.
 
 `python -m prepare.mocap --output_dir dataset/mocap2d --sources FILE_OR_FOLDER ...`
 """

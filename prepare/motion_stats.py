@@ -1,4 +1,4 @@
-"""Entry: measure the mean and spread of a dataset's joints and write them beside it as Mean.npy and Std.npy.
+"""Measure the mean and spread of a dataset's joints and write them beside it as Mean.npy and Std.npy.
 
 `python -m prepare.motion_stats --dataset nba --datapath dataset/my_nba`
 """

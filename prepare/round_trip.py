@@ -1,4 +1,4 @@
-"""Entry: print what motion loses on its way through the features of HumanML3D and back.
+"""Print what motion loses on its way through the features of HumanML3D and back.
 
 `python -m prepare.round_trip --sources FILE_OR_FOLDER ...` for recordings, `--dataset mocap` for a dataset folder.
 """

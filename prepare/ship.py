@@ -1,4 +1,4 @@
-"""Entry: make a checkpoint small enough to ship: averaged weights in half precision, and nothing to resume from.
+"""Make a checkpoint small enough to ship: averaged weights in half precision, and nothing to resume from.
 
 `python -m prepare.ship --model_path save/run_mocap2d --output_dir save/mocap2d` (an evaluator likewise)
 """

@@ -1,4 +1,4 @@
-"""Entry: make a tiny dataset of procedural figures in the published layout, to try training and sampling with.
+"""Make a tiny dataset of procedural figures in the published layout, to try training and sampling with.
 
 `python -m prepare.toy_motion --dataset nba --output_dir dataset/nba --num_motions 64 --seed 0`
 """

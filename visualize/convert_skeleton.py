@@ -1,4 +1,4 @@
-"""Entry: bring 3D keypoint motion to the 22 joints of AMASS, facing +z, as MAS publishes it; show it and save it.
+"""Bring 3D keypoint motion to the 22 joints of AMASS, facing +z, as MAS publishes it; show it and save it.
 
 `python -m visualize.convert_skeleton -p results.npy -s nba --save` writes `<name>_hml.npy` and a video of each motion.
 """

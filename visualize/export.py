@@ -1,4 +1,4 @@
-"""Entry: motion in files that other programs open: GLB, BVH, HTML, SMPL parameters, USD, OBJ, FBX and others.
+"""Motion in files that other programs open: GLB, BVH, HTML, SMPL parameters, USD, OBJ, FBX and others.
 
 `python -m visualize.export runs/walk/results.npy --format glb bvh html`
 """

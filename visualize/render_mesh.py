@@ -1,4 +1,4 @@
-"""Entry: a body for one sample of a results file: meshes, SMPL parameters, a video, and whatever else is asked for.
+"""A body for one sample of a results file: meshes, SMPL parameters, a video, and whatever else is asked for.
 
 `python -m visualize.render_mesh --input_path runs/demo/result_2.mp4` (or .../sample01_rep02.mp4) reads the results.npy
 beside the video and writes `result_2_obj/frame000.obj ...`, `result_2_smpl_params.npy`, `result_2.npz` (as in AMASS)

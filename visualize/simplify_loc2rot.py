@@ -1,4 +1,4 @@
-"""Entry: joint rotations in place of joint positions: a results file, or all in a folder, with bodies fitted to them.
+"""Joint rotations in place of joint positions: a results file, or all in a folder, with bodies fitted to them.
 
 `python -m visualize.simplify_loc2rot --input_path results.npy` writes `results_rot.npy` beside it: the same dict, with
 `motion` float32 (N, 25, 6, T). Rows 0 to 23 are the local rotations of SMPL's joints, each the first two ROWS of its

@@ -1,4 +1,4 @@
-"""Entry: look at motion in a browser: play, scrub, compare samples, mesh, joints, contacts, the cameras of MAS.
+"""Look at motion in a browser: play, scrub, compare samples, mesh, joints, contacts, the cameras of MAS.
 
 `python -m visualize.view runs/walk/results.npy` says at which address. It needs viser (`pip install viser`); a page
 that plays without it, and without Python, is written by `python -m visualize.export ... --format html`.

@@ -62,12 +62,12 @@ def load(spec: DatasetSpec, options: DataOptions, compat: str = "none", seed: in
         if np.shape(paths[i]) != root.shape:
             raise DataError(f"{where}: the joints have {len(root)} frames, the camera's path is {np.shape(paths[i])}")
         clip = actions.checked_clip(where, spec, poses[i][: counts[i]], (root + paths[i])[: counts[i]], action)
-        clips.append(clip if side == 1 else turned(clip, view))
+        clips.append(clip if side == 1 else rotate_to_front(clip, view))
     return ActionDataset(spec, clips, frames, _action_names(spec, options))
 
 
-def turned(clip: Clip, view: int) -> Clip:
-    """The clip as if it had been seen from the front: turned about y by -45 degrees times its view."""
+def rotate_to_front(clip: Clip, view: int) -> Clip:
+    """The clip as if it had been seen from the front: rotated about y by -45 degrees times its view."""
     turn = about_axis("Y", torch.tensor(-view * torch.pi / 4))
     poses, path = torch.from_numpy(clip.poses.copy()), torch.from_numpy(clip.path)
     poses[:, 0] = matrix_to_axis_angle(turn @ axis_angle_to_matrix(poses[:, 0]))

@@ -50,7 +50,7 @@ def write(folder: Path, part: str, key: str, arrays: Mapping[str, Any]) -> None:
         kept = folder / "cache"
         kept.mkdir(exist_ok=True)
         path = kept / f"{part}-{key}.npz"
-        with atomic_path(path) as made, open(made, "wb") as handle:
+        with atomic_path(path) as temporary, open(temporary, "wb") as handle:
             np.savez(handle, **arrays)
         for old in kept.glob(f"{part}-*.npz"):
             if old != path:

@@ -40,9 +40,9 @@ def write(
         start += len(positions)
     if not arrays:
         raise DataError("no clip was found to pack")
-    with atomic_folder(folder, overwrite) as made:
-        np.save(made / "positions.npy", np.concatenate(arrays))
-        (made / "index.json").write_text(
+    with atomic_folder(folder, overwrite) as temporary:
+        np.save(temporary / "positions.npy", np.concatenate(arrays))
+        (temporary / "index.json").write_text(
             json.dumps({"fps": fps, "skeleton": skeleton, "clips": index}, indent=0, allow_nan=False)
         )
     return len(index)

@@ -78,10 +78,10 @@ def _points(path: Path, fps: float) -> Motion:
     body = SKELETONS["smpl22"]
     if path.suffix.lower() == ".npz":
         content = load_archive(path, ("positions", "fps"))
-        positions, told = content["positions"], content.get("fps", np.array(fps))
-        if told.size != 1 or told.dtype.kind not in "fiu":
-            raise DataError(f"{path}: fps is {told}, which is no frame rate")
-        fps = float(told.reshape(()))
+        positions, rate = content["positions"], content.get("fps", np.array(fps))
+        if rate.size != 1 or rate.dtype.kind not in "fiu":
+            raise DataError(f"{path}: fps is {rate}, which is no frame rate")
+        fps = float(rate.reshape(()))
     else:
         positions = load_array(path)
     if positions.ndim != 3 or positions.shape[1:] != (len(body.joints), 3) or positions.dtype.kind not in "fiu":

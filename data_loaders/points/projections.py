@@ -1,6 +1,6 @@
 """Any 3D dataset seen as 2D keypoints by random cameras: the dataset `mocap2d`.
 
-Windows of 3D clips are centred on the root, turned by a random azimuth, projected by the camera of the spec and
+Windows of 3D clips are centred on the root, rotated by a random azimuth, projected by the camera of the spec and
 normalised. The data are right-handed (y up, facing +z); the camera frame is left-handed: z changes sign here.
 Augmentations, each with a name: `facing_aug` (azimuth), `mirror_aug`, `tempo_aug` (+-12 %), `size_aug` (+-6 %),
 `length_aug` (windows of 40 to 120 frames; without it the longest that fits 120).
@@ -116,9 +116,9 @@ class ProjectedDataset:
         points *= size[:, None, None, None] * np.array([1, 1, -1], np.float32)
         mirror = list(self.spec.skeleton.mirror)
         points[flip] = points[flip][:, :, mirror] * np.array([-1, 1, 1], np.float32)
-        made = {"points": points, "azimuth": azimuth, "lengths": lengths, "action": actions}
-        made |= {"caption": captions} if self.captions else {}
-        return {name: torch.from_numpy(values) for name, values in made.items()}
+        content = {"points": points, "azimuth": azimuth, "lengths": lengths, "action": actions}
+        content |= {"caption": captions} if self.captions else {}
+        return {name: torch.from_numpy(values) for name, values in content.items()}
 
     def _caption(self, clip: int, flipped: bool, rng: np.random.RandomState) -> int:
         """One of a clip's sentences, or of its mirror image's, by a draw; -1, without one, where there is none."""
@@ -128,9 +128,9 @@ class ProjectedDataset:
 
     def batch(self, indices: Sequence[int], rng_of: Callable[[int], np.random.RandomState]) -> dict[str, Tensor]:
         """Normalised 2D windows: motion [B, T, J, 2], mask [B, T, J, 1]; lengths, action, caption as in `windows`."""
-        shown = self.windows(indices, rng_of)
-        lengths = shown["lengths"]
-        seen = see(shown["points"], shown["azimuth"], self.spec)
+        windows = self.windows(indices, rng_of)
+        lengths = windows["lengths"]
+        seen = see(windows["points"], windows["azimuth"], self.spec)
         valid = (torch.arange(seen.shape[1]) < lengths[:, None])[..., None, None].float()
         mask = valid.expand(*seen.shape[:3], 1).clone()
         if self.detector_noise:
@@ -138,8 +138,8 @@ class ProjectedDataset:
                 noisy, found = detector_noise(seen[i].numpy(), rng_of(i), self.detector_noise)
                 seen[i], mask[i] = torch.from_numpy(noisy), mask[i] * torch.from_numpy(found)[..., None]
         motion = base.normalise(seen, self.mean, self.std) * valid
-        told = {name: shown[name] for name in ("action", "caption") if name in shown}
-        return {"motion": motion, "mask": mask, "lengths": lengths} | told
+        condition = {name: windows[name] for name in ("action", "caption") if name in windows}
+        return {"motion": motion, "mask": mask, "lengths": lengths} | condition
 
 
 def camera_of(spec: DatasetSpec) -> Camera:
@@ -160,8 +160,8 @@ def drawn_windows(dataset: ProjectedDataset, count: int, seed: int) -> dict[str,
     return dataset.windows(drawn[:count].tolist(), lambda position: numpy_rng(seed, "real", position))
 
 
-def turned(points: Tensor, azimuth: Tensor) -> Tensor:
-    """Each sample [B, T, J, 3] turned about y by its azimuth [B] (radians), as `see` turns it, but left upright."""
+def rotate_y(points: Tensor, azimuth: Tensor) -> Tensor:
+    """Each sample [B, T, J, 3] rotated about y by its azimuth [B] (radians), as `see` turns it, but left upright."""
     return torch.einsum("btjc,bcd->btjd", points, view_rotations(azimuth, torch.zeros_like(azimuth)))
 
 
@@ -193,10 +193,10 @@ def clip_weights(clips: list[dict[str, Any]], spec: DatasetSpec, balance: float 
     labels = [action_ids(clip["actions"], spec)[0] for clip in clips]
     frames = np.array([clip["stop"] - clip["start"] for clip in clips], np.float64)
     frames *= [IDLE_SHARE if clip["source"] == "reactidle" else 1.0 for clip in clips]
-    shown: Counter[int] = Counter()
+    counts: Counter[int] = Counter()
     for label, count in zip(labels, frames, strict=True):
-        shown[label] += count
-    frames *= [(shown[label] / frames.sum()) ** -balance for label in labels]
+        counts[label] += count
+    frames *= [(counts[label] / frames.sum()) ** -balance for label in labels]
     return frames / frames.sum()
 
 

@@ -59,7 +59,7 @@ def limb(swing: Any, spread: Any, side: Any = 1.0) -> np.ndarray:
     return np.stack([side * np.sin(spread), -np.cos(spread) * np.cos(swing), -np.cos(spread) * np.sin(swing)], -1)
 
 
-def turned(points: np.ndarray, angle: Any) -> np.ndarray:
+def rotate_y(points: np.ndarray, angle: Any) -> np.ndarray:
     """Points [..., 3] turned to their left by `angle` about y."""
     c, s = np.cos(angle), np.sin(angle)
     x, y, z = points[..., 0], points[..., 1], points[..., 2]
@@ -148,22 +148,24 @@ def human(pose: Pose, frames: int, size: float) -> dict[str, np.ndarray]:
         return np.broadcast_to(value, (frames, 2))
 
     swing, spread, knee = both(pose.hip_swing), both(pose.hip_spread), both(pose.knee)
-    hip = turned((0.18 * SIDES[:, None] * left - 0.04 * up) * np.ones((frames, 1, 1)), column(pose.pelvis_yaw)[:, None])
+    hip = rotate_y(
+        (0.18 * SIDES[:, None] * left - 0.04 * up) * np.ones((frames, 1, 1)), column(pose.pelvis_yaw)[:, None]
+    )
     knees = hip + 0.63 * limb(swing, spread, SIDES)
     ankles = knees + 0.6 * limb(swing - knee, spread, SIDES)
 
     trunk = -limb(-column(pose.lean), column(pose.tilt))  # pelvis to neck
     yaw = column(pose.chest_yaw)
     neck = 0.9 * trunk
-    across = turned(left * np.ones((frames, 1)), yaw) + np.sin(column(pose.tilt))[:, None] * -up
+    across = rotate_y(left * np.ones((frames, 1)), yaw) + np.sin(column(pose.tilt))[:, None] * -up
     shoulders = 0.79 * trunk[:, None] + 0.27 * SIDES[:, None] * across[:, None]
     arm, out = both(pose.arm_swing), both(pose.arm_spread)
     fore_out = out if pose.forearm_spread is None else both(pose.forearm_spread)
-    elbows = shoulders + 0.41 * turned(limb(arm, out, SIDES), yaw[:, None])
-    wrists = elbows + 0.37 * turned(limb(arm + both(pose.elbow), fore_out, SIDES), yaw[:, None])
+    elbows = shoulders + 0.41 * rotate_y(limb(arm, out, SIDES), yaw[:, None])
+    wrists = elbows + 0.37 * rotate_y(limb(arm + both(pose.elbow), fore_out, SIDES), yaw[:, None])
 
     head = -limb(-0.5 * column(pose.lean) + column(pose.nod), 0.5 * column(pose.tilt))
-    face = turned(np.array([0, 0, -1.0]) * np.ones((frames, 1)), 0.5 * yaw)
+    face = rotate_y(np.array([0, 0, -1.0]) * np.ones((frames, 1)), 0.5 * yaw)
     skull = neck + 0.2 * head
     joints = {
         "Hip": np.zeros((frames, 3)),
@@ -250,7 +252,7 @@ def figure(spec: DatasetSpec, rng: np.random.RandomState) -> np.ndarray:
         joints = human(action(phase, rng), frames, HUMAN_SIZE[spec.name] * rng.uniform(0.94, 1.06))
         joints["Ball"] = tossed_ball(joints["RightWrist"], phase, rng)
     motion = np.stack([joints[_full_name(name)] for name in spec.skeleton.joints], axis=1)
-    motion = turned(motion, (rng.normal(0, 0.15) * seconds)[:, None])
+    motion = rotate_y(motion, (rng.normal(0, 0.15) * seconds)[:, None])
     if spec.pinned_root >= 0:
         return motion - motion[:, spec.pinned_root, None]
     return motion - np.delete(motion, [spec.ball] if spec.ball >= 0 else [], axis=1).mean((0, 1))

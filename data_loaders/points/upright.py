@@ -1,6 +1,6 @@
 """Real 3D motion beside what a camera sees of it: the windows of a `ProjectedDataset`, turned and normalised.
 
-A clip stands upright, its root at the origin of each frame, turned about y by the azimuth of its 2D motion.
+A clip stands upright, its root at the origin of each frame, rotated about y by the azimuth of its 2D motion.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from data_loaders.common.order import epoch_order
 from data_loaders.points.keypoints import normalise
-from data_loaders.points.projections import ProjectedDataset, turned
+from data_loaders.points.projections import ProjectedDataset, rotate_y
 from data_loaders.registry import DatasetSpec
 from utils.run.randomness import numpy_rng
 
@@ -25,49 +25,49 @@ STILL = 1e-6  # a coordinate that moves less than that (the pinned root) is not 
 class UprightDataset:
     """3D clips that show themselves as 3D windows; `mean`, `std` [J, 3] lead back to the units of the data."""
 
-    shown: ProjectedDataset
+    projected: ProjectedDataset
     mean: np.ndarray
     std: np.ndarray
 
     def __len__(self) -> int:
-        return len(self.shown)
+        return len(self.projected)
 
     @property
     def spec(self) -> DatasetSpec:
         """What the dataset is."""
-        return self.shown.spec
+        return self.projected.spec
 
     @property
     def weights(self) -> np.ndarray:
         """The clips' shares of an epoch."""
-        return self.shown.weights
+        return self.projected.weights
 
     def batch(self, indices: Sequence[int], rng_of: Callable[[int], np.random.RandomState]) -> dict[str, Tensor]:
         """Normalised 3D windows, by the draws of `ProjectedDataset.windows`.
 
         motion [B, T, J, 3], zero after each sample's end, mask [B, T, J, 1], lengths [B], action [B].
         """
-        windows = self.shown.windows(indices, rng_of)
-        points = turned(windows["points"], windows["azimuth"])
+        windows = self.projected.windows(indices, rng_of)
+        points = rotate_y(windows["points"], windows["azimuth"])
         valid = (torch.arange(points.shape[1]) < windows["lengths"][:, None])[..., None, None].float()
         motion = normalise(points, self.mean, self.std) * valid
         mask = valid.expand(*points.shape[:3], 1).clone()
         return {"motion": motion, "mask": mask, "lengths": windows["lengths"], "action": windows["action"]}
 
 
-def upright(shown: ProjectedDataset) -> UprightDataset:
+def upright(projected: ProjectedDataset) -> UprightDataset:
     """The 3D side of a dataset, normalised by the mean and deviation of a fixed draw of its windows."""
-    return UprightDataset(shown, *moments(shown))
+    return UprightDataset(projected, *moments(projected))
 
 
-def moments(shown: ProjectedDataset) -> tuple[np.ndarray, np.ndarray]:
+def moments(projected: ProjectedDataset) -> tuple[np.ndarray, np.ndarray]:
     """Mean and deviation [J, 3] over the frames of windows, those frames that lie within them; 1 for what is still."""
     count, total, squares = 0, torch.zeros(1), torch.zeros(1)
     for first in range(0, WINDOWS, AT_ONCE):
-        order = epoch_order(FIXED, first, len(shown), shown.weights)
+        order = epoch_order(FIXED, first, len(projected), projected.weights)
         chosen = order[np.arange(AT_ONCE) % len(order)].tolist()
-        windows = shown.windows(chosen, lambda position, first=first: numpy_rng(FIXED, "moments", first, position))
-        points = turned(windows["points"], windows["azimuth"]).double()
+        windows = projected.windows(chosen, lambda position, first=first: numpy_rng(FIXED, "moments", first, position))
+        points = rotate_y(windows["points"], windows["azimuth"]).double()
         frames = points[torch.arange(points.shape[1]) < windows["lengths"][:, None]]
         count, total, squares = count + len(frames), total + frames.sum(0), squares + frames.square().sum(0)
     mean = total / count

@@ -38,8 +38,8 @@ def rotations_of(representation: str, skeleton: Skeleton) -> Callable[[Tensor], 
         layout = hml.layout_of(skeleton)
 
         def relative(features: Tensor) -> Tensor:
-            turned = global_rotations(hml.decode_rotations(features, layout)[0], layout.turning_parents)
-            return local_rotations(turned, skeleton.parents)
+            world = global_rotations(hml.decode_rotations(features, layout)[0], layout.turning_parents)
+            return local_rotations(world, skeleton.parents)
 
         return relative
     from data_loaders.representations import rot6d

@@ -7,7 +7,7 @@ other joints about the point below the root, as the body faces; rot6d [6 (J - 1)
 before it; velocity [3 J], every joint's step as the body faces; contact [4], whether left ankle, left toe, right ankle
 and right toe move less than a threshold.
 
-"As the body faces" means turned about y by the angle that takes the body's heading to z; yaw quaternions (w, x, y, z)
+"As the body faces" means rotated about y by the angle that takes the body's heading to z; yaw quaternions (w, x, y, z)
 are that turn. Rotations are those of the published chains: a bone's world rotation is the shortest one from its rest
 direction, every chain begins at the root's turn (arms do not hang on the spine), and the twist about a bone is not
 kept.
@@ -253,7 +253,7 @@ def decode(features: Tensor, layout: Layout, start: Start | None = None) -> Tens
     half = _half_turns(features)
     root = _root_path(features, half)
     ric = features[..., blocks(layout)["ric"]].unflatten(-1, (-1, 3))
-    others = _turned(ric, (2 * half).cos()[..., None], -(2 * half).sin()[..., None])
+    others = _rotated_y(ric, (2 * half).cos()[..., None], -(2 * half).sin()[..., None])
     ground = root[..., None, :] * root.new_tensor((1, 0, 1))
     return _moved(torch.cat((root[..., None, :], others + ground), -2), start)
 
@@ -282,8 +282,8 @@ def decode_by_rotations(
     if offsets is None:
         raise UsageError(f"the bones of {layout.skeleton.name} are not known: give offsets [{layout.joints}, 3]")
     rotations, root = decode_rotations(features, layout)
-    turned = global_rotations(rotations, layout.turning_parents)
-    bones = (turned @ offsets.to(turned)[..., None]).squeeze(-1)
+    world = global_rotations(rotations, layout.turning_parents)
+    bones = (world @ offsets.to(world)[..., None]).squeeze(-1)
     return _moved(_from_bones(bones, root, layout.skeleton), start)
 
 
@@ -367,7 +367,7 @@ def _placed(positions: Tensor, lengths: list[int], layout: Layout, offsets: Tens
     start = positions[first]
     origin = torch.stack((start[:, 0, 0], floor, start[:, 0, 2]), -1)
     facing = heading(start, layout)[clip, None]
-    return _turned(positions - origin[clip, None], facing.cos(), -facing.sin())
+    return _rotated_y(positions - origin[clip, None], facing.cos(), -facing.sin())
 
 
 def _uniform(positions: Tensor, layout: Layout, offsets: Tensor, first: Tensor, clip: Tensor) -> Tensor:
@@ -400,15 +400,15 @@ def _extracted(positions: Tensor, lengths: list[int], layout: Layout, face_order
         heading = heading.index_fill(0, first, 0)  # the unsmoothed one, which makes the first turn a jump
     else:
         begin = heading[first].repeat_interleave(torch.tensor(lengths, device=heading.device))
-        heading, positions = heading - begin, _turned(positions, begin.cos()[:, None], -begin.sin()[:, None])
+        heading, positions = heading - begin, _rotated_y(positions, begin.cos()[:, None], -begin.sin()[:, None])
     turn = -heading
     yaws = turn.diff() / 2
     yaws = torch.asin(torch.sin(yaws)) if yaw == "published" else _unwrapped(yaws)
     cos, sin = turn.cos()[:, None], turn.sin()[:, None]
     steps = positions.diff(dim=0)
-    velocity = _turned(steps, cos[:-1], sin[:-1])
-    root_velocity = _turned(steps[:, :1], cos[1:], sin[1:])[:, 0]
-    ric = _turned(positions - positions[:, :1] * positions.new_tensor((1, 0, 1)), cos, sin)
+    velocity = _rotated_y(steps, cos[:-1], sin[:-1])
+    root_velocity = _rotated_y(steps[:, :1], cos[1:], sin[1:])[:, 0]
+    ric = _rotated_y(positions - positions[:, :1] * positions.new_tensor((1, 0, 1)), cos, sin)
     feet = [*layout.left_feet, *layout.right_feet]
     contact = (steps[:, feet] ** 2).sum(-1) < layout.contact
     features = torch.cat(
@@ -451,8 +451,8 @@ def _bone_turns(positions: Tensor, turn: Tensor, layout: Layout) -> Tensor:
     """The 6D rotations [N, J - 1, 6] of all bones, each against the one before it in its chain or the root's `turn`."""
     parents = [max(parent, 0) for parent in layout.skeleton.parents[1:]]
     bones = between_vectors(positions.new_tensor(layout.rest[1:]), positions[:, 1:] - positions[:, parents])
-    turned = torch.cat((about_axis("Y", turn)[:, None], bones), 1)
-    turns = turned[:, layout.turning_parents[1:]].mT @ bones[..., :2]
+    world = torch.cat((about_axis("Y", turn)[:, None], bones), 1)
+    turns = world[:, layout.turning_parents[1:]].mT @ bones[..., :2]
     return turns.mT.flatten(-2)
 
 
@@ -463,8 +463,8 @@ def _forward(positions: Tensor, face: Sequence[int]) -> Tensor:
     return torch.stack((-across[..., 2], across[..., 0]), -1)
 
 
-def _turned(points: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Points [..., 3] turned about y by the angles of which cosine and sine [...] are given."""
+def _rotated_y(points: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Points [..., 3] rotated about y by the angles of which cosine and sine [...] are given."""
     x, y, z = points.unbind(-1)
     return torch.stack((cos * x + sin * z, y.expand(x.shape), cos * z - sin * x), -1)
 
@@ -474,8 +474,8 @@ def _moved(positions: Tensor, start: Start | None) -> Tensor:
     if start is None:
         return positions
     heading, place = start
-    turned = _turned(positions, heading.cos()[..., None, None], heading.sin()[..., None, None])
-    return turned + pad(place[..., :1], (0, 2))[..., None, None, :] + pad(place[..., 1:], (2, 0))[..., None, None, :]
+    world = _rotated_y(positions, heading.cos()[..., None, None], heading.sin()[..., None, None])
+    return world + pad(place[..., :1], (0, 2))[..., None, None, :] + pad(place[..., 1:], (2, 0))[..., None, None, :]
 
 
 def _half_turns(features: Tensor) -> Tensor:

@@ -27,15 +27,15 @@ def gone_over(before: np.ndarray, after: np.ndarray, layout: Layout) -> np.ndarr
     step = after[1] - after[0]
     apart, drift = before[-1] - (after[0] - step), (before[-1] - before[-2]) - step
     kept = left * (apart + drift * np.arange(1, len(after) + 2)[:, None])  # of the difference, [P + 1, F]
-    made = after.copy()
+    joined = after.copy()
     for name in ("height", "ric", "rot6d"):
-        made[:, part[name]] += kept[:-1, part[name]]
+        joined[:, part[name]] += kept[:-1, part[name]]
     for name in ("root_yaw", "root_velocity"):
-        made[:, part[name]] += left[:-1] * (before[-1] - after)[:, part[name]]
+        joined[:, part[name]] += left[:-1] * (before[-1] - after)[:, part[name]]
     change = np.diff(kept, axis=0)
     speeds = np.zeros((len(after), layout.joints, 3), np.float32)
     speeds[:, 0, 1] = change[:, part["height"]][:, 0]
     speeds[:, 1:] = change[:, part["ric"]].reshape(len(after), -1, 3)
-    speeds[..., ::2] += (made - after)[:, None, part["root_velocity"]]
-    made[:, part["velocity"]] += speeds.reshape(len(after), -1)
-    return made.astype(after.dtype)
+    speeds[..., ::2] += (joined - after)[:, None, part["root_velocity"]]
+    joined[:, part["velocity"]] += speeds.reshape(len(after), -1)
+    return joined.astype(after.dtype)

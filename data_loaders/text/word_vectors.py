@@ -62,9 +62,9 @@ class WordVectors:
         vectors = np.zeros((len(read), MOST_WORDS + 2, self.vectors.shape[1]), np.float32)
         tags = np.zeros((len(read), MOST_WORDS + 2, len(TAGS)), np.float32)
         for k, words in enumerate(read):
-            rows, told = zip(*words, strict=True)
+            rows, tagged = zip(*words, strict=True)
             vectors[k, : len(words)] = self.vectors[list(rows)]
-            tags[k, range(len(words)), told] = 1
+            tags[k, range(len(words)), tagged] = 1
         return vectors, tags, lengths
 
     def row_and_tag(self, tagged: str) -> tuple[int, int]:

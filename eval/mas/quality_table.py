@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import torch
 
-from data_loaders.points.projections import ProjectedDataset, action_ids, drawn_windows, see, turned
+from data_loaders.points.projections import ProjectedDataset, action_ids, drawn_windows, rotate_y, see
 from data_loaders.registry import load_dataset
 from eval.metrics.physical import facing_aligned, nearest_labels, summary
 from sample.common.plain import sample_plain
@@ -24,14 +24,14 @@ Clips = list[np.ndarray]
 def real_clips(
     dataset: ProjectedDataset, count: int, seed: int, longest: int | None = None
 ) -> tuple[Clips, Clips, torch.Tensor]:
-    """Real windows: 2D [T, J, 2] and 3D [T, J, 3] in metres, turned alike, and their lengths [count].
+    """Real windows: 2D [T, J, 2] and 3D [T, J, 3] in metres, rotated alike, and their lengths [count].
 
     `longest` cuts them to so many frames.
     """
     spec = dataset.spec
     windows = drawn_windows(dataset, count, seed)
     flat = see(windows["points"], windows["azimuth"], spec) * spec.skeleton.metres_per_unit
-    solid = turned(windows["points"], windows["azimuth"])
+    solid = rotate_y(windows["points"], windows["azimuth"])
     lengths = windows["lengths"].clamp(max=longest or windows["points"].shape[1])
     return cut(flat, lengths), cut(solid, lengths), lengths
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from data_loaders.common.order import epoch_order
 from data_loaders.options import DataOptions
 from data_loaders.points.keypoints import denormalise
-from data_loaders.points.projections import ProjectedDataset, drawn_windows, see, turned
+from data_loaders.points.projections import ProjectedDataset, drawn_windows, rotate_y, see
 from data_loaders.registry import DatasetSpec, load_dataset
 from eval.common.work import Arrays
 from eval.options import PREDICTIONS
@@ -73,7 +73,7 @@ def real_motions(dataset: Any, count: int, seed: int, truth: str, longest: int |
     """
     if isinstance(dataset, ProjectedDataset):
         windows = drawn_windows(dataset, count, seed)
-        show = functools.partial(see, spec=dataset.spec) if truth == "2d" else turned
+        show = functools.partial(see, spec=dataset.spec) if truth == "2d" else rotate_y
         return cut(show(windows["points"], windows["azimuth"]), windows["lengths"], longest)
     chosen = epoch_order(seed, 0, len(dataset))[:count].tolist()
     batch = dataset.batch(chosen, lambda position: numpy_rng(seed, "real", position))
@@ -159,5 +159,5 @@ def shown(motions: Motions, spec: DatasetSpec, seed: int, truth: str, angle_mode
     """3D motions as the evaluator takes them: each seen, or with `truth` 3d turned, by an angle of its own."""
     low, high = ANGLES["uniform" if truth == "3d" else angle_mode]
     azimuth = torch.from_numpy(numpy_rng(seed, "angles").uniform(low, high, len(motions))).float()
-    view: Callable[[Tensor, Tensor], Tensor] = functools.partial(see, spec=spec) if truth == "2d" else turned
+    view: Callable[[Tensor, Tensor], Tensor] = functools.partial(see, spec=spec) if truth == "2d" else rotate_y
     return cut(view(motions.points, azimuth), motions.lengths)

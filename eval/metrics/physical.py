@@ -91,7 +91,7 @@ def summary(clips: Sequence[np.ndarray], fps: float, skeleton: Skeleton) -> dict
 
 
 def facing_aligned(clip: np.ndarray, skeleton: Skeleton, left: str, right: str) -> np.ndarray:
-    """A 3D clip turned about y so that the line from joint `right` to `left`, on average over time, lies along +x."""
+    """A 3D clip rotated about y so that the line from joint `right` to `left`, on average over time, lies along +x."""
     across = (clip[:, skeleton.index(left)] - clip[:, skeleton.index(right)]).mean(0)
     angle = np.arctan2(across[2], across[0])
     turn = np.array([[np.cos(angle), 0, -np.sin(angle)], [0, 1, 0], [np.sin(angle), 0, np.cos(angle)]], clip.dtype)

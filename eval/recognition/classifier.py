@@ -137,7 +137,7 @@ def describe(clip: np.ndarray, fps: float, layout: hml.Layout) -> np.ndarray:
 
 
 def _as_faced(points: np.ndarray, heading: np.ndarray) -> np.ndarray:
-    """Points or steps [..., 3] turned about y so that the heading [...] becomes z."""
+    """Points or steps [..., 3] rotated about y so that the heading [...] becomes z."""
     x, y, z = np.moveaxis(points, -1, 0)
     cos, sin = np.cos(heading), np.sin(heading)
     return np.stack((cos * x - sin * z, y, sin * x + cos * z), -1)

@@ -193,7 +193,7 @@ def _ancestral(
         fit=fit if held is None else around(fit, *held, request.lengths),
         pinned_root=-1 if session.published else spec.pinned_root,
         valid=None if session.published else request.valid,
-        held=held[0] if held else None, held_mask=held[1] if held else None,
+        known=held[0] if held else None, known_mask=held[1] if held else None,
     )  # fmt: skip
     noise = draws.noise_2d if variant.endswith("no_3d_noise") else seen_from(draws.noise_3d, lambda: together.views)
     if wandering:
@@ -229,7 +229,7 @@ def replayed(
         passed.append((t, together.points))
         signal = torch.zeros_like(x)
         for earlier, points in passed:
-            signal = process.posterior_mean(together.shown(points), signal, earlier)
+            signal = process.posterior_mean(together.projected(points), signal, earlier)
         return signal + orthographic(noise, together.views).flatten(0, 1)
 
     return step

@@ -64,7 +64,7 @@ def test_every_clip_faces_the_front(tmp_path):
 
 def test_view_2_is_a_quarter_turn_to_the_right():
     clip = Clip(np.zeros((1, 24, 3), np.float32), np.array([[1.0, 2.0, 0.0]], np.float32), 0)
-    turned = uestc.turned(clip, 2)
+    turned = uestc.rotate_to_front(clip, 2)
     np.testing.assert_allclose(turned.path, [[0, 2, 1]], atol=1e-6)
     np.testing.assert_allclose(turned.poses[0, 0], [0, -np.pi / 2, 0], atol=1e-6)
     assert not turned.poses[0, 1:].any() and not clip.poses.any()

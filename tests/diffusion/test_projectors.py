@@ -52,7 +52,7 @@ def test_held_joints_are_there_at_the_end(motions, sampler, fit):
     truth, known, mask = motions
     solver = fit_points if fit == "closed" else AdamFit(truth.shape, steps=20)
     together = MultiView(
-        VIEWS, CAMERA, torch.zeros_like(truth), as_it_is, as_it_is, fit=solver, held=known, held_mask=mask
+        VIEWS, CAMERA, torch.zeros_like(truth), as_it_is, as_it_is, fit=solver, known=known, known_mask=mask
     )
     shown = run(together, truth, sampler)
     assert torch.equal(together.points[mask], known[mask])
@@ -63,7 +63,7 @@ def test_held_joints_are_there_at_the_end(motions, sampler, fit):
 
 def test_every_view_is_shown_what_is_held(motions):
     truth, known, mask = motions
-    together = MultiView(VIEWS, CAMERA, truth, as_it_is, as_it_is, held=known, held_mask=mask)
+    together = MultiView(VIEWS, CAMERA, truth, as_it_is, as_it_is, known=known, known_mask=mask)
     shown = together(project(truth, VIEWS, CAMERA).flatten(0, 1), 5).unflatten(0, (len(VIEWS), 2))
     expected = project(known, VIEWS, CAMERA)
     assert torch.equal(shown[:, mask], expected[:, mask])
@@ -72,7 +72,7 @@ def test_every_view_is_shown_what_is_held(motions):
 def test_nothing_held_changes_nothing(motions):
     truth, known, mask = motions
     results = []
-    for held in ({}, {"held": known, "held_mask": torch.zeros_like(mask)}):
+    for held in ({}, {"known": known, "known_mask": torch.zeros_like(mask)}):
         together = MultiView(VIEWS, CAMERA, torch.zeros_like(truth), as_it_is, as_it_is, **held)
         run(together, truth)
         results.append(together.points)
@@ -81,7 +81,7 @@ def test_nothing_held_changes_nothing(motions):
 
 def test_what_is_held_wins_over_a_pinned_root(motions):
     truth, known, mask = motions
-    together = MultiView(VIEWS, CAMERA, truth.clone(), as_it_is, as_it_is, pinned_root=0, held=known, held_mask=mask)
+    together = MultiView(VIEWS, CAMERA, truth.clone(), as_it_is, as_it_is, pinned_root=0, known=known, known_mask=mask)
     run(together, truth)
     assert torch.equal(together.points[mask], known[mask])
     assert not together.points[:, 2:, 0].any()

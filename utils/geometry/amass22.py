@@ -57,14 +57,14 @@ def to_22(motion: np.ndarray, source: str) -> np.ndarray:
 
 
 def facing_z(motion: np.ndarray) -> np.ndarray:
-    """Motion [T, 22 or 23, 3] turned about y so that its first frame faces +z, in the right-handed frame (-z).
+    """Motion [T, 22 or 23, 3] rotated about y so that its first frame faces +z, in the right-handed frame (-z).
 
     The published turn is the shortest one between two directions, which fails for who faces exactly away; here it is
     the angle between them. Where the shoulders stand above each other the hips tell, else the next frame.
     """
     across = np.concatenate([_across(motion, "shoulder")[:, None], _across(motion, "hip")[:, None]], 1).reshape(-1, 2)
-    told = np.flatnonzero(np.hypot(*across.T) > 1e-6)
-    x, z = across[told[0]] if len(told) else (1.0, 0.0)
+    known = np.flatnonzero(np.hypot(*across.T) > 1e-6)
+    x, z = across[known[0]] if len(known) else (1.0, 0.0)
     c, s = np.array((x, z), np.float64) / np.hypot(x, z)
     turn = np.array(((c, 0, s), (0, 1, 0), (-s, 0, c)))  # brings `across` to +x
     return (motion @ turn.T * (1, 1, -1)).astype(motion.dtype)

@@ -79,8 +79,8 @@ def joints_of(motion: BodyMotion) -> tuple[np.ndarray, np.ndarray]:
     rotations, offsets, root = (
         torch.as_tensor(np.asarray(values, np.float64)) for values in (motion.rotations, body.offsets, motion.root)
     )
-    positions, turned = forward(rotations, offsets, body.parents, root)
-    return positions.float().numpy(), turned.float().numpy()
+    positions, world = forward(rotations, offsets, body.parents, root)
+    return positions.float().numpy(), world.float().numpy()
 
 
 def vertices_of(motion: BodyMotion, block: int = 32) -> np.ndarray:
@@ -101,12 +101,12 @@ def skinned(body: Body, rotations: Tensor, root: Tensor) -> Tensor:
     vertices, weights, rest, offsets = (
         torch.as_tensor(values).to(rotations) for values in (body.vertices, body.weights, body.rest, body.offsets)
     )
-    positions, turned = forward(rotations, offsets, body.parents, root)
+    positions, world = forward(rotations, offsets, body.parents, root)
     if body.pose_directions is not None:
         feature = (rotations[..., 1:, :, :] - torch.eye(3).to(rotations)).flatten(-3)
         directions = torch.as_tensor(body.pose_directions).to(rotations)
         vertices = vertices + (feature @ directions.flatten(0, 1).mT).unflatten(-1, vertices.shape)
-    moved = torch.cat([turned, (positions - (turned @ rest[..., None]).squeeze(-1))[..., None]], -1)  # [..., K, 3, 4]
+    moved = torch.cat([world, (positions - (world @ rest[..., None]).squeeze(-1))[..., None]], -1)  # [..., K, 3, 4]
     blended = (weights @ moved.flatten(-2)).unflatten(-1, (3, 4))  # [..., V, 3, 4]
     return (blended[..., :3] @ vertices[..., None]).squeeze(-1) + blended[..., 3]
 

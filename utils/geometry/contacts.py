@@ -30,8 +30,8 @@ def sliding(clip: np.ndarray, fps: float, feet: Sequence[tuple[int, int]]) -> fl
     """
     foot, stands = carrying(clip, [toe for _, toe in feet])
     speeds = np.linalg.norm(np.diff(clip[:, np.array(feet)][..., [0, 2]], axis=0), axis=-1).min(-1) * fps
-    held = stands[:-1] & stands[1:] & (foot[:-1] == foot[1:])
-    return float(speeds[held, foot[:-1][held]].mean()) if held.any() else 0.0
+    carried = stands[:-1] & stands[1:] & (foot[:-1] == foot[1:])
+    return float(speeds[carried, foot[:-1][carried]].mean()) if carried.any() else 0.0
 
 
 def floor_height(clip: np.ndarray, joints: Sequence[int]) -> float:

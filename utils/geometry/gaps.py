@@ -26,12 +26,12 @@ def fill_gaps(motion: Motion) -> tuple[Motion, str]:
         raise DataError(f"{motion.name or 'the motion'}: no joint has a finite position in any frame")
     runs = {int(joint): runs_of(holes[:, joint]) for joint in np.flatnonzero(holes.any(0) & ~missing)}
     long = {joint: [run for run in found if run[1] - run[0] > LONGEST] for joint, found in runs.items()}
-    told = [f"{motion.joints[joint]} {_told(found)}" for joint, found in long.items() if found]
-    if told:
-        more = f" and {len(told) - 6} other joints" if len(told) > 6 else ""
+    listed = [f"{motion.joints[joint]} {_told(found)}" for joint, found in long.items() if found]
+    if listed:
+        more = f" and {len(listed) - 6} other joints" if len(listed) > 6 else ""
         raise DataError(
             f"{motion.name or 'the motion'}: no positions for more than {LONGEST} frames on end "
-            f"(counted from 0): {', '.join(told[:6])}{more}; cut these frames off or mend them first"
+            f"(counted from 0): {', '.join(listed[:6])}{more}; cut these frames off or mend them first"
         )
     positions, frames = motion.positions.copy(), np.arange(len(holes))
     for joint in runs:

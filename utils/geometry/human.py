@@ -166,8 +166,8 @@ def _retarget(motion: Motion, sources: list[list[int]]) -> np.ndarray | None:
     World rotation of a joint = that of its source, times the axes of the rest pose, times the shortest turn that takes
     its bone from the T to the rest pose.
     """
-    turned = global_rotations(torch.as_tensor(motion.rotations, dtype=torch.float64), motion.parents)
-    rest = _rest_pose(motion, turned)
+    source_world = global_rotations(torch.as_tensor(motion.rotations, dtype=torch.float64), motion.parents)
+    rest = _rest_pose(motion, source_world)
     at = {name: rest[source].mean(0) for name, source in zip(_SMPL22.joints, sources, strict=True)}
     up = at["neck"] - (at["left_hip"] + at["right_hip"]) / 2
     across = at["left_shoulder"] - at["right_shoulder"] + at["left_hip"] - at["right_hip"]
@@ -189,26 +189,26 @@ def _retarget(motion: Motion, sources: list[list[int]]) -> np.ndarray | None:
         swings[_SMPL22.index(wrist)] = swings[_SMPL22.index(elbow)]
     if at["head"][1] <= at["neck"][1]:
         return None
-    world = turned[:, [source[0] for source in sources]] @ axes @ swings
+    world = source_world[:, [source[0] for source in sources]] @ axes @ swings
     return local_rotations(world, _SMPL22.parents).float().numpy()
 
 
-def _rest_pose(motion: Motion, turned: Tensor) -> Tensor:
-    """Positions [J, 3] of the source with all rotations zero; `turned` are its world rotations [T, J, 3, 3]."""
+def _rest_pose(motion: Motion, world: Tensor) -> Tensor:
+    """Positions [J, 3] of the source with all rotations zero; `world` are its world rotations [T, J, 3, 3]."""
     positions = torch.as_tensor(motion.positions, dtype=torch.float64)
     parents = [joint if parent < 0 else parent for joint, parent in enumerate(motion.parents)]
     bones = positions - positions[:, parents]
-    offsets = (turned[:, parents].mT @ bones[..., None]).squeeze(-1).mean(0)
+    offsets = (world[:, parents].mT @ bones[..., None]).squeeze(-1).mean(0)
     identity = torch.eye(3, dtype=torch.float64).repeat(len(parents), 1, 1)
     return forward(identity, offsets, motion.parents, torch.zeros(3, dtype=torch.float64))[0]
 
 
 def _chain_rotation(rotations: np.ndarray) -> np.ndarray:
     """World rotation of the head [T, 3, 3]."""
-    turned = rotations[:, 0]
+    world = rotations[:, 0]
     for name in _TRUNK[1:]:
-        turned = turned @ rotations[:, _SMPL22.index(name)]
-    return turned
+        world = world @ rotations[:, _SMPL22.index(name)]
+    return world
 
 
 def _head_axes(positions: np.ndarray) -> np.ndarray:

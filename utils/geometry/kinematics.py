@@ -31,18 +31,18 @@ def main_root(parents: Sequence[int]) -> int:
 
 def global_rotations(local_rotations: Tensor, parents: Sequence[int]) -> Tensor:
     """World rotations [..., J, 3, 3] of rotations relative to the parents."""
-    turned: dict[int, Tensor] = {}
+    world: dict[int, Tensor] = {}
     for joint in walk(parents):
         local = local_rotations[..., joint, :, :]
-        turned[joint] = local if parents[joint] < 0 else turned[parents[joint]] @ local
-    return torch.stack([turned[joint] for joint in range(len(parents))], -3)
+        world[joint] = local if parents[joint] < 0 else world[parents[joint]] @ local
+    return torch.stack([world[joint] for joint in range(len(parents))], -3)
 
 
-def local_rotations(turned: Tensor, parents: Sequence[int]) -> Tensor:
+def local_rotations(world: Tensor, parents: Sequence[int]) -> Tensor:
     """Rotations relative to the parents of world rotations [..., J, 3, 3], the inverse of `global_rotations`."""
-    roots = torch.tensor([parent < 0 for parent in parents], device=turned.device)
+    roots = torch.tensor([parent < 0 for parent in parents], device=world.device)
     start = [joint if parent < 0 else parent for joint, parent in enumerate(parents)]
-    return torch.where(roots[:, None, None], turned, turned[..., start, :, :].mT @ turned)
+    return torch.where(roots[:, None, None], world, world[..., start, :, :].mT @ world)
 
 
 def forward(
@@ -53,7 +53,7 @@ def forward(
     `offsets` [J, 3] or [..., J, 3] lead from each parent to the joint in the rest pose; a root stands at
     `root_position` [..., 3] and its own offset is not used.
     """
-    turned = global_rotations(local_rotations, parents)
+    world = global_rotations(local_rotations, parents)
     root_position = root_position.expand(*local_rotations.shape[:-3], 3)
     placed: dict[int, Tensor] = {}
     for joint in walk(parents):
@@ -61,8 +61,8 @@ def forward(
         if parent < 0:
             placed[joint] = root_position
         else:
-            placed[joint] = placed[parent] + (turned[..., parent, :, :] @ offsets[..., joint, :, None]).squeeze(-1)
-    return torch.stack([placed[joint] for joint in range(len(parents))], -2), turned
+            placed[joint] = placed[parent] + (world[..., parent, :, :] @ offsets[..., joint, :, None]).squeeze(-1)
+    return torch.stack([placed[joint] for joint in range(len(parents))], -2), world
 
 
 def bone_lengths(positions: Tensor, parents: Sequence[int]) -> Tensor:

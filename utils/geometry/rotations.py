@@ -157,7 +157,7 @@ def about_axis(axis: str | Tensor, angle: Tensor) -> Tensor:
 def between_vectors(start: Tensor, end: Tensor) -> Tensor:
     """Matrices [..., 3, 3] of the shortest rotation from the direction `start` [..., 3] to the direction `end`.
 
-    Opposite directions are turned about some axis at right angles to both.
+    Opposite directions are rotated about some axis at right angles to both.
     """
     start, end = torch.broadcast_tensors(normalize(start, dim=-1), normalize(end, dim=-1))
     opposite = (start * end).sum(-1, keepdim=True) < 0
