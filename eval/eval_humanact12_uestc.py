@@ -62,8 +62,8 @@ def main(argv: list[str]) -> None:
     from eval.action.scores import prepared, units
     from eval.common.work import path_of, run_units, unit_folder
     from sample.common.session import open_session
+    from utils.run.arrays import load_archive
     from utils.run.device import device_of
-    from utils.run.files import load_archive
 
     device = device_of(run)
     judges = load_judges(dataset_spec(data.dataset), data, asked.recognisers, asked.body, device)

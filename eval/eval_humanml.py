@@ -66,8 +66,8 @@ def main(argv: list[str]) -> None:
     from eval.text import scores as text_scores
     from eval.text.evaluators import load_text_evaluator
     from sample.common.session import open_session
+    from utils.run.arrays import load_archive
     from utils.run.device import device_of
-    from utils.run.files import load_archive
 
     device = device_of(run)
     evaluator = load_text_evaluator(

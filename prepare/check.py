@@ -138,7 +138,7 @@ def listed(problems: list[str]) -> str:
 
 def joint_count(path: Path) -> int:
     """Joints of a stored motion. Raises DataError unless it is [frames, joints, 3]."""
-    from utils.run.files import load_array
+    from utils.run.arrays import load_array
 
     points = load_array(path)
     if points.ndim != 3 or points.shape[2] != 3:
@@ -242,7 +242,7 @@ def text_spec(path: Path) -> DatasetSpec:
 
     Raises DataError if they fit none.
     """
-    from utils.run.files import load_array
+    from utils.run.arrays import load_array
 
     if (path / "index.json").is_file():
         return DATASETS["mocap"]
@@ -286,7 +286,7 @@ def check_actions(path: Path, spec: DatasetSpec, parts: tuple[str, ...]) -> list
 
 def check_loose(path: Path) -> list[str]:
     """A folder of arrays: 3D pose predictions [frames, 17, 3], or motions that lie one folder too high."""
-    from utils.run.files import load_array
+    from utils.run.arrays import load_array
 
     files, frames, problems, flat = sorted(path.glob("[!.]*.npy")), 0, [], True
     joints = joint_count(files[0])

@@ -44,7 +44,7 @@ def recorded(options: RoundTripOptions) -> "Iterator[tuple[str, np.ndarray]]":
 
 def stored(options: RoundTripOptions) -> "Iterator[tuple[str, np.ndarray]]":
     """Name and positions [T, J, 3] of each clip of a dataset folder. Raises MissingFileError."""
-    from utils.run.files import load_array
+    from utils.run.arrays import load_array
 
     folder = dataset_spec(options.dataset).folder(options.datapath) / "new_joints"
     paths = sorted(folder.glob("[!.]*.npy"))

@@ -34,7 +34,7 @@ def converted(path: str, source: str) -> "tuple[list[np.ndarray], float]":
 
     from utils.formats import results, unnamed
     from utils.geometry.amass22 import ESTIMATORS, estimate_to_nba, facing_z, to_22
-    from utils.run.files import load_array
+    from utils.run.arrays import load_array
 
     if source in ESTIMATORS:
         array = load_array(path)
@@ -63,7 +63,7 @@ def main(argv: list[str]) -> None:
 
     from utils.formats.video import write_video
     from utils.geometry.skeleton import SKELETONS
-    from utils.run.files import save_dict
+    from utils.run.arrays import save_dict
     from visualize.sticks.figures import draw_world
 
     motions, fps = converted(options.motions_path, options.skeleton_type)

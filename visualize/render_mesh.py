@@ -38,7 +38,7 @@ def number_of(results: Path, name: str, sample: tuple[int, int | None]) -> int:
     import numpy as np
 
     from utils.formats.results import load
-    from utils.run.files import load_array
+    from utils.run.arrays import load_array
 
     if load_array(results).dtype != np.dtype(object):
         return sample[0]  # the array of a pose estimator

@@ -21,8 +21,9 @@ from data_loaders.action.windows import ActionDataset, Clip
 from data_loaders.options import DataOptions
 from data_loaders.registry import DatasetSpec
 from utils.geometry.rotations import about_axis, axis_angle_to_matrix, matrix_to_axis_angle
+from utils.run.arrays import load_pickle
 from utils.run.errors import DataError, UsageError
-from utils.run.files import atomic_write, load_pickle
+from utils.run.files import atomic_write
 
 AUGMENTATIONS = actions.AUGMENTATIONS
 TRAIN_SUBJECTS = frozenset((

@@ -14,8 +14,8 @@ import numpy as np
 from utils.formats.motion_files import find_skeleton, guess_scale
 from utils.geometry.motion import Motion
 from utils.geometry.skeleton import SKELETONS
+from utils.run.arrays import load_archive, load_array
 from utils.run.errors import DataError, MissingFileError, UsageError
-from utils.run.files import load_archive, load_array
 
 RECORDED = (".bvh", ".amc", ".npz")
 POINTS = (*RECORDED, ".npy")

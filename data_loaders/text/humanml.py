@@ -24,8 +24,9 @@ from data_loaders.registry import DatasetSpec
 from data_loaders.representations.hml import layout_of
 from data_loaders.text.captions import TextLine, read_lines
 from data_loaders.text.transitions import gone_over
+from utils.run.arrays import load_array
 from utils.run.errors import DataError, MissingFileError, UsageError
-from utils.run.files import load_array, read_json
+from utils.run.files import read_json
 
 UNIT = 4  # lengths are multiples of this many frames
 ROOT = 4  # features of the root: its turn, its step in x and z, its height

@@ -14,9 +14,9 @@ from data_loaders.representations import rot6d
 from model.evaluators import action_recognition
 from model.evaluators.action_recognition import centred, pose_joints
 from utils.geometry.rest import offsets_of, rest_offsets
+from utils.run.arrays import load_array
 from utils.run.checkpoint import digest
 from utils.run.errors import DataError, MissingFileError, UsageError
-from utils.run.files import load_array
 from utils.run.randomness import key_of
 
 FOLDER = "assets/actionrecognition"

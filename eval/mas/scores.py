@@ -29,7 +29,7 @@ from sample.common.request import choose_conditions, frames_in
 from sample.common.session import Request, Session
 from sample.options import MasOptions
 from train.options import JudgeOptions
-from utils.run.files import load_archive
+from utils.run.arrays import load_archive
 from utils.run.parallel import group
 from utils.run.randomness import numpy_rng
 

@@ -26,8 +26,8 @@ from sample.common.plain import sample_plain
 from sample.common.session import Request, Session
 from sample.multiview.sampling import sample_3d
 from sample.options import MasOptions
+from utils.run.arrays import load_array
 from utils.run.errors import DataError, MissingFileError, NumericError
-from utils.run.files import load_array
 from utils.run.randomness import key_of, numpy_rng, seeded
 
 ANGLES = {"uniform": (-math.pi, math.pi), "side": (math.pi / 2, math.pi / 2), "hybrid": (math.pi / 4, 3 * math.pi / 4)}

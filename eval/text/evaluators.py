@@ -18,8 +18,8 @@ from data_loaders.text import word_vectors
 from data_loaders.text.word_vectors import WordVectors
 from model.evaluators.text_motion import UNIT, TextMotion, from_published
 from utils.run import checkpoint
+from utils.run.arrays import load_array
 from utils.run.errors import DataError, MissingFileError, NumericError, UsageError
-from utils.run.files import load_array
 from utils.run.project import ROOT
 
 FINEST = "text_mot_match/model/finest.tar"

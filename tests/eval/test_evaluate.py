@@ -15,7 +15,7 @@ import pytest
 
 from tests.commands import TINY, listing, refusal, run, toy, train
 from tests.people import moving, record, write_folder
-from utils.run.files import load_archive
+from utils.run.arrays import load_archive
 
 ROOT = Path(__file__).parents[2]
 SMALL = "--e_latent_dim 8 --e_num_layers 1 --e_num_heads 2 --e_ff_size 16"

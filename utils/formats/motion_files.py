@@ -18,8 +18,8 @@ from utils.formats import asf_amc, bvh, results, shards
 from utils.geometry.human import to_smpl22
 from utils.geometry.motion import Motion
 from utils.geometry.skeleton import Skeleton
+from utils.run.arrays import load_archive, load_array
 from utils.run.errors import DataError, MissingFileError, UsageError
-from utils.run.files import load_archive, load_array
 
 FEATURES = {263: "smpl22", 251: "kit21"}  # numbers a frame of HumanML3D and KIT-ML
 _AMC_RATE = 120.0

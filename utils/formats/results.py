@@ -18,8 +18,9 @@ import numpy as np
 
 from utils.geometry.motion import Motion
 from utils.geometry.skeleton import SKELETONS, Skeleton
+from utils.run.arrays import load_array, save_dict
 from utils.run.errors import DataError, NumericError
-from utils.run.files import atomic_write, load_array, save_dict
+from utils.run.files import atomic_write
 
 FORMAT_VERSION = 1
 _MDM_KEYS = ("text", "lengths", "num_samples", "num_repetitions")

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from utils.geometry.skeleton import SKELETONS
+from utils.run.arrays import load_archive, load_pickle
 from utils.run.errors import DataError, UsageError
-from utils.run.files import load_archive, load_pickle
 
 SHAPES = 10  # files of version 1.1 have 300 components; everything published uses the first ten
 _KEYS = ("v_template", "f", "weights", "J_regressor", "shapedirs", "posedirs", "kintree_table")

@@ -31,8 +31,9 @@ from utils.geometry.rotations import (
     slerp,
 )
 from utils.geometry.skeleton import SKELETONS
+from utils.run.arrays import load_archive
 from utils.run.errors import DataError, UsageError
-from utils.run.files import atomic_write, load_archive
+from utils.run.files import atomic_write
 from utils.run.provenance import VERSION
 
 ADDON_RATE = 30  # frames a second: the add-on's target; it truncates other rates and refuses lower ones

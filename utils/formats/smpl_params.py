@@ -19,8 +19,8 @@ from utils.formats.checks import check_motion
 from utils.formats.smpl_motion import smpl_rotations
 from utils.geometry.body import BodyMotion, vertices_of
 from utils.geometry.rotations import matrix_to_rotation_6d
+from utils.run.arrays import load_array, save_dict
 from utils.run.errors import DataError, NumericError
-from utils.run.files import load_array, save_dict
 
 _ARRAYS = ("motion", "thetas", "root_translation", "vertices", "faces")
 

@@ -1,0 +1,91 @@
+"""Arrays, archives of arrays and pickles of both: one reader of each, which never runs what it reads."""
+
+import contextlib
+import pickle
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from utils.run.errors import DataError, MissingFileError
+from utils.run.files import atomic_write
+
+StandIn = Callable[[str, str], Any]  # what a pickle gets for a class, by module and name; None: it is refused
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """Unpickles numpy arrays and plain containers; anything else is refused before it can run."""
+
+    _ALLOWED = {
+        (f"numpy.{core}.{module}", name)
+        for core in ("core", "_core")
+        for module, name in (("multiarray", "_reconstruct"), ("multiarray", "scalar"), ("numeric", "_frombuffer"))
+    } | {("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")}
+
+    def __init__(self, handle: IO[bytes], stand_in: StandIn = lambda module, name: None, encoding: str = "ASCII"):
+        super().__init__(handle, encoding=encoding)
+        self._stand_in = stand_in
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in self._ALLOWED:
+            if (replacement := self._stand_in(module, name)) is not None:
+                return replacement
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no motion file needs")
+        return super().find_class(module, name)
+
+
+def save_dict(path: str | Path, content: Mapping[str, Any]) -> None:
+    """Write a dict of arrays as `.npy` (a 0-d object array), as the published programs do, atomically."""
+    with atomic_write(path) as handle:
+        np.save(handle, np.array(dict(content), dtype=object), allow_pickle=True)
+
+
+def load_array(path: str | Path) -> np.ndarray:
+    """A `.npy` array, object arrays (dicts of arrays, as in `results.npy`) through the restricted unpickler.
+
+    Raises MissingFileError or DataError; opening a file never runs code.
+    """
+    with _reading(path, "array file") as handle:
+        return _read_array(handle)
+
+
+def load_archive(path: str | Path, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
+    """The arrays of an `.npz` file by name, or those of `names` that it has. Raises MissingFileError or DataError."""
+    with _reading(path, ".npz file") as handle, np.load(handle, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files if names is None or name in names}
+
+
+def load_pickle(path: str | Path, stand_in: StandIn = lambda module, name: None, encoding: str = "ASCII") -> Any:
+    """What a pickle of arrays, numbers, strings and plain containers holds, through the same unpickler.
+
+    `stand_in` gives harmless classes for those that a format's pickles name; Python 2's need the encoding `latin1`.
+    Raises MissingFileError or DataError; opening a file never runs code.
+    """
+    with _reading(path, "pickle") as handle:
+        return _ArrayUnpickler(handle, stand_in, encoding).load()
+
+
+@contextlib.contextmanager
+def _reading(path: str | Path, kind: str) -> Iterator[IO[bytes]]:
+    """The open file; whatever its parser stumbles over becomes a MissingFileError or a DataError."""
+    try:
+        with open(path, "rb") as handle:
+            yield handle
+    except FileNotFoundError as error:
+        raise MissingFileError(f"{path} does not exist") from error
+    except OSError:
+        raise
+    except Exception as error:  # numpy's and pickle's parsers end in a dozen ways on bytes that are no array
+        raise DataError(f"{path} is not a readable {kind}: {str(error) or type(error).__name__}") from error
+
+
+def _read_array(handle: IO[bytes]) -> np.ndarray:
+    version = np.lib.format.read_magic(handle)
+    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = header(handle)
+    if not dtype.hasobject:
+        handle.seek(0)
+        return np.load(handle, allow_pickle=False)
+    content = _ArrayUnpickler(handle).load()
+    return content if isinstance(content, np.ndarray) else np.array(content, dtype=object).reshape(shape)
