@@ -1,38 +1,28 @@
-"""Arrays, archives of arrays and pickles of both: one reader of each, which never runs what it reads."""
+"""Arrays, archives of arrays and pickles of both: one reader of each, which never runs what it reads.
+
+Every size that a file announces is held against the bytes that are there before anything is made for it.
+"""
 
 import contextlib
-import pickle
-from collections.abc import Callable, Collection, Iterator, Mapping
+import errno
+import os
+import re
+import zipfile
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
+from utils.run import pickles
 from utils.run.errors import DataError, MissingFileError
 from utils.run.files import atomic_write
 
-StandIn = Callable[[str, str], Any]  # what a pickle gets for a class, by module and name; None: it is refused
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    """Unpickles numpy arrays and plain containers; anything else is refused before it can run."""
-
-    _ALLOWED = {
-        (f"numpy.{core}.{module}", name)
-        for core in ("core", "_core")
-        for module, name in (("multiarray", "_reconstruct"), ("multiarray", "scalar"), ("numeric", "_frombuffer"))
-    } | {("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")}
-
-    def __init__(self, handle: IO[bytes], stand_in: StandIn = lambda module, name: None, encoding: str = "ASCII"):
-        super().__init__(handle, encoding=encoding)
-        self._stand_in = stand_in
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self._ALLOWED:
-            if (replacement := self._stand_in(module, name)) is not None:
-                return replacement
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no motion file needs")
-        return super().find_class(module, name)
+_MAGIC = b"\x93NUMPY"
+_LONGEST_HEADER = 10_000  # bytes, numpy's own limit
+_FIELD = re.compile(r"'(descr|fortran_order|shape)'\s*:\s*('[^']*'|True|False|\((?:\d+L?, ?)*(?:\d+L?)?\))\s*,?\s*")
+_FREE, _SHARE = 256 << 20, 64  # bytes that any archive may unpack to, and that a byte of it may unpack to besides
+_PIECE = 1 << 20  # bytes that are unpacked at once
 
 
 def save_dict(path: str | Path, content: Mapping[str, Any]) -> None:
@@ -42,28 +32,113 @@ def save_dict(path: str | Path, content: Mapping[str, Any]) -> None:
 
 
 def load_array(path: str | Path) -> np.ndarray:
-    """A `.npy` array, object arrays (dicts of arrays, as in `results.npy`) through the restricted unpickler.
+    """A `.npy` array; object arrays (dicts of arrays, as in `results.npy`) as plain data (`utils/run/pickles.py`).
 
     Raises MissingFileError or DataError; opening a file never runs code.
     """
     with _reading(path, "array file") as handle:
-        return _read_array(handle)
+        shape, in_columns, dtype = read_header(handle)
+        if not dtype.hasobject:
+            return _read_values(handle, shape, in_columns, dtype, os.fstat(handle.fileno()).st_size - handle.tell())
+        content = pickles.load(handle)
+        if not isinstance(content, np.ndarray):
+            raise ValueError(f"it holds a {type(content).__name__}")
+        return content
 
 
 def load_archive(path: str | Path, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
     """The arrays of an `.npz` file by name, or those of `names` that it has. Raises MissingFileError or DataError."""
-    with _reading(path, ".npz file") as handle, np.load(handle, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files if names is None or name in names}
+    with _reading(path, ".npz file") as handle, zipfile.ZipFile(handle) as archive:
+        members = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist() if _is_array(entry)}
+        chosen = {name: entry for name, entry in members.items() if names is None or name in names}
+        check_sizes(chosen.values(), os.fstat(handle.fileno()).st_size)
+        return {name: read_member(archive, entry) for name, entry in chosen.items()}
 
 
-def load_pickle(path: str | Path, stand_in: StandIn = lambda module, name: None, encoding: str = "ASCII") -> Any:
-    """What a pickle of arrays, numbers, strings and plain containers holds, through the same unpickler.
+def load_pickle(
+    path: str | Path, stand_in: pickles.StandIn = lambda module, name: None, encoding: str = "ASCII"
+) -> Any:
+    """What a pickle of arrays, numbers, strings and plain containers holds, as plain data.
 
     `stand_in` gives harmless classes for those that a format's pickles name; Python 2's need the encoding `latin1`.
     Raises MissingFileError or DataError; opening a file never runs code.
     """
     with _reading(path, "pickle") as handle:
-        return _ArrayUnpickler(handle, stand_in, encoding).load()
+        return pickles.load(handle, stand_in, encoding)
+
+
+def array_names(path: str | Path) -> set[str]:
+    """The arrays that an `.npz` file holds; none if it is no archive. Raises MissingFileError."""
+    with contextlib.suppress(DataError), _reading(path, ".npz file") as handle, zipfile.ZipFile(handle) as archive:
+        return {entry.filename.removesuffix(".npy") for entry in archive.infolist() if _is_array(entry)}
+    return set()
+
+
+def array_shape(path: str | Path) -> tuple[int, ...]:
+    """The shape of the array in a `.npy` file, from its header. Raises MissingFileError or DataError."""
+    with _reading(path, "array file") as handle:
+        return read_header(handle)[0]
+
+
+def read_header(handle: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, whether it is stored column by column, and type of the array that follows. Raises ValueError.
+
+    What numpy writes is read word by word: its own reader hands the text to Python's parser, which deep brackets stall.
+    """
+    start = handle.read(8)
+    if start[:6] != _MAGIC or len(start) < 8 or start[6] not in (1, 2, 3):
+        raise ValueError("it does not begin as an array of numpy's does")
+    length = int.from_bytes(handle.read(2 if start[6] == 1 else 4), "little")
+    header = handle.read(min(length, _LONGEST_HEADER + 1))
+    text = header.decode("utf-8" if start[6] == 3 else "latin-1").strip()
+    fields = {found[1]: found[2] for found in _FIELD.finditer(text)}
+    if len(header) != length or len(fields) != 3 or _FIELD.sub("", text).replace(" ", "") != "{}":
+        raise ValueError(f"its header is not that of a plain array: {text[:80]}")
+    if "'" not in fields["descr"] or fields["fortran_order"] not in ("True", "False") or "(" not in fields["shape"]:
+        raise ValueError(f"its header is not that of a plain array: {text[:80]}")
+    shape = tuple(int(number) for number in re.findall(r"\d+", fields["shape"]))
+    pickles.elements(shape)
+    return shape, fields["fortran_order"] == "True", pickles.plain_dtype(fields["descr"].strip("'"))
+
+
+def check_sizes(entries: Collection[zipfile.ZipInfo], size: int) -> None:
+    """Raise ValueError if entries of an archive of `size` bytes would unpack to more than motion does."""
+    whole = sum(entry.file_size for entry in entries)
+    if whole > _FREE + _SHARE * size:
+        raise ValueError(f"{size} bytes of it would unpack to {whole}, which no motion file does")
+
+
+def read_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
+    """One plain array of an archive. Raises ValueError or its like."""
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"{entry.filename} is packed in a way that numpy does not know")
+    with archive.open(entry) as handle:
+        shape, in_columns, dtype = read_header(handle)
+        values = _read_values(handle, shape, in_columns, dtype, entry.file_size - handle.tell())
+        handle.read(1)  # at the end the checksum is looked at
+    return values
+
+
+def _is_array(entry: zipfile.ZipInfo) -> bool:
+    return entry.filename.endswith(".npy")
+
+
+def _read_values(handle: IO[bytes], shape: tuple[int, ...], in_columns: bool, dtype: np.dtype, left: int) -> np.ndarray:
+    """The array that follows a header in the `left` bytes. Raises ValueError."""
+    if dtype.hasobject:
+        raise ValueError("it holds objects, which are only read from .npy files")
+    wanted = pickles.elements(shape) * dtype.itemsize
+    if wanted > left:
+        raise ValueError(f"it announces an array of shape {shape}, {wanted} bytes, and has {left}")
+    raw = np.empty(wanted, np.uint8)
+    view, place = raw.data, 0
+    while place < wanted:
+        count = handle.readinto(view[place : place + _PIECE])  # type: ignore[attr-defined]
+        if not count:
+            raise ValueError("it ends too early")
+        place += count
+    values = pickles.sound(raw.view(dtype))
+    return values.reshape(shape[::-1]).T if in_columns else values.reshape(shape)
 
 
 @contextlib.contextmanager
@@ -74,18 +149,8 @@ def _reading(path: str | Path, kind: str) -> Iterator[IO[bytes]]:
             yield handle
     except FileNotFoundError as error:
         raise MissingFileError(f"{path} does not exist") from error
-    except OSError:
-        raise
-    except Exception as error:  # numpy's and pickle's parsers end in a dozen ways on bytes that are no array
+    except Exception as error:  # the parsers end in a dozen ways on bytes that are no array
+        # zipfile seeks where a damaged archive points to; any other complaint of the system is about the disk.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise
         raise DataError(f"{path} is not a readable {kind}: {str(error) or type(error).__name__}") from error
-
-
-def _read_array(handle: IO[bytes]) -> np.ndarray:
-    version = np.lib.format.read_magic(handle)
-    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = header(handle)
-    if not dtype.hasobject:
-        handle.seek(0)
-        return np.load(handle, allow_pickle=False)
-    content = _ArrayUnpickler(handle).load()
-    return content if isinstance(content, np.ndarray) else np.array(content, dtype=object).reshape(shape)
