@@ -5,6 +5,7 @@ folder of pose predictions, a checkpoint or its folder. Ends with 0 if it can be
 missing, with 4 if something in it is wrong.
 """
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,8 +131,9 @@ def placed(path: Path, belongs: str, otherwise: str) -> str:
     return f"it belongs in {ROOT / belongs}; where it lies now, it is used with {otherwise} {path}"
 
 
-def listed(problems: list[str]) -> str:
-    """The first few problems in one line."""
+def listed(problems: list[str], folder: Path) -> str:
+    """The first few problems of files of a folder in one line."""
+    problems = [problem.replace(f"{folder}{os.sep}", "") for problem in problems]
     more = f" (and {len(problems) - SHOWN} more)" if len(problems) > SHOWN else ""
     return "; ".join(problems[:SHOWN]) + more
 
@@ -170,7 +172,9 @@ def check_dataset(path: Path) -> list[str]:
         if points[..., 2].min() < 0:
             problems.append(f"{file} has negative confidences: is it 3D?")
     if problems:
-        raise DataError(f"{path} ({spec.name}): {len(problems)} of {len(files)} motions are wrong: {listed(problems)}")
+        raise DataError(
+            f"{path} ({spec.name}): {len(problems)} of {len(files)} motions are wrong: {listed(problems, path)}"
+        )
     load_stats(spec, path)
     parts = {part: len(names_of_part(list(files), path, part)) for part in ("train", "test")}
     own = (path / "Mean.npy").is_file()
@@ -187,11 +191,10 @@ def check_dataset(path: Path) -> list[str]:
 
 def check_texts(path: Path) -> list[str]:
     """A folder with motion and sentences in the layout of HumanML3D: what is there, and every file's shape."""
-    import numpy as np
-
     from data_loaders.points.keypoints import load_stats
     from data_loaders.text.humanml import listed as names_of
     from data_loaders.text.humanml import read_captions
+    from utils.run.arrays import array_shape
 
     spec = text_spec(path)
     missing = [name for name in TEXT_FILES if not (path / name).exists()]
@@ -213,9 +216,9 @@ def check_texts(path: Path) -> list[str]:
                 absent += 1
                 continue
             try:
-                shape = np.load(file, mmap_mode="r", allow_pickle=False).shape
-            except (ValueError, OSError, EOFError) as error:
-                problems.append(f"{file} is not a readable array file: {error}")
+                shape = array_shape(file)
+            except DataError as error:
+                problems.append(str(error))
                 continue
             if len(shape) != 2 or shape[1] != spec.features:
                 problems.append(f"{file} has shape {shape}, not [frames, {spec.features}]")
@@ -223,7 +226,7 @@ def check_texts(path: Path) -> list[str]:
                 frames += shape[0]
     total = sum(map(len, parts.values()))
     if problems:
-        raise DataError(f"{path} ({spec.name}): {len(problems)} of {total} motions are wrong: {listed(problems)}")
+        raise DataError(f"{path} ({spec.name}): {len(problems)} of {total} motions are wrong: {listed(problems, path)}")
     if absent == total:
         raise MissingFileError(f"{path} ({spec.name}): its lists name {total} clips, of which none has motion and text")
     captions = len(read_captions(spec, path, "train"))
@@ -300,7 +303,7 @@ def check_loose(path: Path) -> list[str]:
     if flat and not problems and any(len(row.skeleton.joints) == joints for row in DATASETS.values()):
         raise MissingFileError(f"{path / 'motions'} is missing: the {len(files)} files in {path} belong in there")
     if joints != PREDICTION_JOINTS or problems:
-        what = listed(problems) or f"{joints} joints"
+        what = listed(problems, path) or f"{joints} joints"
         raise DataError(f"{path} holds arrays that are neither motions nor pose predictions: {what}")
     name = "elepose_predictions" if "elepose" in path.resolve().name.lower() else "motionBert_predictions"
     return [

@@ -4,7 +4,6 @@ BVH, ASF/AMC (the skeleton beside the motion), packed shards `.npz`, and positio
 as `.npy`, or as `.npz` with `positions` and, if it is known, `fps`.
 """
 
-import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 from utils.formats.motion_files import find_skeleton, guess_scale
 from utils.geometry.motion import Motion
 from utils.geometry.skeleton import SKELETONS
-from utils.run.arrays import load_archive, load_array
+from utils.run.arrays import array_names, load_archive, load_array
 from utils.run.errors import DataError, MissingFileError, UsageError
 
 RECORDED = (".bvh", ".amc", ".npz")
@@ -43,7 +42,7 @@ def read_clips(path: Path, scale: float = 0.0, fps: float = 20.0) -> Iterator[Mo
     `scale` is metres per unit of BVH files (0: guessed), `fps` the frame rate of arrays that do not say theirs.
     """
     match path.suffix.lower():
-        case ".npz" if _names(path) & {"positions"}:
+        case ".npz" if "positions" in array_names(path):
             yield _points(path, fps)
         case ".npz":
             from utils.formats import shards
@@ -62,15 +61,6 @@ def read_clips(path: Path, scale: float = 0.0, fps: float = 20.0) -> Iterator[Mo
             from utils.formats import asf_amc
 
             yield asf_amc.read(find_skeleton(path), path)
-
-
-def _names(path: Path) -> set[str]:
-    """The arrays that an .npz file holds; none if it is no archive."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return {name.removesuffix(".npy") for name in archive.namelist()}
-    except (OSError, zipfile.BadZipFile):
-        return set()
 
 
 def _points(path: Path, fps: float) -> Motion:

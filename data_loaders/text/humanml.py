@@ -24,8 +24,8 @@ from data_loaders.registry import DatasetSpec
 from data_loaders.representations.hml import layout_of
 from data_loaders.text.captions import TextLine, read_lines
 from data_loaders.text.transitions import gone_over
-from utils.run.arrays import load_array
-from utils.run.errors import DataError, MissingFileError, UsageError
+from utils.run.arrays import array_shape, load_array
+from utils.run.errors import DataError, MissingFileError, PolykineError, UsageError
 from utils.run.files import read_json
 
 UNIT = 4  # lengths are multiples of this many frames
@@ -233,8 +233,8 @@ def read_captions(spec: DatasetSpec, datapath: str | Path, split: str) -> list[t
 def _frames_of(path: Path) -> int:
     """Rows of an array file, from its header; 0 if it is not there or no array."""
     try:
-        return len(np.load(path, mmap_mode="r", allow_pickle=False))
-    except (OSError, ValueError):
+        return array_shape(path)[0]
+    except (PolykineError, OSError, IndexError):
         return 0
 
 

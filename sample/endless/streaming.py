@@ -22,6 +22,7 @@ from sample.common.request import read_lines
 from sample.common.session import Session
 from sample.endless.windows import Prefix, Window, origin, window_frames, windows
 from utils.formats import results
+from utils.run.arrays import load_archive
 from utils.run.errors import DataError, MissingFileError, UsageError
 from utils.run.files import atomic_write
 
@@ -208,10 +209,10 @@ def write_whole(folder: Path, session: Session, count: int) -> Path:
     parts: dict[str, list[np.ndarray]] = {"positions": [], "features": []}
     titles: list[str] = []
     for index in range(count):
-        with np.load(window_path(folder, index), allow_pickle=False) as archive:
-            for name, values in parts.items():
-                values.append(archive[name])
-            titles += [str(archive["prompt"])] * len(archive["features"])
+        record = load_archive(window_path(folder, index))
+        for name, values in parts.items():
+            values.append(record[name])
+        titles += [str(record["prompt"])] * len(record["features"])
     positions, features = (torch.from_numpy(np.concatenate(values))[None] for values in parts.values())
     placed = positions / session.spec.skeleton.metres_per_unit
     made = Made(features, torch.tensor([features.shape[1]]), [titles], placed=placed)

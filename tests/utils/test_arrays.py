@@ -1,8 +1,13 @@
 """Arrays and pickles of arrays are read, damaged ones refused; reading one never runs code."""
 
+import contextlib
 import os
 import pickle
 import subprocess
+import time
+import tracemalloc
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -108,3 +113,115 @@ def test_damaged_arrays_end_in_a_data_error_or_an_array(tmp_path, plain):
             assert isinstance(arrays.load_array(tmp_path / "a.npy"), np.ndarray)
         except DataError as error:
             assert "a.npy" in str(error)
+
+
+def npy(descr: str = "'<f4'", shape: str = "(4, 3)", content: bytes = bytes(48), version: bytes = b"\x01\x00") -> bytes:
+    """An array file with a header of one's own."""
+    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    length = len(header).to_bytes(2 if version == b"\x01\x00" else 4, "little")
+    return b"\x93NUMPY" + version + length + header + content
+
+
+@contextlib.contextmanager
+def little_memory(limit: int = 64 << 20) -> Iterator[None]:
+    """A block that takes no more than `limit` bytes at once."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < limit
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        npy(shape="(1024, 1024, 1024)"),
+        npy(shape="(0, 99999999999999999999)"),
+        npy(shape="(0, 1000000000000000000)"),
+        npy(shape="(5, 3)"),
+        npy(shape="(-4, -3)"),
+        npy(shape="(" + "1, " * 40 + ")"),
+        npy(shape="(" + "9" * 5000 + ",)"),
+        npy(descr="[" * 900 + "]" * 900),
+        npy(descr="(" * 900),
+        npy(descr="[('a', '<f4'), ('b', '|O')]"),
+        npy(descr="'|V16'", shape="(3,)"),
+        npy(descr="'<U0'", shape="(1000000000000,)"),
+        npy(descr="'<f16'", shape="(3,)"),
+        npy(descr="'<M8[s]'", shape="(6,)"),
+        npy(descr="'<U12'", shape="(1,)", content=b"\xff" * 48),
+        npy(version=b"\x02\x00")[:8] + b"\xff\xff\xff\xff" + npy()[10:],
+        npy(version=b"\x09\x00"),
+    ],
+)
+def test_what_a_header_announces_is_held_against_the_bytes(tmp_path, whole):
+    (tmp_path / "a.npy").write_bytes(whole)
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.npy", whole)
+    begin = time.perf_counter()
+    with little_memory(), pytest.raises(DataError, match="is not a readable array file") as said:
+        arrays.load_array(tmp_path / "a.npy")
+    with little_memory(), pytest.raises(DataError, match=r"is not a readable .npz file"):
+        arrays.load_archive(tmp_path / "a.npz")
+    assert time.perf_counter() - begin < 1 and len(str(said.value)) <= 300
+
+
+@pytest.mark.parametrize("version", [b"\x01\x00", b"\x02\x00", b"\x03\x00"])
+def test_headers_as_others_write_them(tmp_path, version):
+    for shape in ("(4, 3)", "(4L, 3L)", "(12,)", "(4,3)"):
+        (tmp_path / "a.npy").write_bytes(npy(shape=shape, version=version))
+        assert arrays.load_array(tmp_path / "a.npy").size == 12
+    (tmp_path / "a.npy").write_bytes(npy(descr="'>f4'", shape="()", content=b"\x3f\x80\x00\x00"))
+    assert arrays.load_array(tmp_path / "a.npy") == 1 and arrays.array_shape(tmp_path / "a.npy") == ()
+
+
+def test_a_small_archive_stays_small(tmp_path):
+    """Zeros of 3 GB take 3 MB packed."""
+    header = npy(shape="(800000000,)", content=b"")
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        with archive.open("a.npy", "w") as member:
+            member.write(header)
+            for _ in range(400):
+                member.write(bytes(1 << 20))
+        archive.writestr("b.npy", npy())
+    with little_memory(), pytest.raises(DataError, match="would unpack to 419430"):
+        arrays.load_archive(path)
+    with little_memory():
+        assert arrays.load_archive(path, ["b"])["b"].shape == (4, 3) and arrays.array_names(path) == {"a", "b"}
+
+
+def damaged_archive(path: Path, old: bytes, new: bytes) -> Path:
+    np.savez(path, a=np.ones((4, 3)), b=np.arange(3))
+    whole = path.read_bytes()
+    assert old in whole
+    path.write_bytes(whole.replace(old, new))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (np.ones(1).tobytes(), b"\x00" * 8),  # the checksum is another
+        (b"PK\x05\x06", b"PK\x00\x00"),
+        (b"PK\x03\x04", b"PK\x00\x00"),
+        (b"\x93NUMPY", b"\x93NUMPX"),
+        (b"'<f8'", b"'|O' "),
+    ],
+)
+def test_damaged_archives(tmp_path, old, new):
+    with pytest.raises(DataError, match=r"a.npz is not a readable .npz file"):
+        arrays.load_archive(damaged_archive(tmp_path / "a.npz", old, new))
+
+
+def test_archives_that_numpy_does_not_write(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("a.npy", npy())
+    with pytest.raises(DataError, match="packed in a way that numpy does not know"):
+        arrays.load_archive(tmp_path / "a.npz")
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("README", "hello")
+        archive.writestr("a.npy", npy())
+    assert arrays.load_archive(tmp_path / "a.npz").keys() == {"a"}
+    assert arrays.array_names(tmp_path / "a.npz") == {"a"}

@@ -9,12 +9,14 @@ Read are also the published files of MDM, `model<step>.pt`: bare weights, or `mo
 import hashlib
 import re
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from utils.run.arrays import check_sizes
 from utils.run.errors import DataError, MissingFileError, NumericError
 from utils.run.files import atomic_write, read_json, write_json
 
@@ -82,6 +84,9 @@ def load(path: str | Path) -> dict[str, Any]:
     if path.name in read_manifest(path.parent) and not verify(path):
         raise DataError(f"{path} is damaged: its bytes are not those that {MANIFEST} records; fetch or train it again")
     try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                check_sizes(archive.infolist(), path.stat().st_size)
         with warnings.catch_warnings(action="ignore"):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError:

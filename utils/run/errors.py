@@ -5,11 +5,19 @@ import os
 import sys
 from collections.abc import Callable
 
+LONGEST = 300  # characters of a sentence; files are quoted in it, and may hold anything
+
 
 class PolykineError(Exception):
-    """What is wrong, the value, and what is allowed or which command mends it: one sentence for the user."""
+    """What is wrong, the value, and what is allowed or which command mends it: one sentence for the user.
+
+    It is one printable line; of a long one the middle, where files are quoted, is left out.
+    """
 
     exit_code = 1
+
+    def __init__(self, said: object = ""):
+        super().__init__(one_line(str(said)))
 
 
 class UsageError(PolykineError):
@@ -36,13 +44,21 @@ class NumericError(PolykineError):
     exit_code = 5
 
 
+def one_line(text: str) -> str:
+    """At most 300 printable characters of a text, its beginning and its end."""
+    if len(text) > LONGEST:
+        end = text[-LONGEST // 3 :]
+        text = f"{text[: LONGEST - len(end) - 5]} ... {end}"
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
 def sentence(error: Exception) -> str:
     """What an error says, in one line; an error of the system with its file."""
     if not isinstance(error, OSError) or not error.strerror:
-        return " ".join(str(error).split())
+        return one_line(" ".join(str(error).split()))
     where = f"{error.filename}: " if error.filename else ""
     advice = "; what was being written is removed, make room and run it again" if error.errno == errno.ENOSPC else ""
-    return f"{where}{error.strerror}{advice}"
+    return one_line(f"{where}{error.strerror}{advice}")
 
 
 def run_command(main: Callable[[list[str]], None]) -> None:
