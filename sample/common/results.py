@@ -18,6 +18,7 @@ from utils.formats import results, video
 from utils.run.checkpoint import resolve
 from utils.run.errors import DataError, NumericError, UsageError
 from utils.run.files import atomic_folder, refuse_existing
+from utils.run.names import file_name
 from utils.run.provenance import provenance
 from visualize.sticks import contact_sheet, figures
 
@@ -51,7 +52,7 @@ def beside(model_path: str, task: str, how: str, words: str) -> Path:
 
 def ending(words: str) -> str:
     """Words as the end of a folder's name."""
-    return f"_{words.replace(' ', '_').replace('.', '')}"[:100] if words else ""
+    return file_name(f"_{words.replace(' ', '_').replace('.', '')}"[:100], limit=100) if words else ""
 
 
 def write_results(folder: Path, session: Session, request: Request, motions: Tensor) -> None:

@@ -35,6 +35,17 @@ def test_a_format(name, motions, tmp_path):
     assert export(motions, [name], tmp_path / "out", "results", overwrite=True) == written
 
 
+def test_names_that_are_paths_stay_in_the_folder(motions, tmp_path):
+    names = ("../../x", "/abs/x", "a/b", "a:b", "走" * 100)
+    clips = [dataclasses.replace(motions[0], name=name) for name in names]
+    out = tmp_path / "deep" / "out"
+    written = export(clips, ["csv", "html"], out, "../results")
+    assert {path.parent for path in written} == {out} and len(set(written)) == len(names) + 1
+    assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in written)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file() and path.parent != out] == []
+    assert {"a_b.csv", "a_b__2.csv"} < {path.name for path in written}
+
+
 def test_a_file_of_many_motions_is_read_once(motions, tmp_path):
     form, read = TABLE["html"], []
     (path,) = export(motions, ["html"], tmp_path, "results")

@@ -15,6 +15,7 @@ from utils.geometry.body import BodyMotion, joints_of, vertices_of
 from utils.geometry.motion import Motion
 from utils.run.errors import DataError, UsageError
 from utils.run.files import atomic_path
+from utils.run.names import file_name, file_names, inside
 from visualize.files import blender
 from visualize.meshes.video import draw_body
 from visualize.page import html as page
@@ -76,9 +77,10 @@ def files(
         raise UsageError(f"two motions are called {twice}, so their files would be one: choose with --samples")
     for form in (TABLE[name] for name in dict.fromkeys(formats)):
         if form.together:
-            yield folder / f"{stem}{form.ending}", form, motions
+            yield inside(folder, f"{file_name(stem)}{form.ending}"), form, motions
         else:
-            yield from ((folder / f"{motion.name}{form.ending}", form, [motion]) for motion in motions)
+            plain = zip(file_names(names), motions, strict=True)
+            yield from ((inside(folder, f"{name}{form.ending}"), form, [motion]) for name, motion in plain)
 
 
 def check(path: Path, form: Format, motions: Sequence[BodyMotion]) -> None:
