@@ -90,8 +90,8 @@ def train(
             if progress:
                 progress.add(step, {} if bad else losses | {"grad_norm": norm}, model)
                 if milestone or step % options.resume_interval == 0 or stop:
-                    saved = save(folder, step, model, optimizer, average, to_file)
-                    checkpoint.prune(folder, KEPT_SAVES, options.save_interval)
+                    saved = save(folder, step, model, optimizer, average, to_file, passing=not milestone)
+                    checkpoint.prune(folder, KEPT_SAVES)
                     if milestone and not stop:
                         model.eval()
                         after_save(saved)
@@ -153,13 +153,14 @@ def save(
     optimizer: torch.optim.Optimizer,
     average: Weights,
     to_file: Callable[[Weights], Weights],
+    passing: bool = False,
 ) -> Path:
-    """Write a checkpoint that holds exactly `step` updates."""
+    """Write a checkpoint that holds exactly `step` updates; a `passing` one goes when newer ones are there."""
     content = {"model": to_file(model.state_dict()), "optimizer": optimizer.state_dict(), "step": step}
     content["run"] = circumstances()
     if average:
         content["model_avg"] = to_file(average)
-    return checkpoint.save(folder, step, content)
+    return checkpoint.save(folder, step, content, passing)
 
 
 def circumstances() -> dict[str, Any]:

@@ -2,6 +2,9 @@
 
 import contextlib
 import dataclasses
+import itertools
+import re
+import shutil
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,9 @@ OF_DENOISERS = (
     "loss_weight", "text_noise", "lambda_vel", "lambda_rcxyz", "lambda_fc", "lambda_target_loc",
     "eval_during_training", "gen_during_training", "autoregressive",
 )  # fmt: skip
+
+_OF_SAVE = re.compile(r"checkpoint_(\d+)(?!\d)")
+_DESCRIBES = ("args.json", "Mean.npy", "Std.npy", "progress.jsonl")
 
 
 def refuse_denoisers(training: TrainingOptions, but: Collection[str] = ()) -> None:
@@ -73,9 +79,40 @@ def run_folder(training: TrainingOptions, args: Mapping[str, Any], dataset: Any)
         if folder.is_dir():
             held.enter_context(locked(folder))
         if continues(training):
+            set_aside(folder, training.resume_checkpoint)
             describe(folder)
         else:
             with atomic_folder(folder, training.overwrite_model) as made:
                 describe(made)
             held.enter_context(locked(folder))
         yield
+
+
+def set_aside(folder: Path, resumed: str) -> Path | None:
+    """Move the saves of a folder that the run which resumes a checkpoint supersedes, and say so.
+
+    They, and what was made of them, go to `superseded_<step>` in the folder, with copies of what describes the run
+    that they are of. Returns that folder; None if there are no later saves.
+    """
+    from train.loop import note
+    from utils.run import checkpoint
+
+    step = checkpoint.resumed_step(checkpoint.resolve(resumed))
+    later = [path for path in folder.iterdir() if (found := _OF_SAVE.match(path.name)) and int(found[1]) > step]
+    if not later:
+        return None
+    names = (f"superseded_{step}{f'_{number}' if number > 1 else ''}" for number in itertools.count(1))
+    aside = next(folder / name for name in names if not (folder / name).exists())
+    aside.mkdir()
+    for name in _DESCRIBES:
+        if (folder / name).is_file():
+            shutil.copyfile(folder / name, aside / name)
+    # What is told of them is there before they are, and nowhere missing if the process is killed in between.
+    known = checkpoint.read_manifest(folder)
+    moved = {path.name: known[path.name] for path in later if path.name in known}
+    write_json(aside / checkpoint.MANIFEST, moved)
+    for path in later:
+        path.rename(aside / path.name)
+    write_json(folder / checkpoint.MANIFEST, {name: entry for name, entry in known.items() if name not in moved})
+    note(f"saves later than step {step}, which this run makes anew, were moved to {aside}")
+    return aside
