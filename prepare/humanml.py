@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from data_loaders.registry import RIGHT
 from utils.run.errors import DataError, MissingFileError, UsageError, run_command
-from utils.run.files import refuse_existing
+from utils.run.folders import refuse_existing
 from utils.run.options import option, parse
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from utils.run.errors import DataError, UsageError, run_command
-from utils.run.files import refuse_existing
+from utils.run.folders import refuse_existing
 from utils.run.options import option, parse
 
 if TYPE_CHECKING:

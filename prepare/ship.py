@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from utils.run.errors import UsageError, run_command
-from utils.run.files import atomic_folder, read_json, refuse_existing, write_json
+from utils.run.files import read_json, write_json
+from utils.run.folders import atomic_folder, refuse_existing
 from utils.run.options import option, parse
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from data_loaders.registry import DatasetSpec, dataset_spec
 from utils.run.errors import UsageError, run_command
-from utils.run.files import atomic_folder, refuse_existing
+from utils.run.folders import atomic_folder, refuse_existing
 from utils.run.options import option, parse
 
 TOY_DATASETS = ("nba", "horse", "gymnastics", "humanml", "mocap")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from model.options import ModelOptions
 from sample.options import PrefixOptions, SamplingOptions, parse_sampling, refuse_simulator
 from utils.run.errors import UsageError, run_command
-from utils.run.files import atomic_folder, locked, refuse_existing
+from utils.run.folders import atomic_folder, locked, refuse_existing
 from utils.run.options import option
 
 if TYPE_CHECKING:

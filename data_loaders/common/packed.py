@@ -14,7 +14,8 @@ import numpy as np
 
 from utils.geometry.skeleton import SKELETONS, Skeleton
 from utils.run.errors import DataError, MissingFileError
-from utils.run.files import atomic_folder, load_array, read_json
+from utils.run.files import load_array, read_json
+from utils.run.folders import atomic_folder
 
 _RECORD = ("name", "start", "stop", "split", "actions", "source")
 

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from utils.run.errors import UsageError
-from utils.run.files import LOCK, atomic_write, locked, read_json, write_json
+from utils.run.files import atomic_write, read_json, write_json
+from utils.run.folders import LOCK, locked
 from utils.run.parallel import is_first, ranks, wait_for_ranks
 
 SETTINGS = "settings.json"

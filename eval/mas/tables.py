@@ -10,7 +10,7 @@ from eval.mas.scores import Evaluation, motions_of, reader
 from eval.reporting import record
 from sample.common.results import write_video
 from train.options import JudgeOptions
-from utils.run.files import atomic_folder
+from utils.run.folders import atomic_folder
 
 
 def samples_folder(checkpoint: Path) -> Path:

@@ -19,7 +19,8 @@ from eval.reporting import content
 from eval.reporting.content import Example, Figure, Section
 from eval.reporting.interval_plot import COLOURS, STYLE, Panel, Row, names_width, panel_svg, picture
 from utils.run.errors import UsageError
-from utils.run.files import atomic_folder, atomic_write, refuse_existing
+from utils.run.files import atomic_write
+from utils.run.folders import atomic_folder, refuse_existing
 from visualize.sticks.contact_sheet import MARGIN, write_contact_sheet, write_world_sheet
 
 SUFFIXES = (".html", ".md")

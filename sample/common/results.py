@@ -17,7 +17,7 @@ from sample.options import SamplingOptions
 from utils.formats import results, video
 from utils.run.checkpoint import resolve
 from utils.run.errors import DataError, NumericError, UsageError
-from utils.run.files import atomic_folder, refuse_existing
+from utils.run.folders import atomic_folder, refuse_existing
 from utils.run.provenance import provenance
 from visualize.sticks import contact_sheet, figures
 

@@ -18,7 +18,7 @@ from tests.commands import TINY, listing, refusal, run, toy, train
 from tests.published import tiny_session
 from utils.formats import results
 from utils.run import checkpoint
-from utils.run.files import locked
+from utils.run.folders import locked
 
 RUN_FILES = {"args.json", "Mean.npy", "Std.npy", "manifest.json", "progress.jsonl"}
 

@@ -9,7 +9,8 @@ from typing import Any
 from train.common.platforms import check_platform
 from train.options import TrainingOptions
 from utils.run.errors import UsageError
-from utils.run.files import atomic_folder, atomic_write, locked, refuse_existing, write_json
+from utils.run.files import atomic_write, write_json
+from utils.run.folders import atomic_folder, locked, refuse_existing
 from utils.run.parallel import is_first, shares
 
 OF_DENOISERS = (

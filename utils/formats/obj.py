@@ -13,7 +13,7 @@ from utils.formats.checks import check_motion
 from utils.formats.lines import Refused, numbers
 from utils.geometry.body import BodyMotion, skinned
 from utils.run.errors import DataError, MissingFileError, NumericError
-from utils.run.files import atomic_folder
+from utils.run.folders import atomic_folder
 
 _BLOCK = 16  # frames skinned at a time
 
