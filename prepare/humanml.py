@@ -37,7 +37,7 @@ class HumanMLOptions:
     )
     texts: str = option("", "folder of NAME.txt, the sentences of each clip (default: beside the motion files)")
     output_dir: str = option("dataset/mocap", "the dataset folder to make")
-    overwrite: bool = option(False, "replace the folder if it exists")
+    overwrite: bool = option(False, "replace what an earlier run wrote there; everything else stays")
     fps: float = option(20.0, "frame rate of the folder, and of .npy files", least=1)
     convention: str = option(
         "right",
@@ -143,7 +143,7 @@ def summary(made: Any, options: HumanMLOptions) -> list[str]:
 def main(argv: list[str]) -> None:
     """Run the command."""
     (options,) = parse("prepare.humanml", __doc__ or "", [HumanMLOptions], argv)
-    refuse_existing(options.output_dir, options.overwrite)
+    refuse_existing(options.output_dir, options.overwrite, sure=("index.json",))
     if options.texts and not Path(options.texts).is_dir():
         raise MissingFileError(f"--texts {options.texts}: there is no such folder")
     if not options.sources:

@@ -21,7 +21,7 @@ class MocapOptions:
 
     sources: tuple[str, ...] = option((), "files or folders: .bvh, .amc (its .asf beside it), packed .npz", many=True)
     output_dir: str = option("dataset/mocap2d", "the dataset folder to make")
-    overwrite: bool = option(False, "replace the folder if it exists")
+    overwrite: bool = option(False, "replace what an earlier run wrote there; everything else stays")
     fps: float = option(30.0, "frame rate of the folder")
     scale: float = option(0.0, "metres per unit of BVH files (0: guessed from the figure's height, and said)")
     test_share: float = option(0.1, "share of clips held out, by a hash of the name, where the source does not say")
@@ -59,7 +59,7 @@ def main(argv: list[str]) -> None:
     """Run the command."""
     (options,) = parse("prepare.mocap", __doc__ or "", [MocapOptions], argv)
     check(options)
-    refuse_existing(options.output_dir, options.overwrite)
+    refuse_existing(options.output_dir, options.overwrite, sure=("index.json",))
     import numpy as np
 
     from data_loaders.common import packed

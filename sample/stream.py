@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sample.endless.streaming import Prompts
 
 DIP_MODEL = "save/mocap_dip"
+LATER = (r"window_\d+\.npz", r"results(_len)?\.(npy|txt)")  # what a stream adds to its folder as it goes
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def main(argv: list[str]) -> None:
     check(sampling, model, begin, data.cond, options.prompts)
     folder = Path(sampling.output_dir) if sampling.output_dir else None
     if folder:
-        refuse_existing(folder, sampling.overwrite)
+        refuse_existing(folder, sampling.overwrite, sure=("results.npy",), later=LATER)
 
     import contextlib
     import os
@@ -105,7 +106,7 @@ def main(argv: list[str]) -> None:
         first = list(islice(prompts, 1))
         say(prefix.source)
         if folder and first:
-            with atomic_folder(folder, sampling.overwrite):
+            with atomic_folder(folder, sampling.overwrite, LATER):
                 pass
             held.enter_context(locked(folder))
         count = stream(

@@ -101,8 +101,12 @@ def check_output(path: Path, overwrite: bool) -> None:
     """Raise UsageError for a page of a kind that is not written, or what may not be replaced."""
     if path.suffix not in SUFFIXES:
         raise UsageError(f"--output {path} must end in {' or '.join(SUFFIXES)}")
-    for made in (path, pictures_of(path)) if path.suffix == ".md" else (path,):
-        refuse_existing(made, overwrite)
+    if path.is_dir():
+        raise UsageError(f"--output {path} is a folder; name a file")
+    if path.exists() and not overwrite:
+        raise UsageError(f"{path} exists already; choose another file or add --overwrite to replace it")
+    if path.suffix == ".md":
+        refuse_existing(pictures_of(path), overwrite)
 
 
 def pictures_of(path: Path) -> Path:

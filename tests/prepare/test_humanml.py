@@ -18,6 +18,7 @@ from prepare.humanml import HumanMLOptions, gait, part_of
 from prepare.text import folder as text_folder
 from tests.people import SMPL, standing_smpl22
 from utils.run.errors import DataError, MissingFileError, UsageError
+from utils.run.folders import RECORD
 
 LAYOUT = hml.layout_of("smpl22")
 
@@ -57,7 +58,7 @@ def test_the_layout_of_the_folder(tmp_path, capsys):
     out = tmp_path / "out"
     found = sorted(path.name for path in out.iterdir())
     lists = ["all.txt", "index.json", "new_joint_vecs", "new_joints", "test.txt", "texts", "train.txt", "val.txt"]
-    assert found == ["Mean.npy", "Std.npy", *lists]
+    assert found == [RECORD, "Mean.npy", "Std.npy", *lists]
     assert names(out, "all") == ["npy_jump_01", "npy_walk_01", "Mnpy_jump_01", "Mnpy_walk_01"] == list(index)
     assert names(out, "train") == names(out, "all") and names(out, "val") == names(out, "test") == []
     features = np.load(out / "new_joint_vecs" / "npy_walk_01.npy")

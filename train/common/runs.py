@@ -10,12 +10,18 @@ from train.common.platforms import check_platform
 from train.options import TrainingOptions
 from utils.run.errors import UsageError
 from utils.run.files import atomic_write, write_json
-from utils.run.folders import atomic_folder, locked, refuse_existing
+from utils.run.folders import atomic_folder, claim, locked, refuse_existing
 from utils.run.parallel import is_first, shares
 
 OF_DENOISERS = (
     "loss_weight", "text_noise", "lambda_vel", "lambda_rcxyz", "lambda_fc", "lambda_target_loc",
     "eval_during_training", "gen_during_training", "autoregressive",
+)  # fmt: skip
+DESCRIBED = ("Mean.npy", "Std.npy", "args.json")
+# What a run adds to its folder as it goes: saves, what is looked at in them, progress.
+LATER = (
+    r"checkpoint_\d+\.pth(\.samples)?", r"manifest\.json", r"progress\.jsonl", r"eval_humanml_\d+\.log",
+    r"events\.out\.tfevents\..+",
 )  # fmt: skip
 
 
@@ -41,7 +47,7 @@ def placed(training: TrainingOptions) -> TrainingOptions:
         raise UsageError("--save_dir is required: the folder where checkpoints are kept")
     shares(training.train_batch_size, training.accumulate)
     if is_first() and not continues(training):
-        refuse_existing(training.save_dir, training.overwrite_model, "--overwrite_model")
+        refuse_existing(training.save_dir, training.overwrite_model, "--overwrite_model", ("args.json",), LATER)
     return training
 
 
@@ -64,19 +70,21 @@ def run_folder(training: TrainingOptions, args: Mapping[str, Any], dataset: Any)
     import numpy as np
 
     def describe(folder: Path) -> None:
-        for name, values in (("Mean.npy", dataset.mean), ("Std.npy", dataset.std)):
+        for name, values in zip(DESCRIBED, (dataset.mean, dataset.std), strict=False):
             with atomic_write(folder / name) as handle:
                 np.save(handle, values)
-        write_json(folder / "args.json", args)
+        write_json(folder / DESCRIBED[-1], args)
 
     folder = Path(training.save_dir)
     with contextlib.ExitStack() as held:
-        if folder.is_dir():
+        if there := folder.is_dir():
             held.enter_context(locked(folder))
         if continues(training):
             describe(folder)
+            claim(folder, DESCRIBED)
         else:
-            with atomic_folder(folder, training.overwrite_model) as made:
+            with atomic_folder(folder, training.overwrite_model, LATER) as made:
                 describe(made)
+        if not there:
             held.enter_context(locked(folder))
         yield

@@ -6,7 +6,6 @@ Every save is whole or absent, and opening one never runs code (`weights_only`).
 Read are also the published files of MDM, `model<step>.pt`: bare weights, or `model` and `model_avg`.
 """
 
-import hashlib
 import re
 import warnings
 from pathlib import Path
@@ -16,7 +15,7 @@ import torch
 from torch import Tensor
 
 from utils.run.errors import DataError, MissingFileError, NumericError
-from utils.run.files import atomic_write, read_json, write_json
+from utils.run.files import atomic_write, digest, read_json, write_json
 
 MANIFEST = "manifest.json"
 _NAME = re.compile(r"(?:checkpoint_|model)(\d+)\.(?:pth|pt)$")
@@ -28,12 +27,6 @@ def step_of(path: str | Path) -> int:
     if not match:
         raise DataError(f"{path} is not named like a checkpoint (checkpoint_<step>.pth)")
     return int(match[1])
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -129,8 +122,10 @@ def resolve(path: str | Path) -> Path:
 
 
 def prune(folder: str | Path, keep: int, milestone: int) -> None:
-    """Remove resume saves older than the newest `keep`; multiples of `milestone` steps are never removed."""
-    saves = sorted(Path(folder).glob("checkpoint_*.pth"), key=step_of)
+    """Remove resume saves older than the newest `keep`; multiples of `milestone` steps are never removed, nor is what
+    the manifest does not know."""
+    known = read_manifest(Path(folder))
+    saves = sorted((path for path in Path(folder).glob("checkpoint_*.pth") if path.name in known), key=step_of)
     for path in saves[:-keep]:
         if step_of(path) % milestone:
             path.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """Files that appear whole or not at all, and readers that never run what they read."""
 
 import contextlib
+import hashlib
 import json
 import os
 import pickle
@@ -49,6 +50,12 @@ def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
     """Open a binary file that replaces `path` when the block ends well, and leaves no trace when it does not."""
     with atomic_path(path) as temporary, open(temporary, "wb") as handle:
         yield handle
+
+
+def digest(path: str | Path) -> str:
+    """SHA-256 of a file."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def write_json(path: str | Path, content: Any) -> None:
