@@ -84,7 +84,6 @@ def main(argv: list[str]) -> None:
         refuse_existing(folder, sampling.overwrite, sure=("results.npy",), later=LATER)
 
     import contextlib
-    import os
     import sys
     from functools import partial
     from itertools import chain, islice
@@ -115,12 +114,9 @@ def main(argv: list[str]) -> None:
         )  # fmt: skip
         if folder and count:
             say(f"all of it is in {write_whole(folder, session, count)}")
-    try:
+    with contextlib.suppress(BrokenPipeError):  # nobody reads any more
         sys.stdout.flush()
-    except BrokenPipeError:
-        # Nobody reads any more: what is left in the buffer goes nowhere, instead of failing once more at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, whoever_reads=False)

@@ -25,7 +25,7 @@ from data_loaders.representations.hml import layout_of
 from data_loaders.text.captions import TextLine, read_lines
 from data_loaders.text.transitions import gone_over
 from utils.run.errors import DataError, MissingFileError, UsageError
-from utils.run.files import load_array, read_json
+from utils.run.files import load_array, read_json, read_text
 
 UNIT = 4  # lengths are multiples of this many frames
 ROOT = 4  # features of the root: its turn, its step in x and z, its height
@@ -204,7 +204,7 @@ def listed(spec: DatasetSpec, folder: str | Path, split: str) -> list[str]:
     path = Path(folder) / f"{split}.txt"
     if not path.is_file():
         raise MissingFileError(f"{path} is missing: {_remedy(spec, folder)}")
-    names = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    names = [line.strip() for line in read_text(path).split("\n") if line.strip()]
     if not names:
         raise DataError(f"{path} names no clip; choose another --data_split, or make the folder anew")
     return names

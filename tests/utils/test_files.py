@@ -46,6 +46,29 @@ def test_json_is_strict(tmp_path):
             files.read_json(tmp_path / "c.json")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_text_of_all_systems(tmp_path, encoding, end):
+    (tmp_path / "a.txt").write_bytes(f"für{end}zwei\u2028{end}".encode(encoding))
+    assert files.read_text(tmp_path / "a.txt") == "für\nzwei\u2028\n"
+    (tmp_path / "a.json").write_bytes(f'{{"a":{end}1}}'.encode(encoding))
+    assert files.read_json(tmp_path / "a.json") == {"a": 1}
+
+
+def test_what_is_no_text(tmp_path):
+    path = tmp_path / "a.txt"
+    with pytest.raises(MissingFileError, match=r"a\.txt does not exist"):
+        files.read_text(path)
+    for raw in (b"one\nf\xfcr", b"\xef\xbb\xbfone\nf\xfcr"):
+        path.write_bytes(raw)
+        with pytest.raises(DataError, match=r"a\.txt is not UTF-8 text \(line 2\)"):
+            files.read_text(path)
+        assert files.read_text(path, otherwise="latin-1") == "one\nfür"
+    path.write_bytes(b"\xff\xfea")
+    with pytest.raises(DataError, match="is not UTF-8 text"):
+        files.read_text(path)
+
+
 @pytest.mark.parametrize("room", [0, 5])
 def test_a_full_disk_leaves_no_trace(tmp_path, full_disk, room):
     (tmp_path / "a.json").write_text("1")

@@ -1,5 +1,6 @@
 """Files that appear whole or not at all, and readers that never run what they read."""
 
+import codecs
 import contextlib
 import hashlib
 import json
@@ -65,13 +66,32 @@ def write_json(path: str | Path, content: Any) -> None:
         handle.write(text.encode())
 
 
+def read_text(path: str | Path, otherwise: str = "") -> str:
+    """The text of a file: UTF-8, or UTF-16 where its byte-order mark says so; the mark is no part of it.
+
+    Line ends of all systems are one newline. Bytes that are no such text are read in the encoding `otherwise`, if one
+    is named. Raises MissingFileError or DataError.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except FileNotFoundError as error:
+        raise MissingFileError(f"{path} does not exist") from error
+    marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = content.decode("utf-16" if marked else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        if not otherwise:
+            line = error.object.count(b"\n", 0, error.start) + 1
+            raise DataError(f"{path} is not UTF-8 text (line {line}): save it as UTF-8") from error
+        text = content.removeprefix(codecs.BOM_UTF8).decode(otherwise)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 def read_json(path: str | Path) -> Any:
     """The content of a JSON file. Raises MissingFileError or DataError."""
     try:
-        return json.loads(Path(path).read_text())
-    except FileNotFoundError as error:
-        raise MissingFileError(f"{path} does not exist") from error
-    except (ValueError, UnicodeDecodeError, RecursionError) as error:
+        return json.loads(read_text(path))
+    except (ValueError, DataError, RecursionError) as error:
         raise DataError(f"{path} is not valid JSON: {error}") from error
 
 
