@@ -190,6 +190,7 @@ def check_texts(path: Path) -> list[str]:
     import numpy as np
 
     from data_loaders.points.keypoints import load_stats
+    from data_loaders.text.captions import read_lines
     from data_loaders.text.humanml import listed as names_of
     from data_loaders.text.humanml import read_captions
 
@@ -205,6 +206,7 @@ def check_texts(path: Path) -> list[str]:
         raise MissingFileError(f"{path} ({spec.name}) lacks {advice}{only}")
     load_stats(spec, path)
     frames, absent, problems, parts = 0, 0, [], {}
+    faults: list[str] = []
     for part in ("train", "val", "test"):
         parts[part] = names_of(spec, path, part)
         for name in parts[part]:
@@ -213,12 +215,19 @@ def check_texts(path: Path) -> list[str]:
                 absent += 1
                 continue
             try:
-                shape = np.load(file, mmap_mode="r", allow_pickle=False).shape
+                read_lines(path / "texts" / f"{name}.txt", faults)
+            except DataError as error:
+                problems.append(str(error))
+            try:
+                features = np.load(file, mmap_mode="r", allow_pickle=False)
+                shape = features.shape
             except (ValueError, OSError, EOFError) as error:
                 problems.append(f"{file} is not a readable array file: {error}")
                 continue
             if len(shape) != 2 or shape[1] != spec.features:
                 problems.append(f"{file} has shape {shape}, not [frames, {spec.features}]")
+            elif not np.isfinite(features).all():
+                faults.append(f"{file}: not finite")
             else:
                 frames += shape[0]
     total = sum(map(len, parts.values()))
@@ -232,6 +241,8 @@ def check_texts(path: Path) -> list[str]:
         f"{spec.fps:g} fps, {captions} sentences to train on",
         "parts: " + ", ".join(f"{len(names)} {part}" for part, names in parts.items()),
         *([f"{absent} names in the lists have no motion or no text; they are passed over"] if absent else []),
+        *([f"{len(faults)} clips or lines are passed over: they are empty or not finite"] if faults else []),
+        *(f"  {fault}" for fault in faults),
         placed(path, spec.defaults["datapath"], "--datapath"),
         f"next: python -m train.train_mdm --dataset {spec.name} --datapath {path} --save_dir save/my_{spec.name}",
     ]

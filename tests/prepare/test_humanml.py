@@ -206,6 +206,22 @@ def test_what_a_gait_tells(actions, speed, turn, told):
     assert gait(person(61, speed, turn), 20, actions) == told
 
 
+def test_what_is_wrong_in_a_folder_is_named(tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    for name in "ab":
+        np.save(tmp_path / "in" / f"{name}.npy", person())
+    (tmp_path / "in" / "a.txt").write_text("a person walks\n#walk/VERB#0.0#0.0\n")
+    np.save(tmp_path / "in" / "c.npy", person()[:, :16])
+    run(tmp_path / "out", "--sources", tmp_path / "in", "--mirror", "False")
+    captured = capsys.readouterr()
+    assert "2 clips in" in captured.out
+    assert [line.removeprefix("note: ").removeprefix(f"{tmp_path / 'in'}/") for line in captured.err.splitlines()] == [
+        "a.txt, line 2: no caption",
+        f"passed over: {tmp_path}/in/c.npy holds float32 (61, 16, 3); a motion is [frames, 22, 3] in metres",
+    ]
+    assert [line.caption for line in read_lines(tmp_path / "out" / "texts" / "npy_a.txt")] == ["a person walks"]
+
+
 def test_refusals(tmp_path):
     np.save(tmp_path / "a.npy", person()[:, :16])
     with pytest.raises(DataError, match=r"a.npy holds float32 \(61, 16, 3\)"):

@@ -17,6 +17,7 @@ OF_DENOISERS = (
     "loss_weight", "text_noise", "lambda_vel", "lambda_rcxyz", "lambda_fc", "lambda_target_loc",
     "eval_during_training", "gen_during_training", "autoregressive",
 )  # fmt: skip
+NAMED = 5  # faults of the data that are named one by one
 DESCRIBED = ("Mean.npy", "Std.npy", "args.json")
 # What a run adds to its folder as it goes: saves, what is looked at in them, progress.
 LATER = (
@@ -55,6 +56,14 @@ def continues(training: TrainingOptions) -> bool:
     """Whether the run goes on in the folder of the checkpoint that it resumes."""
     source, folder = Path(training.resume_checkpoint).resolve(), Path(training.save_dir).resolve()
     return bool(training.resume_checkpoint) and folder in (source, source.parent)
+
+
+def passed_over(dataset: Any) -> list[str]:
+    """What to say of the clips and lines of a dataset that are not trained on: how many for each reason, and which."""
+    counts, faults = getattr(dataset, "skipped", {}), getattr(dataset, "faults", [])
+    said = [f"passed over: {', '.join(f'{count} {reason}' for reason, count in counts.items())}"] if counts else []
+    more = [f"  and {len(faults) - NAMED} more (all: python -m prepare.check FOLDER)"] if len(faults) > NAMED else []
+    return said + [f"  {fault}" for fault in faults[:NAMED]] + more
 
 
 @contextlib.contextmanager
