@@ -30,6 +30,7 @@ def main(argv: list[str]) -> None:
     from eval.mas.scores import Evaluation, evaluate
     from sample.common.session import open_session
     from utils.run.device import device_of
+    from utils.run.folders import refuse_existing
 
     device = device_of(run)
     evaluator = load_evaluator(judge.evaluator_path, spec, judge.truth, device)
@@ -38,9 +39,11 @@ def main(argv: list[str]) -> None:
     evaluation = Evaluation(
         session, mas, judge, evaluator, how.eval_num_samples, how.num_eval_iterations, kept, how.resume
     )
+    stem = mas_tables.table_stem(session.path, judge, sampling.output_dir)
+    if watched:
+        refuse_existing(mas_tables.videos_folder(stem), True, sure=(f"{watched[0]}_sample_0.mp4",))
     content, examples = evaluate(evaluation)
     if is_first():
-        stem = mas_tables.table_stem(session.path, judge, sampling.output_dir)
         print(mas_tables.write(stem, evaluation, content, examples), end="")
         mas_tables.write_videos(stem, evaluation, watched, how.num_visualize_samples)
         print(f"Saved eval log to [{stem}.txt]")

@@ -48,7 +48,7 @@ def main(argv: list[str]) -> None:
     from sample.common.session import open_session
 
     prompts = paraphrases.read_prompts(asked.prompts)
-    folder = output_folder(sampling, run.seed, "prompts")
+    folder = output_folder(sampling, run.seed, "prompts", sure=("prompts.md",))
     learnt, held_out = (load_real(asked.real, part) for part in ("train", "test"))
     paraphrases.check_kinds(prompts, learnt)
     session = open_session(run, sampling, data, model, diffusion)

@@ -73,7 +73,7 @@ def main(argv: list[str]) -> None:
     if run.threads:
         torch.set_num_threads(run.threads)
     spec, seconds = dataset_spec(data.dataset), sampling.motion_length
-    folder = output_folder(sampling, run.seed, "eval_test")
+    folder = output_folder(sampling, run.seed, "eval_test", sure=("sample_0.mp4",))
     device = device_of(run)
     judge = load_evaluator(sampling.model_path, spec, evaluator.truth, device)
     if judge.options != evaluator:

@@ -10,7 +10,7 @@ from data_loaders.options import DataOptions
 from data_loaders.registry import DATASETS, dataset_defaults, dataset_spec, load_dataset
 from model.options import ContrastiveOptions
 from train.common.platforms import open_platform
-from train.common.runs import placed, refuse_denoisers, run_folder
+from train.common.runs import passed_over, placed, refuse_denoisers, run_folder
 from train.options import TrainingOptions
 from utils.run.errors import UsageError, run_command
 from utils.run.options import RunOptions, option, parse
@@ -107,6 +107,7 @@ def main(argv: list[str]) -> None:
     args = {name: value for group in (run, data, contrastive, training) for name, value in vars(group).items()}
     with run_folder(training, args, dataset):
         print(f"{len(dataset)} motions of {data.dataset} ({data.data_split}), {len(dataset.captions)} sentences")
+        print("".join(f"{line}\n" for line in passed_over(dataset)), end="")
         parameters = sum(weight.numel() for weight in network.parameters())
         print(f"an evaluator with {parameters / 1e6:.2f} M parameters on {device}")
         last = train(

@@ -191,10 +191,13 @@ def check_dataset(path: Path) -> list[str]:
 
 def check_texts(path: Path) -> list[str]:
     """A folder with motion and sentences in the layout of HumanML3D: what is there, and every file's shape."""
+    import numpy as np
+
     from data_loaders.points.keypoints import load_stats
+    from data_loaders.text.captions import read_lines
     from data_loaders.text.humanml import listed as names_of
     from data_loaders.text.humanml import read_captions
-    from utils.run.arrays import array_shape
+    from utils.run.arrays import load_array
 
     spec = text_spec(path)
     missing = [name for name in TEXT_FILES if not (path / name).exists()]
@@ -208,6 +211,7 @@ def check_texts(path: Path) -> list[str]:
         raise MissingFileError(f"{path} ({spec.name}) lacks {advice}{only}")
     load_stats(spec, path)
     frames, absent, problems, parts = 0, 0, [], {}
+    faults: list[str] = []
     for part in ("train", "val", "test"):
         parts[part] = names_of(spec, path, part)
         for name in parts[part]:
@@ -216,14 +220,20 @@ def check_texts(path: Path) -> list[str]:
                 absent += 1
                 continue
             try:
-                shape = array_shape(file)
+                read_lines(path / "texts" / f"{name}.txt", faults)
+            except DataError as error:
+                problems.append(str(error))
+            try:
+                features = load_array(file)
             except DataError as error:
                 problems.append(str(error))
                 continue
-            if len(shape) != 2 or shape[1] != spec.features:
-                problems.append(f"{file} has shape {shape}, not [frames, {spec.features}]")
+            if features.ndim != 2 or features.shape[1] != spec.features:
+                problems.append(f"{file} has shape {features.shape}, not [frames, {spec.features}]")
+            elif not np.isfinite(features).all():
+                faults.append(f"{file}: not finite")
             else:
-                frames += shape[0]
+                frames += len(features)
     total = sum(map(len, parts.values()))
     if problems:
         raise DataError(f"{path} ({spec.name}): {len(problems)} of {total} motions are wrong: {listed(problems, path)}")
@@ -235,6 +245,8 @@ def check_texts(path: Path) -> list[str]:
         f"{spec.fps:g} fps, {captions} sentences to train on",
         "parts: " + ", ".join(f"{len(names)} {part}" for part, names in parts.items()),
         *([f"{absent} names in the lists have no motion or no text; they are passed over"] if absent else []),
+        *([f"{len(faults)} clips or lines are passed over: they are empty or not finite"] if faults else []),
+        *(f"  {fault}" for fault in faults),
         placed(path, spec.defaults["datapath"], "--datapath"),
         f"next: python -m train.train_mdm --dataset {spec.name} --datapath {path} --save_dir save/my_{spec.name}",
     ]

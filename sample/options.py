@@ -37,7 +37,7 @@ class SamplingOptions:
         1.0, "share of the steps, from the noisy end, in which it does; the rest follow the condition as it is",
         least=0, most=1,
     )  # fmt: skip
-    overwrite: bool = option(False, "replace the output folder if it exists")
+    overwrite: bool = option(False, "replace what an earlier run wrote there; everything else stays")
     use_data: bool = option(False, "take the lengths of motions of the dataset")
     show_input_motions: bool = option(False, "also draw those motions (with --use_data)")
     motion_length: float | None = option(None, "seconds (default: 6; with --use_data the data's own lengths)")

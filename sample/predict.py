@@ -26,7 +26,7 @@ class PredictOptions:
     model_path: str = option(TEXT_MODEL, "checkpoint file, or a folder: its newest", aliases=("model",))
     text_encoder_path: str = option("", "folder of CLIP's or DistilBERT's weights (default: transformers' cache)")
     output_dir: str = option("", "the folder to write (default: predict_... beside the checkpoint)")
-    overwrite: bool = option(False, "replace the output folder if it exists")
+    overwrite: bool = option(False, "replace what an earlier run wrote there; everything else stays")
 
 
 def main(argv: list[str]) -> None:
@@ -41,7 +41,8 @@ def main(argv: list[str]) -> None:
     named = SamplingOptions(
         model_path=asked.model_path, output_dir=asked.output_dir, overwrite=asked.overwrite, text_prompt=(asked.prompt,)
     )
-    folder = output_folder(named, run.seed, "predict", is_3d=True)
+    sure = ("joint_angles.json" if asked.output_format == "json_file" else "repetition_0.mp4",)
+    folder = output_folder(named, run.seed, "predict", is_3d=True, sure=sure)
     predictor = Predictor(asked.model_path, run, text_encoder_path=asked.text_encoder_path)
     files = predictor.predict(
         asked.prompt, asked.num_repetitions, asked.output_format, run.seed, folder, asked.overwrite

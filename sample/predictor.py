@@ -31,7 +31,7 @@ from sample.options import TEXT_MODEL, EndlessOptions, PrefixOptions, parse_samp
 from utils.formats import hik, video
 from utils.geometry.motion import Motion
 from utils.run.errors import UsageError
-from utils.run.files import atomic_folder
+from utils.run.folders import atomic_folder
 from utils.run.options import RunOptions
 from visualize.sticks import figures
 

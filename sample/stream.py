@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from model.options import ModelOptions
 from sample.options import PrefixOptions, SamplingOptions, parse_sampling, refuse_simulator
 from utils.run.errors import UsageError, run_command
-from utils.run.files import atomic_folder, locked, refuse_existing
+from utils.run.folders import atomic_folder, locked, refuse_existing
 from utils.run.options import option
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sample.endless.streaming import Prompts
 
 DIP_MODEL = "save/mocap_dip"
+LATER = (r"window_\d+\.npz", r"results(_len)?\.(npy|txt)")  # what a stream adds to its folder as it goes
 
 
 @dataclass(frozen=True)
@@ -80,10 +81,9 @@ def main(argv: list[str]) -> None:
     check(sampling, model, begin, data.cond, options.prompts)
     folder = Path(sampling.output_dir) if sampling.output_dir else None
     if folder:
-        refuse_existing(folder, sampling.overwrite)
+        refuse_existing(folder, sampling.overwrite, sure=("results.npy",), later=LATER)
 
     import contextlib
-    import os
     import sys
     from functools import partial
     from itertools import chain, islice
@@ -105,7 +105,7 @@ def main(argv: list[str]) -> None:
         first = list(islice(prompts, 1))
         say(prefix.source)
         if folder and first:
-            with atomic_folder(folder, sampling.overwrite):
+            with atomic_folder(folder, sampling.overwrite, LATER):
                 pass
             held.enter_context(locked(folder))
         count = stream(
@@ -114,12 +114,9 @@ def main(argv: list[str]) -> None:
         )  # fmt: skip
         if folder and count:
             say(f"all of it is in {write_whole(folder, session, count)}")
-    try:
+    with contextlib.suppress(BrokenPipeError):  # nobody reads any more
         sys.stdout.flush()
-    except BrokenPipeError:
-        # Nobody reads any more: what is left in the buffer goes nowhere, instead of failing once more at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, whoever_reads=False)

@@ -13,7 +13,9 @@ class TrainingOptions:
     """Steps, optimiser, loss and saves, and what is looked at on the way."""
 
     save_dir: str = option("", "folder of the checkpoints (required)")
-    overwrite_model: bool = option(False, "replace save_dir if it exists", aliases=("overwrite",))
+    overwrite_model: bool = option(
+        False, "replace what an earlier run wrote in save_dir; everything else stays", aliases=("overwrite",)
+    )
     resume_checkpoint: str = option("", "continue from this checkpoint, or from the newest of this folder")
     initial_weights: str = option("", "weights that a new run begins with; what this checkpoint lacks begins as built")
     num_steps: int = option(600_000, "updates in all", least=1)

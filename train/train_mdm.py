@@ -11,7 +11,7 @@ from data_loaders.registry import DatasetSpec, dataset_defaults, dataset_spec, l
 from diffusion.options import DiffusionOptions
 from model.options import ModelOptions, translated
 from train.common.platforms import open_platform
-from train.common.runs import placed, run_folder
+from train.common.runs import passed_over, placed, run_folder
 from train.options import JudgeOptions, TrainingOptions
 from utils.run.errors import UsageError, run_command
 from utils.run.options import RunOptions, parse
@@ -114,7 +114,7 @@ def main(argv: list[str]) -> None:
         name: value for group in (run, data, model, diffusion, training, judge) for name, value in vars(group).items()
     }
     with run_folder(training, args, dataset):
-        print(f"{len(dataset)} motions of {data.dataset} ({data.data_split})")
+        print(f"{len(dataset)} motions of {data.dataset} ({data.data_split})", *passed_over(dataset), sep="\n")
         parameters = sum(weight.numel() for weight in denoiser.parameters())
         print(f"{model.arch} with {parameters / 1e6:.2f} M parameters on {device}")
         platform = open_platform(training.train_platform_type, training.save_dir, args)

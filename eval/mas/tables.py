@@ -10,7 +10,7 @@ from eval.mas.scores import Evaluation, motions_of, reader
 from eval.reporting import record
 from sample.common.results import write_video
 from train.options import JudgeOptions
-from utils.run.files import atomic_folder
+from utils.run.folders import atomic_folder
 
 
 def samples_folder(checkpoint: Path) -> Path:
@@ -34,11 +34,16 @@ def write(stem: Path, evaluation: Evaluation, content: Mapping[str, Any], exampl
     return text
 
 
+def videos_folder(stem: Path) -> Path:
+    """Where the videos lie."""
+    return record.beside(stem, "_videos")
+
+
 def write_videos(stem: Path, evaluation: Evaluation, subjects: Sequence[str], count: int) -> None:
     """Write `<stem>_videos/<subject>_sample_<i>.mp4`: the first motions of the first iteration, 3D ones in 3D."""
     if not subjects:
         return
-    with atomic_folder(record.beside(stem, "_videos"), overwrite=True) as folder:
+    with atomic_folder(videos_folder(stem), overwrite=True) as folder:
         for subject in subjects:
             motions = motions_of(evaluation, reader(evaluation), 0, subject)
             for i, length in enumerate(motions.lengths[:count].tolist()):

@@ -22,7 +22,7 @@ from data_loaders.representations import hml
 from data_loaders.text.captions import TextLine, mirrored, normalised, sentences, tagged, written
 from utils.geometry.skeleton import SKELETONS
 from utils.run.errors import DataError
-from utils.run.files import atomic_folder
+from utils.run.folders import atomic_folder
 from utils.run.names import file_names
 
 PARTS = ("train", "val", "test")

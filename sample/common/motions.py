@@ -14,7 +14,7 @@ from sample.common.session import Request, Session
 from utils.formats import results, video
 from utils.geometry.rotations import about_axis
 from utils.run.errors import NumericError
-from utils.run.files import atomic_folder
+from utils.run.folders import atomic_folder
 from utils.run.provenance import provenance
 from visualize.sticks import contact_sheet, figures, grid
 

@@ -1,7 +1,7 @@
 """The output folder of a sampling command: it appears whole, with everything asked for, or not at all."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from sample.options import SamplingOptions
 from utils.formats import results, video
 from utils.run.checkpoint import resolve
 from utils.run.errors import DataError, NumericError, UsageError
-from utils.run.files import atomic_folder, refuse_existing
+from utils.run.folders import atomic_folder, refuse_existing
 from utils.run.names import file_name
 from utils.run.provenance import provenance
 from visualize.sticks import contact_sheet, figures
@@ -25,11 +25,13 @@ from visualize.sticks import contact_sheet, figures
 TIMES_PLAYED = 2  # a 3D clip in its video, while the camera goes around
 
 
-def output_folder(sampling: SamplingOptions, seed: int, task: str, is_3d: bool = False) -> Path:
-    """Where results go; refuses an existing folder before any work. Raises UsageError.
+def output_folder(
+    sampling: SamplingOptions, seed: int, task: str, is_3d: bool = False, sure: Sequence[str] = ("results.npy",)
+) -> Path:
+    """Where results go; refuses a folder that may not be written before any work. Raises UsageError.
 
     Beside the checkpoint, MAS's are named <task>_seed_<seed>, those of 3D models samples_<folder>_<step>_seed<seed>,
-    each with the prompt at its end.
+    each with the prompt at its end. `sure` are files that will be there for certain.
     """
     source = Path(sampling.input_text or sampling.action_file).stem
     prompt = "_".join(sampling.text_prompt) or sampling.action_name or source
@@ -39,7 +41,7 @@ def output_folder(sampling: SamplingOptions, seed: int, task: str, is_3d: bool =
         folder = beside(sampling.model_path, "samples" if task == "sample" else task, f"seed{seed}", prompt)
     else:
         folder = resolve(sampling.model_path).parent / f"{task}_seed_{seed}{ending(prompt)}"
-    refuse_existing(folder, sampling.overwrite)
+    refuse_existing(folder, sampling.overwrite, sure=sure)
     return folder
 
 

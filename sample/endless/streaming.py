@@ -1,6 +1,7 @@
 """An endless stream of motion: where its prompts come from while it runs, its windows one by one, what is written."""
 
 import codecs
+import contextlib
 import json
 import os
 import queue
@@ -103,12 +104,13 @@ def read_in_background(descriptor: int) -> "queue.SimpleQueue[str | None]":
     lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
     def read() -> None:
-        decoder, rest = codecs.getincrementaldecoder("utf-8")("replace"), ""
+        decoder, rest = codecs.getincrementaldecoder("utf-8-sig")("replace"), ""
         # Not through sys.stdin: a thread that waits inside its buffer keeps the process from ending.
-        while content := os.read(descriptor, 65536):
-            *whole, rest = (rest + decoder.decode(content)).split("\n")
-            for line in filter(None, map(str.strip, whole)):
-                lines.put(line)
+        with contextlib.suppress(OSError):  # a stream that breaks has ended
+            while content := os.read(descriptor, 65536):
+                *whole, rest = (rest + decoder.decode(content)).split("\n")
+                for line in filter(None, map(str.strip, whole)):
+                    lines.put(line)
         if rest.strip():
             lines.put(rest.strip())
         lines.put(None)

@@ -7,6 +7,7 @@ from data_loaders.points.toy import body_motion
 from tests.commands import refusal, run
 from utils.formats import results, smpl_params
 from utils.geometry.skeleton import SKELETONS
+from utils.run.folders import RECORD
 from visualize import render_mesh
 
 SMPL22, NBA = SKELETONS["smpl22"], SKELETONS["nba"]
@@ -62,7 +63,7 @@ def test_the_sample_that_the_video_names_is_rendered(mdm, capsys):
     found = smpl_params.read(mdm / "sample01_rep01_smpl_params.npy")
     assert (found["text"], found["length"]) == ("two", 5)
     frames = sorted(path.name for path in (mdm / "sample01_rep01_obj").iterdir())
-    assert frames == [f"frame00{i}.obj" for i in range(5)]
+    assert frames == [RECORD] + [f"frame00{i}.obj" for i in range(5)]
     assert "exists already" in refusal(capsys, 2, "visualize.render_mesh", *line)
 
 

@@ -12,6 +12,7 @@ from eval.recognition.paraphrases import FIGURES, Prompt, figures_of, known_sent
 from tests.commands import listing, refusal, run
 from tests.dip import CONTEXT, dip_session, told
 from utils.run.errors import DataError, MissingFileError
+from utils.run.folders import RECORD
 
 LAYOUT = hml.layout_of("smpl22")
 FPS = 20.0
@@ -141,7 +142,7 @@ def test_the_whole_command(data, model, tmp_path, monkeypatch, capsys):
     prompts.write_text(f"walk: he strolls\nwave: {caption}\n")
     flags = ("--model_path", model, "--real", data, "--prompts", prompts, "--motion_length 1.5 --threads 1 --seed 3")
     run("eval.prompts", *flags, "--num_samples 2 --folds 2 --output_dir", tmp_path / "one")
-    assert set(listing(tmp_path / "one")) == {"prompts.md", "prompts.json", "contact_sheet.png"}
+    assert set(listing(tmp_path / "one")) == {RECORD, "prompts.md", "prompts.json", "contact_sheet.png"}
     told = json.loads((tmp_path / "one" / "prompts.json").read_text())
     assert [row["sentence"] for row in told["prompts"]] == ["he strolls", caption]
     assert [len(row["taken_for"]) for row in told["prompts"]] == [2, 2] and told["seconds"] == 1.5

@@ -22,6 +22,7 @@ from tests.people import SPEC, TINY, tiny_dit
 from train.options import TrainingOptions
 from utils.run import checkpoint
 from utils.run.errors import MissingFileError, NumericError, UsageError
+from utils.run.folders import RECORD
 from utils.run.options import RunOptions
 
 
@@ -53,6 +54,7 @@ def shipped(trained: Path, *arguments: str) -> Path:
 def test_averaged_weights_in_half_precision_and_nothing_else(trained, capsys):
     out = shipped(trained)
     assert {path.name for path in out.iterdir()} == {
+        RECORD,
         "checkpoint_40.pth", "manifest.json", "args.json", "Mean.npy", "Std.npy", "training_curve.png",
     }  # fmt: skip
     content = torch.load(out / "checkpoint_40.pth", weights_only=True)

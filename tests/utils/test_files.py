@@ -2,15 +2,12 @@
 
 import json
 import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from utils.run import files
-from utils.run.errors import DataError, MissingFileError, UsageError
+from utils.run.errors import DataError, MissingFileError
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,30 +43,27 @@ def test_json_is_strict(tmp_path):
             files.read_json(tmp_path / "c.json")
 
 
-def test_a_folder_appears_whole(tmp_path):
-    out = tmp_path / "deep" / "out"
-    with files.atomic_folder(out) as made:
-        (made / "a").write_text("1")
-        assert not out.exists()
-    assert names(out) == ["a"]
-    with pytest.raises(RuntimeError), files.atomic_folder(out, overwrite=True) as made:
-        (made / "b").write_text("2")
-        raise RuntimeError
-    assert names(out) == ["a"]
-    with files.atomic_folder(out, overwrite=True) as made:
-        (made / "b").write_text("2")
-    assert names(out) == ["b"] and names(out.parent) == ["out"]
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_text_of_all_systems(tmp_path, encoding, end):
+    (tmp_path / "a.txt").write_bytes(f"für{end}zwei\u2028{end}".encode(encoding))
+    assert files.read_text(tmp_path / "a.txt") == "für\nzwei\u2028\n"
+    (tmp_path / "a.json").write_bytes(f'{{"a":{end}1}}'.encode(encoding))
+    assert files.read_json(tmp_path / "a.json") == {"a": 1}
 
 
-def test_a_folder_that_is_there_is_refused_first_and_last(tmp_path):
-    (tmp_path / "out").mkdir()
-    with pytest.raises(UsageError, match="out exists already; choose another folder or add --overwrite"):  # noqa: SIM117
-        with files.atomic_folder(tmp_path / "out"):
-            pytest.fail("nothing may be done before the refusal")
-    with pytest.raises(UsageError, match="exists already"), files.atomic_folder(tmp_path / "new"):
-        (tmp_path / "new").mkdir()  # another process was faster
-        (tmp_path / "new" / "theirs").write_text("")
-    assert names(tmp_path) == ["new", "out"] and names(tmp_path / "new") == ["theirs"]
+def test_what_is_no_text(tmp_path):
+    path = tmp_path / "a.txt"
+    with pytest.raises(MissingFileError, match=r"a\.txt does not exist"):
+        files.read_text(path)
+    for raw in (b"one\nf\xfcr", b"\xef\xbb\xbfone\nf\xfcr"):
+        path.write_bytes(raw)
+        with pytest.raises(DataError, match=r"a\.txt is not UTF-8 text \(line 2\)"):
+            files.read_text(path)
+        assert files.read_text(path, otherwise="latin-1") == "one\nfür"
+    path.write_bytes(b"\xff\xfea")
+    with pytest.raises(DataError, match="is not UTF-8 text"):
+        files.read_text(path)
 
 
 @pytest.mark.parametrize("room", [0, 5])
@@ -78,38 +72,6 @@ def test_a_full_disk_leaves_no_trace(tmp_path, full_disk, room):
     with full_disk(room), pytest.raises(OSError, match="No space left"):
         files.write_json(tmp_path / "a.json", {"a": "long"})
     assert (tmp_path / "a.json").read_text() == "1" and names(tmp_path) == ["a.json"]
-
-
-def test_one_run_holds_a_folder(tmp_path):
-    (tmp_path / ".tmp-1-checkpoint_5.pth").write_text("left by a killed run")
-    with files.locked(tmp_path):
-        assert names(tmp_path) == ["run.lock"]
-        with pytest.raises(UsageError, match="is in use by another run"), files.locked(tmp_path):
-            pytest.fail("two hold it")
-    assert names(tmp_path) == []
-    with files.locked(tmp_path):
-        pass
-
-
-def test_a_killed_run_holds_nothing(tmp_path):
-    code = f"from utils.run.files import locked\nwith locked({str(tmp_path)!r}): print('held', flush=True); input()"
-    other = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert other.stdout is not None and other.stdout.readline() == "held\n"
-    with pytest.raises(UsageError, match="is in use"), files.locked(tmp_path):
-        pytest.fail("two hold it")
-    other.send_signal(signal.SIGKILL)
-    other.wait()
-    assert names(tmp_path) == ["run.lock"]
-    with files.locked(tmp_path):
-        pass
-
-
-def test_without_locks_nothing_is_held(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "fcntl", None)
-    with files.locked(tmp_path), files.locked(tmp_path):
-        pass
 
 
 def test_args_survive_the_round_trip(tmp_path):

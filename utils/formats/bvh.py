@@ -20,8 +20,8 @@ from utils.geometry.body import Body, BodyMotion
 from utils.geometry.kinematics import forward
 from utils.geometry.motion import Motion
 from utils.geometry.rotations import EULER_ORDERS, euler_to_matrix, matrix_to_euler
-from utils.run.errors import DataError, MissingFileError
-from utils.run.files import atomic_write
+from utils.run.errors import DataError
+from utils.run.files import atomic_write, read_text
 
 _COMMON_RATES = (30, 60, 120, 24, 25, 50, 100, 240)
 _BLOCK = 2_000_000  # numbers turned into matrices at a time
@@ -46,10 +46,7 @@ def read(path: str | Path, scale: float = 1.0) -> Motion:
     A frame time that is a rounded 1/n is read as n frames a second. Raises MissingFileError or DataError.
     """
     path = Path(path)
-    try:
-        lines = path.read_text(encoding="utf-8-sig", errors="replace").split("\n")
-    except FileNotFoundError as error:
-        raise MissingFileError(f"{path} does not exist") from error
+    lines = read_text(path, otherwise="latin-1").split("\n")
     try:
         nodes, start = _read_tree(lines)
         fps, values = _read_frames(lines, start, sum(len(node.columns) + len(node.positions) for node in nodes))

@@ -12,8 +12,9 @@ import torch
 from utils.formats.checks import check_motion
 from utils.formats.lines import Refused, numbers
 from utils.geometry.body import BodyMotion, skinned
-from utils.run.errors import DataError, MissingFileError, NumericError
-from utils.run.files import atomic_folder
+from utils.run.errors import DataError, NumericError
+from utils.run.files import read_text
+from utils.run.folders import atomic_folder
 
 _BLOCK = 16  # frames skinned at a time
 
@@ -55,10 +56,7 @@ def read(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     Normals, texture coordinates, groups and materials are passed over. Raises MissingFileError or DataError.
     """
     path = Path(path)
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    except FileNotFoundError as error:
-        raise MissingFileError(f"{path} does not exist") from error
+    lines = read_text(path, otherwise="latin-1").split("\n")
     vertices: list[list[float]] = []
     faces: list[list[int]] = []
     try:

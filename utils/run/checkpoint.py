@@ -7,7 +7,6 @@ Every save is whole or absent, and opening one never runs code (`weights_only`).
 Read are also the published files of MDM, `model<step>.pt`: bare weights, or `model` and `model_avg`.
 """
 
-import hashlib
 import re
 import warnings
 import zipfile
@@ -19,7 +18,7 @@ from torch import Tensor
 
 from utils.run.arrays import check_sizes
 from utils.run.errors import DataError, MissingFileError, NumericError
-from utils.run.files import atomic_write, read_json, write_json
+from utils.run.files import atomic_write, digest, read_json, write_json
 
 MANIFEST = "manifest.json"
 _NAME = re.compile(r"(?:checkpoint_|model)(\d+)\.(?:pth|pt)$")
@@ -41,12 +40,6 @@ def resumed_step(path: Path) -> int:
     if type(step) is not int:
         raise DataError(f"{path} says no step: it can be sampled from, but not resumed")
     return step
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

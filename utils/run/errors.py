@@ -5,6 +5,8 @@ import os
 import sys
 from collections.abc import Callable
 
+from utils.run.streams import secure_streams
+
 LONGEST = 300  # characters of a sentence; files are quoted in it, and may hold anything
 
 
@@ -61,16 +63,36 @@ def sentence(error: Exception) -> str:
     return one_line(f"{where}{error.strerror}{advice}")
 
 
-def run_command(main: Callable[[list[str]], None]) -> None:
+def _refuse_bytes(argv: list[str]) -> None:
+    """Raise UsageError for a word that is no UTF-8: no tokenizer, film or JSON file could hold it."""
+    for word in argv:
+        if not is_text(word):
+            shown = os.fsencode(word).decode("utf-8", "backslashreplace")
+            raise UsageError(f"{shown[:120]} is no UTF-8 text: rename the file, or set the terminal to UTF-8")
+
+
+def is_text(word: str) -> bool:
+    """Whether a text can be written as UTF-8: one from undecodable bytes cannot."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def run_command(main: Callable[[list[str]], None], whoever_reads: bool = True) -> None:
     """Run an entry module's `main(argv)` and leave the process with the exit code of what happened.
 
     A `PolykineError` becomes one line on stderr; `--debug` anywhere on the line shows the traceback instead.
-    A full disk or a missing permission is reported the same way (exit code 4).
+    A full disk or a missing permission is reported the same way (exit code 4). `whoever_reads` is that of
+    `secure_streams`: False for commands whose result is what they print.
     """
+    secure_streams(whoever_reads)
     # Threads that wait by spinning make a command twenty times slower where other work shares the cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     argv = sys.argv[1:]
     try:
+        _refuse_bytes(argv)
         main(argv)
     except KeyboardInterrupt:
         sys.exit(130)

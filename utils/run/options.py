@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from utils.run.errors import DataError, MissingFileError, PolykineError, UsageError
+from utils.run.errors import DataError, MissingFileError, PolykineError, UsageError, is_text
 from utils.run.files import read_json
 
 
@@ -41,7 +41,7 @@ def option(
 class RunOptions:
     """What every command takes."""
 
-    device: str = option("0", "cpu, cuda, mps or a GPU index; the CPU is used where there is no GPU")
+    device: str = option("0", "cpu, cuda, cuda:1, mps or a GPU index; the CPU is used where there is no GPU")
     cuda: bool = option(True, "False: the CPU, as --device cpu")
     seed: int = option(0, "sample i depends on (seed, i) only; training on (seed, step)", least=0, most=2**32 - 1)
     compat: str = option("none", "published: the published programs' draws, order and solvers", ("none", "published"))
@@ -145,6 +145,8 @@ def _checked(item: dataclasses.Field[Any], annotation: Any, value: Any, refusal:
         return None
     if isinstance(value, int) and not isinstance(value, bool) and kind in (float, str):
         value = kind(value)
+    if isinstance(value, str) and not is_text(value):
+        raise refusal(f"{item.name} is {value!r}, which is no text")
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise refusal(f"{item.name} is {value!r}, not {kind.__name__}")
     if isinstance(value, int | float) and (fault := _fault(value, item.metadata["bounds"])):
@@ -157,7 +159,7 @@ def _checked(item: dataclasses.Field[Any], annotation: Any, value: Any, refusal:
 def _check_word(item: dataclasses.Field[Any], word: Any, refusal: Refusal) -> None:
     """Hold a word against the field's choices."""
     choices = item.metadata["choices"]
-    if not isinstance(word, str):
+    if not isinstance(word, str) or not is_text(word):
         raise refusal(f"{item.name} holds {word!r}, which is no text")
     if choices is not None and word not in choices:
         near = nearest(word, choices)
