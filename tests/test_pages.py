@@ -4,9 +4,7 @@ import argparse
 import ast
 import importlib
 import re
-import runpy
 import shutil
-import subprocess
 import sys
 import tomllib
 from collections.abc import Mapping
@@ -198,7 +196,9 @@ def test_tested_blocks_run(tmp_path, monkeypatch: pytest.MonkeyPatch):
     for place in set(PLACES.values()):
         (tmp_path / place).mkdir()
     order = sorted(TRIED, key=["docs/text.md", "docs/mas.md"].__contains__, reverse=True)
-    for line in (line for page in order for block in pages.blocks(page, "sh tested") for line in pages.shell_lines(block)):
+    for line in (
+        line for page in order for block in pages.blocks(page, "sh tested") for line in pages.shell_lines(block)
+    ):
         if found := pages.command(line):
             run(found.module, *(moved(word) for word in found.arguments), *SMALL.get(found.module, "").split())
         elif line.startswith("cp "):
