@@ -16,7 +16,7 @@ from utils.run.errors import DataError, MissingFileError, UsageError
 LOCK = "run.lock"  # in a folder that a process holds
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make a rename in `folder` durable (a no-op on file systems that do not support it, and on Windows)."""
     if os.name == "nt":
         return
@@ -42,7 +42,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
         os.replace(temporary, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -99,7 +99,7 @@ def atomic_folder(folder: str | Path, overwrite: bool = False) -> Iterator[Path]
             shutil.rmtree(retired)
         else:
             os.replace(temporary, folder)
-        _sync_folder(folder.parent)
+        sync_folder(folder.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
