@@ -32,8 +32,10 @@ def converted(path: str, source: str) -> "tuple[list[np.ndarray], float]":
     """The motions [T, 22 or 23, 3] of a file, cut to length, and their frame rate. Raises what reading does."""
     import numpy as np
 
-    from utils.formats import results, unnamed
+    from utils.formats import results
+    from utils.formats.unnamed import RATES
     from utils.geometry.amass22 import ESTIMATORS, estimate_to_nba, facing_z, to_22
+    from utils.geometry.skeleton import SKELETONS
     from utils.run.arrays import load_array
 
     if source in ESTIMATORS:
@@ -43,17 +45,11 @@ def converted(path: str, source: str) -> "tuple[list[np.ndarray], float]":
         motions, fps = [estimate_to_nba(array, source)], 20.0
     else:
         content = results.load(path)
-        read = unnamed.read(path, source)
-        if "motions" not in content or list(read[0].joints) != list(_joints(source)):
+        read = results.to_motions(content, path, SKELETONS[source], RATES.get(source))
+        if "motions" not in content or read[0].joints != SKELETONS[source].joints:
             raise DataError(f"{path} holds motion of {content.get('dataset', 'other joints')}, not of {source}")
         motions, fps = [motion.positions * (1, 1, -1) for motion in read], read[0].fps
     return [facing_z(to_22(motion, source).astype(np.float32)) for motion in motions], fps
-
-
-def _joints(source: str) -> tuple[str, ...]:
-    from utils.geometry.skeleton import SKELETONS
-
-    return SKELETONS[source].joints
 
 
 def main(argv: list[str]) -> None:

@@ -99,3 +99,37 @@ def test_who_has_not_smpls_joints_is_refused_before_anything_is_written(name, tm
     with pytest.raises(UsageError, match="no SMPL parameters"):
         export([motion], ["glb", name], tmp_path / "out", "results")
     assert not (tmp_path / "out").exists()
+
+
+def test_old_files_stay_until_the_new_ones_are_found_right(motions, tmp_path, monkeypatch):
+    """Also those of other formats of the same command: all of them change, or none."""
+    out = tmp_path / "out"
+    export(motions[:1], ["obj", "csv"], out, "results")
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    broken = dataclasses.replace(TABLE["csv"], write=lambda path, some: path.write_text("time"))
+    monkeypatch.setitem(TABLE, "csv", broken)
+    other = dataclasses.replace(motions[0], root=motions[0].root + 1)
+    with pytest.raises(DataError, match=r"^\S+/out/result_0.csv"):
+        export([other], ["obj", "csv"], out, "results", overwrite=True)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_a_shorter_sequence_leaves_no_frame_of_the_longer_one(motions, tmp_path):
+    export(motions[:1], ["obj"], tmp_path, "results")
+    short = dataclasses.replace(motions[0], rotations=motions[0].rotations[:4], root=motions[0].root[:4])
+    export([short], ["obj"], tmp_path, "results", overwrite=True)
+    assert sorted(path.name for path in (tmp_path / "result_0_obj").iterdir()) == [f"frame00{i}.obj" for i in range(4)]
+
+
+def test_what_is_no_earlier_export_is_never_replaced(motions, tmp_path):
+    export(motions[:1], ["obj"], tmp_path, "results")
+    (tmp_path / "result_0_obj" / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match="notes.txt is no earlier export"):
+        export(motions[:1], ["obj"], tmp_path, "results", overwrite=True)
+    assert (tmp_path / "result_0_obj" / "notes.txt").read_text() == "mine"
+    (tmp_path / "result_0.glb").mkdir()
+    with pytest.raises(UsageError, match="result_0.glb is no earlier export"):
+        export(motions[:1], ["glb"], tmp_path, "results", overwrite=True)
+    (tmp_path / "result_1_obj").write_text("mine")
+    with pytest.raises(UsageError, match="result_1_obj is no earlier export"):
+        export(motions[1:], ["obj"], tmp_path, "results", overwrite=True)

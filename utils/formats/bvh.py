@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from utils.formats.checks import check_motion
+from utils.formats.export_format import Format, look_at_points, single
 from utils.formats.lines import Refused, numbers
 from utils.geometry.body import Body, BodyMotion
 from utils.geometry.kinematics import forward
@@ -289,3 +290,6 @@ def _continuous(angles: np.ndarray) -> np.ndarray:
     )
     changed = np.cumsum(np.pad(change < stay, ((1, 0), (0, 0))), 0) % 2 == 1
     return np.unwrap(np.where(changed[..., None], other, angles), axis=0)
+
+
+FORMAT = Format(".bvh", single(write), read, look_at_points)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from utils.formats.checks import check_motion
+from utils.formats.export_format import Format, look_at_points, single
 from utils.formats.lines import Refused, numbers
 from utils.geometry.body import BodyMotion, joints_of
 from utils.geometry.motion import Motion
@@ -82,3 +83,6 @@ def _rate(table: np.ndarray) -> float:
     if not 1e-6 <= rate <= 1e6:
         raise Refused(2, f"{rate:g} frames a second is no frame rate")
     return float(round(rate)) if abs(rate - round(rate)) < 1e-4 * rate else rate
+
+
+FORMAT = Format(".csv", single(write), read, look_at_points)

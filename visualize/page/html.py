@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 from utils.formats.checks import check_motion
+from utils.formats.export_format import Format, look_at_bodies
 from utils.geometry.body import Body, BodyMotion, joints_of
 from utils.geometry.mesh import influences, whole_shares
 from utils.geometry.rotations import matrix_to_quaternion, quaternion_to_matrix
@@ -196,3 +197,6 @@ def _decoded_motion(record: dict[str, Any], arrays: list[np.ndarray], bodies: li
         contacts,
         {} if mesh else {"mesh": False},
     )
+
+
+FORMAT = Format(".html", write_page, read, look_at_bodies, together=True)
