@@ -5,10 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from data_loaders.registry import DATASETS, DatasetSpec
+from diffusion.options import DiffusionOptions
+from model.options import ModelOptions
 from sample.options import ABLATIONS
 from train.options import JudgeOptions
 from utils.run.errors import UsageError
-from utils.run.options import nearest, option
+from utils.run.options import option
+from utils.run.parser import nearest
 
 REAL = ("train_data", "test_data")
 PREDICTIONS = {"motionBert": "motionBert_predictions", "ElePose": "elepose_predictions"}  # their folders
@@ -18,14 +21,22 @@ METRICS = ("fid", "diversity", "precision", "recall", "kid")
 PUBLISHED_EVALUATORS = {"nba": "save/evaluator/nba/nba_evaluator"}  # where the published archive unpacks
 
 
+# Flags of sampling that evaluations have no use for, as lengths and conditions are those of real motion, or say rarely.
+OF_ONE_RUN = (
+    "num_samples", "num_repetitions", "overwrite", "text_prompt", "input_text", "action_name", "action_file",
+    "use_data", "show_input_motions", "data_augmentations", "dataset", "cond",
+)  # fmt: skip
+RARELY = (ModelOptions, DiffusionOptions, *OF_ONE_RUN)
+
+
 @dataclass(frozen=True)
 class EvaluationOptions:
     """How much is made, and where it is kept."""
 
-    num_eval_iterations: int = option(10, "independent sets", least=1)
-    eval_num_samples: int = option(1024, "motions of each subject in a set", least=2)
+    num_eval_iterations: int = option(10, "independent sets", min=1)
+    eval_num_samples: int = option(1024, "motions of each subject in a set", min=2)
     vis_subjects: tuple[str, ...] = option((), "subjects of whose first motions videos are made", many=True)
-    num_visualize_samples: int = option(4, "how many videos of each", least=1)
+    num_visualize_samples: int = option(4, "how many videos of each", min=1)
     samples_dir: str = option("", "where motions are kept (default: <checkpoint>_eval_samples)")
     resume: bool = option(False, "take the motions that an earlier run kept there, and make only the others")
 

@@ -59,7 +59,7 @@ def main(argv: list[str]) -> None:
         "train.train_mdm", __doc__ or "", GROUPS, argv, defaults_of=defaults_of,
         saved_from=("resume_checkpoint",), saved_groups=GROUPS, known=GROUPS,
         never_saved=("save_dir", "overwrite_model", "resume_checkpoint", "device", "config"),
-        translate=translated,
+        translate=translated, advanced=("subjects", "metrics_names", "angle_mode", "truth"),
     )  # fmt: skip
     training = check(data, model, diffusion, training)
 
