@@ -4,7 +4,6 @@
 HumanML3D and KIT-ML, ours `mocap`. The log is written beside the checkpoint, and a table and a record with it.
 """
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,6 @@ from eval.options import RARELY
 from sample.options import TEXT_MODEL, PrefixOptions, SamplingLine, parse_sampling_line, refuse_simulator
 from utils.run.errors import UsageError, run_command
 from utils.run.options import option
-from utils.run.parallel import group, is_first
 
 if TYPE_CHECKING:
     from eval.text.scores import TextSettings
@@ -25,7 +23,7 @@ MEANINGLESS = ("text_prompt", "input_text", "motion_length", "use_data", "show_i
 
 @dataclass(frozen=True)
 class TextEvalOptions:
-    """How much is made, what judges it, and where the work is kept."""
+    """How much is generated, the evaluator, and where the work is kept."""
 
     eval_mode: str = option(
         "wo_mm",
@@ -44,8 +42,8 @@ class TextEvalOptions:
     )
     samples_dir: str = option("", "where finished work is kept (default: beside the log, <log>_eval_samples)")
     resume: bool = option(False, "take the work that an earlier run finished, and do only the rest")
-    autoregressive: bool = option(False, "make motions window after window (models shown what was before always do)")
-    autoregressive_include_prefix: bool = option(False, "the motions begin with the frames that the model was shown")
+    autoregressive: bool = option(False, "generate window after window (models with a context always do)")
+    autoregressive_include_prefix: bool = option(False, "the motions begin with the frames of the context")
     autoregressive_init: str = option("data", "as published (isaac: a simulator's frames, not read)", ("data", "isaac"))
 
 
@@ -71,33 +69,27 @@ def main(argv: list[str]) -> None:
         raise UsageError(f"--{given[0]} means nothing here: sentences and lengths are those of the dataset's test part")
     refuse_simulator(PrefixOptions(autoregressive_init=requested.autoregressive_init))
 
-    from eval.common.work import path_of, run_units, unit_folder
     from eval.text import record as text_record
-    from eval.text import scores as text_scores
     from eval.text.evaluators import load_text_evaluator
+    from eval.text.scores import prepared
     from sample.common.session import open_session
     from utils.run.device import device_of
-    from utils.run.files import load_archive
 
-    device = device_of(line.run)
     evaluator = load_text_evaluator(
-        dataset_spec(data.dataset), requested.evaluator_path, requested.glove_path, device, data.text_encoder_path
-    )
+        dataset_spec(data.dataset), requested.evaluator_path, requested.glove_path, device_of(line.run),
+        data.text_encoder_path,
+    )  # fmt: skip
     session = open_session(line.run, sampling, data, line.model, line.diffusion)
-    evaluation = text_scores.prepared(session, evaluator, settings_of(requested))
     stem = text_record.log_stem(session, requested.eval_mode)
-    folder = Path(requested.samples_dir) if requested.samples_dir else text_record.beside(stem, "_eval_samples")
-    started = time.monotonic()
-    with group(device), unit_folder(folder, text_record.settings_of(evaluation), requested.resume):
-        run_units(folder, text_scores.units(evaluation))
-    if is_first():
-        seconds = time.monotonic() - started
-        print(text_record.write(stem, evaluation, lambda name: load_archive(path_of(folder, name)), seconds), end="")
+    folder = Path(requested.samples_dir or text_record.beside(stem, "_eval_samples"))
+    evaluation = prepared(session, evaluator, settings_of(requested), folder, requested.resume)
+    if outcome := evaluation.evaluate():
+        print(text_record.write(stem, evaluation, outcome), end="")
         print(f"Saved eval log to [{stem}.log]")
 
 
 def settings_of(requested: TextEvalOptions) -> "TextSettings":
-    """How much is made."""
+    """How much is generated, as the options say."""
     from eval.text.scores import MODES, TextSettings
 
     times, multimodality = MODES[requested.eval_mode]

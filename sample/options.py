@@ -8,7 +8,7 @@ from data_loaders.options import DataOptions
 from data_loaders.registry import dataset_defaults
 from diffusion.options import DiffusionOptions
 from model.options import ModelOptions, translated
-from train.options import JudgeOptions, TrainingOptions
+from train.options import ComparisonOptions, TrainingOptions
 from utils.run.errors import UsageError
 from utils.run.options import RunOptions, option, parse_line
 
@@ -131,7 +131,7 @@ def parse_sampling_line(
     return parse_line(
         line, command, purpose, argv, defaults_of=defaults_of, saved_from=("model_path",),
         saved_groups=(ModelOptions, DiffusionOptions), saved_names=("dataset", "cond", "data_split"),
-        known=(TrainingOptions, JudgeOptions, PublishedOptions, MasOptions, AblationOptions), translate=translated,
+        known=(TrainingOptions, ComparisonOptions, PublishedOptions, MasOptions, AblationOptions), translate=translated,
         presets={"model_path": model, **(presets or {})}, advanced=advanced,
     )  # fmt: skip
 

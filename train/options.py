@@ -87,7 +87,7 @@ class TrainingOptions:
 
 
 @dataclass(frozen=True)
-class JudgeOptions:
+class ComparisonOptions:
     """What models are judged by; 2D models and MAS also beside whom, and from where they are seen."""
 
     evaluator_path: str = option(
