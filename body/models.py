@@ -16,7 +16,7 @@ from utils.geometry.body import Body
 from utils.geometry.skeleton import SKELETONS
 from utils.run.arrays import load_archive
 from utils.run.errors import DataError, MissingFileError, NumericError, UsageError
-from utils.run.options import nearest
+from utils.run.parser import nearest
 from utils.run.project import ROOT
 
 FREE_BODY = ROOT / "assets" / "body" / "free_body.npz"

@@ -1,4 +1,4 @@
-"""Entry: how far generated motion is from held-out real motion, in physical figures.
+"""How far generated motion is from held-out real motion, in physical metrics.
 
 `python -m eval.quality --model_path save/mocap2d --num_samples 64` (needs the dataset's test clips)
 """
@@ -7,7 +7,7 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from sample.options import MasOptions, parse_sampling
+from sample.options import MasOptions, SamplingLine, parse_sampling_line
 from utils.run.errors import UsageError, run_command
 from utils.run.options import option
 
@@ -21,10 +21,18 @@ class QualityOptions:
     table: str = option("", "write the table to this file too")
 
 
+@dataclass(frozen=True)
+class QualityLine(SamplingLine):
+    """The command line."""
+
+    mas: MasOptions
+    quality: QualityOptions
+
+
 def main(argv: list[str]) -> None:
     """Run the command."""
-    options = parse_sampling("eval.quality", __doc__ or "", (MasOptions, QualityOptions), argv)
-    run, sampling, data, model, diffusion, mas, quality = options
+    line = parse_sampling_line(QualityLine, "eval.quality", __doc__ or "", argv)
+    sampling, data, quality = line.sampling, line.data, line.quality
     if data.dataset != "mocap2d":
         raise UsageError(f"eval.quality compares with real 3D motion, which {data.dataset} does not have; use mocap2d")
     if sampling.num_samples > quality.num_real:
@@ -34,15 +42,15 @@ def main(argv: list[str]) -> None:
     from sample.common.session import open_session
 
     session = open_session(
-        run,
+        line.run,
         sampling,
         dataclasses.replace(data, data_split="test", data_augmentations=("facing_aug",)),
-        model,
-        diffusion,
+        line.model,
+        line.diffusion,
     )
-    text = quality_table(session, mas, quality.num_real)
+    text = quality_table(session, line.mas, quality.num_real)
     if quality.num_labelled:
-        text += "\n" + class_table(session, mas, quality.num_labelled)
+        text += "\n" + class_table(session, line.mas, quality.num_labelled)
     print(text)
     if quality.table:
         Path(quality.table).write_text(text + "\n")

@@ -1,7 +1,9 @@
-"""Entry: train the evaluator of 2D motion, or with `--truth 3d` of 3D motion, that eval.evaluate judges by.
+"""Train the evaluator of 2D motion, or with `--truth 3d` of 3D motion, that eval.evaluate judges by.
 
 `python -m eval.train_evaluator --dataset nba --save_dir save/evaluator/nba`
 """
+
+from dataclasses import dataclass
 
 from data_loaders.options import DataOptions
 from data_loaders.registry import DATASETS, dataset_defaults, dataset_spec, load_dataset
@@ -10,10 +12,22 @@ from train.common.platforms import open_platform
 from train.common.runs import placed, refuse_denoisers, run_folder
 from train.options import TrainingOptions
 from utils.run.errors import UsageError, run_command
-from utils.run.options import RunOptions, parse
+from utils.run.options import RunOptions, parse_line
 from utils.run.parallel import is_first
 
 GROUPS = (RunOptions, DataOptions, EvaluatorOptions, TrainingOptions)
+# What trains denoisers and motion models alone: `train.common.runs.refuse_denoisers` refuses it.
+OF_DENOISERS = ("cond", "eval_during_training", "gen_during_training")
+
+
+@dataclass(frozen=True)
+class EvaluatorTrainingLine:
+    """The command line."""
+
+    run: RunOptions
+    data: DataOptions
+    evaluator: EvaluatorOptions
+    training: TrainingOptions
 
 
 def check(data: DataOptions, evaluator: EvaluatorOptions, training: TrainingOptions) -> TrainingOptions:
@@ -33,12 +47,14 @@ def check(data: DataOptions, evaluator: EvaluatorOptions, training: TrainingOpti
 
 def main(argv: list[str]) -> None:
     """Run the command."""
-    run, data, evaluator, training = parse(
-        "eval.train_evaluator", __doc__ or "", GROUPS, argv, defaults_of=dataset_defaults,
+    line = parse_line(
+        EvaluatorTrainingLine, "eval.train_evaluator", __doc__ or "", argv, defaults_of=dataset_defaults,
         saved_from=("resume_checkpoint",), saved_groups=GROUPS, known=GROUPS,
         never_saved=("save_dir", "overwrite_model", "resume_checkpoint", "device", "config"),
+        advanced=OF_DENOISERS,
     )  # fmt: skip
-    training = check(data, evaluator, training)
+    run, data, evaluator = line.run, line.data, line.evaluator
+    training = check(data, evaluator, line.training)
 
     import torch
 

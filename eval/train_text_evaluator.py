@@ -1,4 +1,4 @@
-"""Entry: train the evaluator of text models whose motion is not of a published dataset, and measure it.
+"""Train the evaluator of text models whose motion is not of a published dataset, and measure it.
 
 `python -m eval.train_text_evaluator --save_dir save/my_evaluator`; `--measure save/evaluator/mocap_text` only measures.
 """
@@ -13,7 +13,7 @@ from train.common.platforms import open_platform
 from train.common.runs import passed_over, placed, refuse_denoisers, run_folder
 from train.options import TrainingOptions
 from utils.run.errors import UsageError, run_command
-from utils.run.options import RunOptions, option, parse
+from utils.run.options import RunOptions, option, parse_line
 from utils.run.parallel import is_first
 
 
@@ -25,14 +25,27 @@ class MeasureOptions:
 
 
 GROUPS = (RunOptions, DataOptions, ContrastiveOptions, TrainingOptions)
+# What trains denoisers alone: `train.common.runs.refuse_denoisers` refuses it.
+OF_DENOISERS = ("cond", "eval_during_training", "gen_during_training")
+
+
+@dataclass(frozen=True)
+class TextEvaluatorLine:
+    """The command line."""
+
+    run: RunOptions
+    data: DataOptions
+    contrastive: ContrastiveOptions
+    training: TrainingOptions
+    quality: MeasureOptions
 
 
 def check(data: DataOptions, training: TrainingOptions) -> TrainingOptions:
     """Refuse what cannot be trained, before anything is loaded; returns the options with save_dir filled in."""
     spec = dataset_spec(data.dataset)
     if not (spec.sentences and spec.representation == "hml"):
-        told = ", ".join(name for name, row in DATASETS.items() if row.sentences and row.representation == "hml")
-        raise UsageError(f"--dataset {data.dataset}: this evaluator compares 3D motion with sentences; choose {told}")
+        usable = ", ".join(name for name, row in DATASETS.items() if row.sentences and row.representation == "hml")
+        raise UsageError(f"--dataset {data.dataset}: this evaluator compares 3D motion with sentences; choose {usable}")
     refuse_denoisers(training, but=("text_noise",))
     return placed(training)
 
@@ -63,16 +76,17 @@ def show_quality(path: str, run: RunOptions, data: DataOptions) -> None:
 
 def main(argv: list[str]) -> None:
     """Run the command."""
-    run, data, contrastive, training, measured = parse(
-        "eval.train_text_evaluator", __doc__ or "", (*GROUPS, MeasureOptions), argv, defaults_of=dataset_defaults,
+    line = parse_line(
+        TextEvaluatorLine, "eval.train_text_evaluator", __doc__ or "", argv, defaults_of=dataset_defaults,
         saved_from=("measure", "resume_checkpoint"), saved_groups=GROUPS, known=GROUPS,
         never_saved=("save_dir", "overwrite_model", "resume_checkpoint", "device", "config"),
-        presets={"dataset": "mocap", "data_augmentations": ("length_aug",)},
+        presets={"dataset": "mocap", "data_augmentations": ("length_aug",)}, advanced=OF_DENOISERS,
     )  # fmt: skip
-    if measured.measure:
-        show_quality(measured.measure, run, data)
+    run, data, contrastive = line.run, line.data, line.contrastive
+    if line.quality.measure:
+        show_quality(line.quality.measure, run, data)
         return
-    training = check(data, training)
+    training = check(data, line.training)
 
     import torch
 

@@ -39,7 +39,7 @@ class HumanMLOptions:
     texts: str = option("", "folder of NAME.txt, the sentences of each clip (default: beside the motion files)")
     output_dir: str = option("dataset/mocap", "the dataset folder to make")
     overwrite: bool = option(False, "replace what an earlier run wrote there; everything else stays")
-    fps: float = option(20.0, "frame rate of the folder, and of .npy files", least=1)
+    fps: float = option(20.0, "frame rate of the folder, and of .npy files", min=1)
     convention: str = option(
         "right",
         "how features tell the heading; published: with its swapped hips and its wrong turn past 180 degrees, to mix "
@@ -47,11 +47,11 @@ class HumanMLOptions:
         tuple(CONVENTIONS),
     )
     mirror: bool = option(True, "add the mirror image of each clip")
-    scale: float = option(0.0, "metres per unit of BVH files (0: guessed from the figure's height, and said)", least=0)
+    scale: float = option(0.0, "metres per unit of BVH files (0: guessed from the figure's height, and said)", min=0)
     test_share: float = option(
-        0.1, "share of clips held out, by a hash of the name, where the source does not say", least=0, most=0.9
+        0.1, "share of clips held out, by a hash of the name, where the source does not say", min=0, max=0.9
     )
-    val_share: float = option(0.1, "share of the other clips that is for validation", least=0, most=0.9)
+    val_share: float = option(0.1, "share of the other clips that is for validation", min=0, max=0.9)
 
 
 def convert(motion: "Motion", path: Path, options: HumanMLOptions) -> "Clip":

@@ -4,13 +4,16 @@
 3D motion of a 2D model (`--model_path save/mocap2d --input_motion FILE`) is edited inside MAS.
 """
 
-from sample.options import TEXT_MODEL, EditOptions, MasOptions, parse_sampling
+from sample.options import OF_THE_CHECKPOINT, TEXT_MODEL, EditOptions, MasOptions, parse_sampling
 from utils.run.errors import run_command
 
 
 def main(argv: list[str]) -> None:
     """Run the command."""
-    options = parse_sampling("sample.edit", __doc__ or "", (MasOptions, EditOptions), argv, TEXT_MODEL)
+    options = parse_sampling(
+        "sample.edit", __doc__ or "", (MasOptions, EditOptions), argv, TEXT_MODEL,
+        advanced=(*OF_THE_CHECKPOINT, MasOptions, "text_prompt", "input_text", "action_name"),
+    )  # fmt: skip
 
     from sample.editing.editing import run_edit
 

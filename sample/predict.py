@@ -17,7 +17,7 @@ class PredictOptions:
     """What is asked, of which model, and where the answer goes."""
 
     prompt: str = option("", "what the person does (required)")
-    num_repetitions: int = option(3, "how many motions of it", least=1)
+    num_repetitions: int = option(3, "how many motions of it", min=1)
     output_format: str = option(
         "animation",
         "animation: an mp4 of each; json_file: joint angles of a body (HumanIK, for Maya)",

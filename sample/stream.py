@@ -34,7 +34,7 @@ class StreamOptions:
         "new prompts while it runs: -, the lines of standard input, which it ends with unless --seconds says how long; "
         "or a file, whose last line counts, read again when it changes",
     )
-    seconds: float = option(0.0, "how much motion to make (0: until Ctrl-C or SIGTERM)", least=0)
+    seconds: float = option(0.0, "how much motion to make (0: until Ctrl-C or SIGTERM)", min=0)
     realtime: bool = option(False, "keep pace with the clock, half a window ahead (default: as fast as possible)")
 
 

@@ -12,12 +12,12 @@ from diffusion.options import DiffusionOptions
 from model.options import ModelOptions, translated
 from train.common.platforms import open_platform
 from train.common.runs import passed_over, placed, run_folder
-from train.options import JudgeOptions, TrainingOptions
+from train.options import ComparisonOptions, TrainingOptions
 from utils.run.errors import UsageError, run_command
 from utils.run.options import RunOptions, parse
 from utils.run.parallel import is_first
 
-GROUPS = (RunOptions, DataOptions, ModelOptions, DiffusionOptions, TrainingOptions, JudgeOptions)
+GROUPS = (RunOptions, DataOptions, ModelOptions, DiffusionOptions, TrainingOptions, ComparisonOptions)
 
 
 def defaults_of(values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -59,7 +59,7 @@ def main(argv: list[str]) -> None:
         "train.train_mdm", __doc__ or "", GROUPS, argv, defaults_of=defaults_of,
         saved_from=("resume_checkpoint",), saved_groups=GROUPS, known=GROUPS,
         never_saved=("save_dir", "overwrite_model", "resume_checkpoint", "device", "config"),
-        translate=translated,
+        translate=translated, advanced=("subjects", "metrics_names", "angle_mode", "truth"),
     )  # fmt: skip
     training = check(data, model, diffusion, training)
 
@@ -106,9 +106,9 @@ def main(argv: list[str]) -> None:
 
     of = None
     if training.eval_during_training:
-        from eval.common.milestones import TrainingRun, figures_of
+        from eval.common.milestones import TrainingRun, metrics_of
 
-        of = figures_of(TrainingRun(run, data, model, diffusion, training, device), judge)
+        of = metrics_of(TrainingRun(run, data, model, diffusion, training, device), judge)
 
     args = {
         name: value for group in (run, data, model, diffusion, training, judge) for name, value in vars(group).items()

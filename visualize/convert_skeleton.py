@@ -25,7 +25,7 @@ class ConvertOptions:
     skeleton_type: str = option("nba", "the joints of files that do not name theirs", SOURCES, aliases=("s",))
     vis_dir: str = option("visualize/examples", "folder of what is written", aliases=("v",))
     save: bool = option(False, "also write <name>_hml.npy, a dict of motion (N, 22 or 23, 3, T) and lengths (N)")
-    num_motions: int = option(10, "make videos of no more than this many", least=0)
+    num_motions: int = option(10, "make videos of no more than this many", min=0)
 
 
 def converted(path: str, source: str) -> "tuple[list[np.ndarray], float]":

@@ -39,7 +39,7 @@ from utils.geometry.contacts import sliding
 from utils.run.errors import DataError, NumericError, UsageError
 from utils.run.files import write_json
 from utils.run.folders import atomic_folder
-from utils.run.options import nearest
+from utils.run.parser import nearest
 from utils.run.provenance import provenance
 from visualize.sticks.contact_sheet import write_world_sheet
 

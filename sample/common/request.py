@@ -17,7 +17,7 @@ from sample.common.session import Request, Session
 from sample.options import DRAWN
 from utils.run.errors import DataError, MissingFileError, UsageError
 from utils.run.files import read_text
-from utils.run.options import nearest
+from utils.run.parser import nearest
 from utils.run.randomness import numpy_rng
 
 DEFAULT_SECONDS = 6.0

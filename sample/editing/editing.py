@@ -31,7 +31,7 @@ from sample.multiview.sampling import sample_3d
 from sample.options import EditOptions, MasOptions, SamplingOptions
 from utils.geometry.skeleton import Skeleton
 from utils.run.errors import UsageError
-from utils.run.options import nearest
+from utils.run.parser import nearest
 
 _LOWER_BODY = {
     "smpl22": "pelvis left_hip right_hip left_knee right_knee left_ankle right_ankle left_foot right_foot",
