@@ -7,6 +7,7 @@ import pytest
 
 from tests.bodies import small_body, walking
 from utils.run.errors import DataError, MissingFileError, UsageError
+from utils.run.folders import RECORD
 from visualize.files import exporting
 from visualize.files.exporting import TABLE, export
 from visualize.options import FORMATS
@@ -118,7 +119,8 @@ def test_a_shorter_sequence_leaves_no_frame_of_the_longer_one(motions, tmp_path)
     export(motions[:1], ["obj"], tmp_path, "results")
     short = dataclasses.replace(motions[0], rotations=motions[0].rotations[:4], root=motions[0].root[:4])
     export([short], ["obj"], tmp_path, "results", overwrite=True)
-    assert sorted(path.name for path in (tmp_path / "result_0_obj").iterdir()) == [f"frame00{i}.obj" for i in range(4)]
+    written = sorted(path.name for path in (tmp_path / "result_0_obj").iterdir())
+    assert written == [RECORD, *(f"frame00{i}.obj" for i in range(4))]
 
 
 def test_what_is_no_earlier_export_is_never_replaced(motions, tmp_path):
