@@ -1,12 +1,15 @@
 """The few ways in which a command ends badly, and the one place that turns them into a sentence."""
 
+import contextlib
 import errno
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from utils.run.streams import secure_streams
 
+# What code ends in that is given other content than it was written for.
+_MISFITS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError)
 LONGEST = 300  # characters of a sentence; files are quoted in it, and may hold anything
 
 
@@ -44,6 +47,18 @@ class NumericError(PolykineError):
     """NaN or infinity where a number must be."""
 
     exit_code = 5
+
+
+@contextlib.contextmanager
+def reading(path: object, what: str) -> Iterator[None]:
+    """A block that makes sense of a file's content: whatever does not fit becomes a DataError that names the file.
+
+    For readers only: the same errors in a program's own work are its faults, and shall be seen as such.
+    """
+    try:
+        yield
+    except _MISFITS as error:
+        raise DataError(f"{path} is not {what}: {str(error) or type(error).__name__}") from error
 
 
 def one_line(text: str) -> str:
