@@ -16,13 +16,14 @@ LONGEST = 300  # characters of a sentence; files are quoted in it, and may hold 
 class PolykineError(Exception):
     """What is wrong, the value, and what is allowed or which command mends it: one sentence for the user.
 
-    It is one printable line; of a long one the middle, where files are quoted, is left out.
+    It is one printable line; of a long one the middle, where files are quoted, is left out. A `command` that mends it
+    is put at its end, whole: it is to be copied.
     """
 
     exit_code = 1
 
-    def __init__(self, said: object = ""):
-        super().__init__(one_line(str(said)))
+    def __init__(self, said: object = "", command: str = ""):
+        super().__init__(one_line(str(said)) + (f": {command}" if command else ""))
 
 
 class UsageError(PolykineError):
@@ -71,6 +72,8 @@ def one_line(text: str) -> str:
 
 def sentence(error: Exception) -> str:
     """What an error says, in one line; an error of the system with its file."""
+    if isinstance(error, PolykineError):
+        return str(error)
     if not isinstance(error, OSError) or not error.strerror:
         return one_line(" ".join(str(error).split()))
     where = f"{error.filename}: " if error.filename else ""
