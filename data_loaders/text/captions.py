@@ -22,6 +22,7 @@ from utils.run.randomness import numpy_rng
 SENTENCES = 12  # of a clip, its own ones first
 POOL = 100  # sentences of a kind of motion in a style, from which its clips draw
 PLAIN = 0.2  # share of the sentences of a styled motion that do not tell the style
+LAST_SECOND = 1e6  # in which a span may end; a recording of eleven days
 
 NEUTRAL = (
     "a person", "a person", "a person", "a person", "someone", "the person", "a human", "a figure", "somebody",
@@ -270,7 +271,7 @@ def _parsed(line: str, path: str | Path, number: int) -> TextLine:
     except ValueError:
         raise DataError(f"{path}, line {number}: {line[:80]!r} is not caption#word/TAG ...#start#end") from None
     span = [0.0 if math.isnan(time) else time for time in (start, end)]
-    if not all(0 <= time < math.inf for time in span):
+    if not all(0 <= time < LAST_SECOND for time in span):
         raise DataError(f"{path}, line {number}: the span {start:g} to {end:g} is no span of seconds")
     return TextLine(caption.strip(), tuple(tags.split()), *span)
 
