@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from data_loaders.common.labels import recognised_as
 from data_loaders.options import DataOptions
-from data_loaders.points.projections import action_ids
 from data_loaders.registry import dataset_spec
 from data_loaders.representations import hml
 from data_loaders.text import humanml
@@ -30,7 +30,6 @@ KINDS = (
     "walk", "run", "wave", "raise arms", "bow", "dance", "punch", "kick", "jump", "sit", "climb", "laugh", "drink",
     "basketball", "idle", "swing", "direct traffic",
 )  # fmt: skip
-LABELS = dataset_spec("mocap2d")  # whose spelling of a clip's labels counts
 WINDOW = (40, 120)  # frames of the windows that are learnt from
 EACH = 300  # windows of each kind
 TEMPO, SHAKE = 0.12, 0.02  # how their tempo is varied, and by how many metres their joints are moved
@@ -39,8 +38,6 @@ NETWORKS, HIDDEN, DROPOUT, STEPS, RATE, DECAY = 5, 64, 0.3, 200, 0.01, 0.1
 FURTHEST = 5.0  # deviations from the mean beyond which a number of the description says no more
 
 _MIXED = {"exercise"}  # clips of many things in turn: no window of them is sure to show what they are named after
-# A referee's signals are signs of the arms, not play.
-_COUNTED_AS = {"salsa": "dance", "soccer": "kick", "stairs": "climb", "basketball_signal": "direct traffic"}
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,7 @@ def kinds_of(labels: Sequence[str]) -> list[int]:
     """The kinds that a clip with these labels shows, each source's spelling allowed; none for labels of other kinds."""
     if not labels or _MIXED & set(labels):
         return []
-    names = {LABELS.actions[k] for k in action_ids([_COUNTED_AS.get(label, label) for label in labels], LABELS)}
+    names = {recognised_as(label) for label in labels}
     if "climb" in names:
         names.discard("swing")  # who hangs on a climbing frame swings; all other swinging is of a sword
     return sorted(KINDS.index(name) for name in names if name in KINDS)
