@@ -6,6 +6,7 @@ keyed by the seed, so training twice gives the same classifier; several such net
 mind about a few motions from seed to seed.
 """
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from data_loaders.registry import dataset_spec
 from data_loaders.representations import hml
 from data_loaders.text import humanml
 from data_loaders.text.humanml import TextMotions
+from eval.common.held_out import held_out_part
 from eval.metrics.physical import SWIFT, band
 from utils.geometry.resample import sample_frames
 from utils.run.errors import DataError
@@ -103,7 +105,8 @@ def kinds_of(labels: Sequence[str]) -> list[int]:
 def load_real(folder: str | Path, part: str) -> RealMotions:
     """The labelled clips of a part of a folder that `prepare.humanml` made. Raises MissingFileError or DataError."""
     spec = dataset_spec("mocap")
-    motions = humanml.load(spec, DataOptions(dataset=spec.name, datapath=str(folder), data_split=part))
+    with held_out_part(spec, str(folder)) if part == "test" else contextlib.nullcontext():
+        motions = humanml.load(spec, DataOptions(dataset=spec.name, datapath=str(folder), data_split=part))
     path = Path(folder) / "index.json"
     clips = read_json(path)["clips"]
     try:
