@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from data_loaders.common.labels import PHRASES_OF
 from utils.run.errors import DataError
 from utils.run.files import read_text
 from utils.run.randomness import numpy_rng
@@ -152,19 +153,6 @@ PHRASES: dict[str, tuple[str, ...]] = {
     "idle": _STAND,
     "gesture": ("*gesture", "*gesture with the hands", "*make gestures with the arms"),
     "move": ("*move", "*move around", "*do something"),
-}  # fmt: skip
-
-# Labels of the sources that are spelt otherwise than the kinds, the more telling first.
-_KINDS: dict[str, str] = {
-    "salsa": "salsa", "breakdance": "breakdance", "indian dance": "indian dance", "pirouette": "pirouette",
-    "arabesque": "ballet", "dance-short": "dance", "dance-long": "dance", "soccer": "soccer", "stairs": "stairs",
-    "kata": "kata", "block": "block", "sword": "sword", "slash": "sword", "dribble": "basketball", "wash": "wash",
-    "bend": "bend", "balance": "balance", "exercise": "exercise", "directing_traffic": "direct traffic",
-    "climb": "climb", "acrobatics": "breakdance", "reach": "jump-reach", "jumping": "jump", "walking": "walk",
-    "running": "run", "jog": "run", "wave": "wave-left-hand", "raise arms": "raise-up-both-hands", "swing": "climb",
-    "standing": "idle", "stand": "idle", "waving": "wave-left-hand", "dancing": "dance", "sitting": "sit",
-    "kicking": "kick", "punching": "punch", "boxing": "box", "climbing": "climb", "laughing": "laugh",
-    "drinking": "drink", "bowing": "bow",
 }  # fmt: skip
 
 # What the sources' own template sentences tell beyond the labels.
@@ -332,13 +320,13 @@ def kind_of(record: Mapping[str, Any]) -> tuple[str, bool]:
     labels = list(record.get("actions", ()))
     exact = [
         record.get("content") or "",
-        *(f"{_KINDS.get(label, label)}-turn-{record.get('turn')}" for label in labels),
+        *(f"{PHRASES_OF.get(label, label)}-turn-{record.get('turn')}" for label in labels),
     ]
     for label in exact:
         for flip in (False, True):
             if (mirrored(label) if flip else label) in PHRASES:
                 return (mirrored(label) if flip else label), flip
-    known = [kind for label, kind in _KINDS.items() if label in [*exact, *labels]]
+    known = [kind for label, kind in PHRASES_OF.items() if label in [*exact, *labels]]
     return next(iter(known + [label for label in labels if label in PHRASES]), "move"), False
 
 
@@ -412,4 +400,4 @@ def _participle(verb: str) -> str:
 def labels_in(name: str) -> list[str]:
     """Kinds of motion that a file name tells: `run_01` -> [`run`]."""
     words = re.findall(r"[a-z]+", name.lower())
-    return [word for word in words if word in PHRASES or word in _KINDS]
+    return [word for word in words if word in PHRASES or word in PHRASES_OF]
