@@ -1,7 +1,9 @@
 """The few ways in which a command ends badly, and the one place that turns them into a sentence."""
 
+import atexit
 import contextlib
 import errno
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -98,6 +100,9 @@ def is_text(word: str) -> bool:
     return True
 
 
+OBJECTS_BETWEEN_COLLECTIONS = 10_000
+
+
 def run_command(main: Callable[[list[str]], None], whoever_reads: bool = True) -> None:
     """Run an entry module's `main(argv)` and leave the process with the exit code of what happened.
 
@@ -108,6 +113,10 @@ def run_command(main: Callable[[list[str]], None], whoever_reads: bool = True) -
     secure_streams(whoever_reads)
     # Threads that wait by spinning make a command twenty times slower where other work shares the cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Importing torch makes half a million objects that stay: to look through them again and again takes a tenth of a
+    # cold start, to look through them at the end another.
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
+    atexit.register(gc.freeze)
     argv = sys.argv[1:]
     try:
         _refuse_bytes(argv)
