@@ -29,7 +29,7 @@ class ExportOptions:
     output_dir: str = option("", "where they go (default: beside the input)")
     overwrite: bool = option(False, "replace files that exist")
     fps: float = option(
-        0.0, "frames a second of the files, as 24, 25, 30 or 60 (default: those of the motion)", least=0, most=1000
+        0.0, "frames a second of the files, as 24, 25, 30 or 60 (default: those of the motion)", min=0, max=1000
     )
     root_bone: bool = option(
         False, "a bone on the floor that carries path and heading: glb, bvh, fbx, for game engines"
