@@ -9,6 +9,7 @@ from sample.options import ABLATIONS
 from train.options import JudgeOptions
 from utils.run.errors import UsageError
 from utils.run.options import nearest, option
+from utils.run.project import found
 
 REAL = ("train_data", "test_data")
 PREDICTIONS = {"motionBert": "motionBert_predictions", "ElePose": "elepose_predictions"}  # their folders
@@ -51,7 +52,7 @@ def checked(judge: JudgeOptions, spec: DatasetSpec) -> JudgeOptions:
         if judge.truth == "3d" and subject in ONLY_2D:
             others = ", ".join(name for name in SUBJECTS if name not in (*ONLY_2D, *PREDICTIONS))
             raise UsageError(f"--subjects {subject}: it makes 2D motion; with --truth 3d choose from {others}")
-    path = judge.evaluator_path or usual_evaluator(spec, judge.truth)
+    path = judge.evaluator_path or found(usual_evaluator(spec, judge.truth))
     return dataclasses.replace(judge, subjects=subjects, metrics_names=metrics, evaluator_path=path)
 
 

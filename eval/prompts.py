@@ -19,8 +19,8 @@ SAMPLES, SECONDS = 5, 4.0
 class PromptsOptions:
     """What is asked for, and what it is judged by."""
 
-    prompts: str = option("assets/prompts/paraphrases.txt", "file of prompts, `kind: sentence` a line")
-    real: str = option("./dataset/mocap", "folder of labelled real motion that prepare.humanml made")
+    prompts: str = option("assets/prompts/paraphrases.txt", "file of prompts, `kind: sentence` a line", shipped=True)
+    real: str = option("./dataset/mocap", "folder of labelled real motion that prepare.humanml made", shipped=True)
     folds: int = option(3, "measure the classifier on takes left out too, in so many parts (0: do not)", least=0)
 
 

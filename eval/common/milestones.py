@@ -29,6 +29,7 @@ from utils.run.checkpoint import step_of
 from utils.run.errors import UsageError
 from utils.run.files import atomic_write
 from utils.run.options import RunOptions
+from utils.run.project import found
 
 Figures = Callable[[Path], dict[str, float]]
 
@@ -111,7 +112,7 @@ def _of_actions(training_run: TrainingRun, judge: JudgeOptions) -> Figures:
     """Action models, and models of HumanAct12 that are told nothing: the published YAML."""
     training, data = training_run.training, training_run.data
     judges = load_judges(
-        dataset_spec(data.dataset), data, judge.evaluator_path or FOLDER, device=training_run.device
+        dataset_spec(data.dataset), data, judge.evaluator_path or found(FOLDER), device=training_run.device
     )  # fmt: skip
 
     def figures(saved: Path) -> dict[str, float]:

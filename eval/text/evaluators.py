@@ -20,7 +20,7 @@ from model.evaluators.text_motion import UNIT, TextMotion, from_published
 from utils.run import checkpoint
 from utils.run.errors import DataError, MissingFileError, NumericError, UsageError
 from utils.run.files import load_array
-from utils.run.project import ROOT
+from utils.run.project import ROOT, found
 
 FINEST = "text_mot_match/model/finest.tar"
 PUBLISHED = {"smpl22": "t2m", "kit21": "kit"}  # the folder of the published evaluator, by skeleton
@@ -107,7 +107,7 @@ def default_path(spec: DatasetSpec) -> str:
     """Where the evaluator of a dataset lies: the published one, or for our own dataset ours. Raises UsageError."""
     if spec.representation != "hml" or spec.skeleton.name not in PUBLISHED:
         raise UsageError(f"no evaluator of sentences knows motion of {spec.name}; humanml, kit and mocap have one")
-    return OURS.get(spec.name, f"./{PUBLISHED[spec.skeleton.name]}/{FINEST}")
+    return found(OURS.get(spec.name, f"./{PUBLISHED[spec.skeleton.name]}/{FINEST}"))
 
 
 def load_text_evaluator(

@@ -16,6 +16,7 @@ from typing import Any, get_args, get_type_hints
 
 from utils.run.errors import DataError, MissingFileError, PolykineError, UsageError, is_text
 from utils.run.files import read_json
+from utils.run.project import found
 
 
 def option(
@@ -27,14 +28,16 @@ def option(
     least: float = -math.inf,
     most: float = math.inf,
     saved_default: Any = None,
+    shipped: bool = False,
 ) -> Any:
     """A dataclass field that is also a flag.
 
     `many` takes several values after the flag; `least` and `most` bound a number. `saved_default` is the value of a
     checkpoint whose `args.json` does not name the field: what the published programs, which lack the flag, always do.
+    `shipped` is for a path to read: the project may hold what lies nowhere else (`utils.run.project.found`).
     """
     meta = {"help": help, "choices": choices, "aliases": tuple(aliases), "many": many, "bounds": (least, most)}
-    return field(default=default, metadata=meta | {"saved_default": saved_default})
+    return field(default=default, metadata=meta | {"saved_default": saved_default, "shipped": shipped})
 
 
 @dataclass(frozen=True)
@@ -253,7 +256,7 @@ def parse(
     """
     parser = build_parser(command, purpose, groups, presets)
     fields = {item.name: item for group in groups for item in dataclasses.fields(group)}
-    defaults = {name: item.default for name, item in fields.items()} | dict(presets or {})
+    defaults: dict[str, Any] = {name: item.default for name, item in fields.items()} | dict(presets or {})
     if first_word and argv and not argv[0].startswith("-"):
         argv = [f"--{first_word}", *argv]
     namespace, unknown = parser.parse_known_args(list(argv))
@@ -274,9 +277,14 @@ def parse(
     paths = (given.get(flag, defaults[flag]) for flag in saved_from)
     if path := next(filter(None, paths), None):
         whole = {item.name for group in saved_groups for item in dataclasses.fields(group)} - set(never_saved)
-        saved = read_saved(path, groups, whole | set(saved_names), known, translate)
+        saved = read_saved(found(str(path)), groups, whole | set(saved_names), known, translate)
     values = saved | given
     values = (
         defaults | {name: value for name, value in defaults_of(defaults | values).items() if name in fields} | values
     )
+    values = {
+        name: found(value) if value and fields[name].metadata["shipped"] else value
+        for name, value in values.items()
+        if name in fields
+    }
     return [group(**{item.name: values[item.name] for item in dataclasses.fields(group)}) for group in groups]
