@@ -22,8 +22,8 @@ ADVANCED = (ModelOptions, DiffusionOptions, *(name for name in OF_ONE_RUN if nam
 class PromptsOptions:
     """What is requested, and what it is compared with."""
 
-    prompts: str = option("assets/prompts/paraphrases.txt", "file of prompts, `kind: sentence` a line")
-    real: str = option("./dataset/mocap", "folder of labelled real motion that prepare.humanml made")
+    prompts: str = option("assets/prompts/paraphrases.txt", "file of prompts, `kind: sentence` a line", shipped=True)
+    real: str = option("./dataset/mocap", "folder of labelled real motion that prepare.humanml made", shipped=True)
     folds: int = option(3, "measure the classifier on takes left out too, in so many parts (0: do not)", min=0)
 
 

@@ -21,7 +21,9 @@ from utils.run.parallel import is_first
 class MeasureOptions:
     """What is done beside training."""
 
-    measure: str = option("", "an evaluator (checkpoint or folder) to measure on the test part, instead of training")
+    measure: str = option(
+        "", "an evaluator (checkpoint or folder) to measure on the test part, instead of training", shipped=True
+    )
 
 
 GROUPS = (RunOptions, DataOptions, ContrastiveOptions, TrainingOptions)
