@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 from utils.run.errors import DataError, MissingFileError, PolykineError, UsageError, is_text
 from utils.run.files import read_json
 from utils.run.parser import HELP, HELP_ALL, build_parser, nearest, out_of_bounds, scalar_type
+from utils.run.project import found
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
