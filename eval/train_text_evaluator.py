@@ -51,7 +51,7 @@ def check(data: DataOptions, training: TrainingOptions) -> TrainingOptions:
 
 
 def show_quality(path: str, run: RunOptions, data: DataOptions) -> None:
-    """Measure an evaluator on the test part, print the figures and write them to `quality.md` beside it."""
+    """Measure an evaluator on the test part, print the metrics and write them to `quality.md` beside it."""
     import torch
 
     from eval.text.evaluator_quality import measure, page

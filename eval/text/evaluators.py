@@ -32,7 +32,7 @@ def load_text_evaluator(
 
     `words` is the folder of the vectors of words, which the published ones read, `text_encoder_path` that of the text
     encoder, which ours read. Raises UsageError for a dataset without evaluator, MissingFileError, or DataError for a
-    file that holds something else or judges other motion.
+    file that holds something else or evaluates other motion.
     """
     path = Path(path or default_path(spec))
     default_path(spec)
