@@ -10,8 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_loaders.registry import dataset_spec
-from sample.options import parse_sampling
+from sample.options import SamplingCommand, parse_sampling
 from utils.run.errors import UsageError, run_command
 from utils.run.options import option
 from utils.run.parallel import group, is_first
@@ -41,10 +40,17 @@ class ActionEvalOptions:
     resume: bool = option(False, "take the work that an earlier run finished, and do only the rest")
 
 
+@dataclass(frozen=True)
+class ActionEvalCommand(SamplingCommand):
+    """Of eval.eval_humanact12_uestc."""
+
+    evaluation: ActionEvalOptions
+
+
 def main(argv: list[str]) -> None:
     """Run the command."""
-    parsed = parse_sampling("eval.eval_humanact12_uestc", __doc__ or "", (ActionEvalOptions,), argv, model="")
-    run, sampling, data, model, diffusion, asked = parsed
+    command = parse_sampling("eval.eval_humanact12_uestc", __doc__ or "", ActionEvalCommand, argv, model="")
+    sampling, asked = command.sampling, command.evaluation
     if not sampling.model_path:
         raise UsageError("--model_path is required: a checkpoint of a model of HumanAct12 or UESTC, or its folder")
     if asked.eval_mode in OF_TEXT:
@@ -65,9 +71,9 @@ def main(argv: list[str]) -> None:
     from utils.run.device import device_of
     from utils.run.files import load_archive
 
-    device = device_of(run)
-    judges = load_judges(dataset_spec(data.dataset), data, asked.recognisers, asked.body, device)
-    session = open_session(run, sampling, data, model, diffusion)
+    device = device_of(command.run)
+    judges = load_judges(command.spec, command.data, asked.recognisers, asked.body, device)
+    session = open_session(command)
     evaluation = prepared(session, judges, samples, seeds)
     stem = action_record.stem_of(session, samples)
     folder = Path(asked.samples_dir) if asked.samples_dir else action_record.beside(stem, "_units")

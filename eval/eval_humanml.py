@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data_loaders.registry import dataset_spec
-from sample.options import TEXT_MODEL, PrefixOptions, parse_sampling, refuse_simulator
+from sample.options import TEXT_MODEL, PrefixOptions, SamplingCommand, parse_sampling, refuse_simulator
 from utils.run.errors import UsageError, run_command
 from utils.run.options import option
 from utils.run.parallel import group, is_first
@@ -48,10 +47,17 @@ class TextEvalOptions:
     autoregressive_init: str = option("data", "as published (isaac: a simulator's frames, not read)", ("data", "isaac"))
 
 
+@dataclass(frozen=True)
+class TextEvalCommand(SamplingCommand):
+    """Of eval.eval_humanml."""
+
+    evaluation: TextEvalOptions
+
+
 def main(argv: list[str]) -> None:
     """Run the command."""
-    parsed = parse_sampling("eval.eval_humanml", __doc__ or "", (TextEvalOptions,), argv, TEXT_MODEL)
-    run, sampling, data, model, diffusion, asked = parsed
+    command = parse_sampling("eval.eval_humanml", __doc__ or "", TextEvalCommand, argv, TEXT_MODEL)
+    sampling, data, asked = command.sampling, command.data, command.evaluation
     if data.cond != "text":
         raise UsageError(
             f"eval.eval_humanml judges models that read sentences; {sampling.model_path} is of {data.dataset} with "
@@ -69,11 +75,11 @@ def main(argv: list[str]) -> None:
     from utils.run.device import device_of
     from utils.run.files import load_archive
 
-    device = device_of(run)
+    device = device_of(command.run)
     evaluator = load_text_evaluator(
-        dataset_spec(data.dataset), asked.evaluator_path, asked.glove_path, device, data.text_encoder_path
+        command.spec, asked.evaluator_path, asked.glove_path, device, data.text_encoder_path
     )
-    session = open_session(run, sampling, data, model, diffusion)
+    session = open_session(command)
     evaluation = text_scores.prepared(session, evaluator, settings_of(asked))
     stem = text_record.log_stem(session, asked.eval_mode)
     folder = Path(asked.samples_dir) if asked.samples_dir else text_record.beside(stem, "_eval_samples")

@@ -7,8 +7,7 @@ small classifier, its test part measures it). 5 motions of 4 s for each prompt u
 import dataclasses
 from dataclasses import dataclass
 
-from data_loaders.registry import dataset_spec
-from sample.options import TEXT_MODEL, parse_sampling
+from sample.options import TEXT_MODEL, SamplingCommand, parse_sampling
 from utils.run.errors import UsageError, run_command
 from utils.run.options import option
 
@@ -24,12 +23,18 @@ class PromptsOptions:
     folds: int = option(3, "measure the classifier on takes left out too, in so many parts (0: do not)", least=0)
 
 
+@dataclass(frozen=True)
+class PromptsCommand(SamplingCommand):
+    """Of eval.prompts."""
+
+    prompts: PromptsOptions
+
+
 def main(argv: list[str]) -> None:
     """Run the command."""
     preset = ["--num_samples", str(SAMPLES)]
-    parsed = parse_sampling("eval.prompts", __doc__ or "", (PromptsOptions,), preset + argv, TEXT_MODEL)
-    run, sampling, data, model, diffusion, asked = parsed
-    spec = dataset_spec(data.dataset)
+    command = parse_sampling("eval.prompts", __doc__ or "", PromptsCommand, preset + argv, TEXT_MODEL)
+    run, sampling, data, asked, spec = command.run, command.sampling, command.data, command.prompts, command.spec
     if data.cond != "text" or spec.skeleton.name != "smpl22":
         raise UsageError(
             f"eval.prompts judges text models of 22 joints (mocap, humanml); {sampling.model_path} is of {spec.name} "
@@ -51,7 +56,7 @@ def main(argv: list[str]) -> None:
     folder = output_folder(sampling, run.seed, "prompts")
     learnt, held_out = (load_real(asked.real, part) for part in ("train", "test"))
     paraphrases.check_kinds(prompts, learnt)
-    session = open_session(run, sampling, data, model, diffusion)
+    session = open_session(dataclasses.replace(command, sampling=sampling))
     print(f"sampling {sampling.num_samples} motions of each of {len(prompts)} prompts ({session.path})")
     motions = paraphrases.make_motions(session, prompts)
     print("teaching the classifier")

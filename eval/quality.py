@@ -7,7 +7,7 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from sample.options import MasOptions, parse_sampling
+from sample.options import MasCommand, parse_sampling
 from utils.run.errors import UsageError, run_command
 from utils.run.options import option
 
@@ -21,25 +21,27 @@ class QualityOptions:
     table: str = option("", "write the table to this file too")
 
 
+@dataclass(frozen=True)
+class QualityCommand(MasCommand):
+    """Of eval.quality."""
+
+    quality: QualityOptions
+
+
 def main(argv: list[str]) -> None:
     """Run the command."""
-    options = parse_sampling("eval.quality", __doc__ or "", (MasOptions, QualityOptions), argv)
-    run, sampling, data, model, diffusion, mas, quality = options
+    command = parse_sampling("eval.quality", __doc__ or "", QualityCommand, argv)
+    data, mas, quality = command.data, command.mas, command.quality
     if data.dataset != "mocap2d":
         raise UsageError(f"eval.quality compares with real 3D motion, which {data.dataset} does not have; use mocap2d")
-    if sampling.num_samples > quality.num_real:
+    if command.sampling.num_samples > quality.num_real:
         raise UsageError("--num_samples must not exceed --num_real: each sample takes the length of a real window")
 
     from eval.mas.quality_table import class_table, quality_table
     from sample.common.session import open_session
 
-    session = open_session(
-        run,
-        sampling,
-        dataclasses.replace(data, data_split="test", data_augmentations=("facing_aug",)),
-        model,
-        diffusion,
-    )
+    data = dataclasses.replace(data, data_split="test", data_augmentations=("facing_aug",))
+    session = open_session(dataclasses.replace(command, data=data))
     text = quality_table(session, mas, quality.num_real)
     if quality.num_labelled:
         text += "\n" + class_table(session, mas, quality.num_labelled)

@@ -82,7 +82,7 @@ def main(argv: list[str]) -> None:
     spec = dataset_spec(toy.dataset)
     folder = toy.output_dir or f"dataset/toy_{toy.dataset}"
     refuse_existing(folder, toy.overwrite)
-    print("\n".join((write_bodies if spec.is_3d else write_points)(folder, spec, toy)))
+    print("\n".join((write_points if spec.family.flat else write_bodies)(folder, spec, toy)))
 
 
 if __name__ == "__main__":

@@ -1,16 +1,16 @@
 """The flags of sampling."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from data_loaders.options import DataOptions
-from data_loaders.registry import dataset_defaults
+from data_loaders.registry import DatasetSpec, dataset_defaults, dataset_spec
 from diffusion.options import DiffusionOptions
 from model.options import ModelOptions, translated
 from train.options import JudgeOptions, TrainingOptions
 from utils.run.errors import UsageError
-from utils.run.options import RunOptions, option, parse
+from utils.run.options import RunOptions, groups_of, option, parse
 
 ABLATIONS = (
     "mas", "dreamfusion", "dreamfusion_annealed", "no_3d_noise", "prominent_angle", "prominent_angle_no_3d_noise",
@@ -98,22 +98,6 @@ def refuse_simulator(begin: "PrefixOptions") -> None:
         )
 
 
-def parse_sampling(
-    command: str, purpose: str, extra: tuple[type, ...], argv: list[str], model: str = SHIPPED_MODEL
-) -> list[Any]:
-    """Run, sampling, data, model and diffusion options, then the `extra` groups, of a command line.
-
-    `model` is the checkpoint that is taken where none is named.
-    """
-    return parse(
-        command, purpose, (RunOptions, SamplingOptions, DataOptions, ModelOptions, DiffusionOptions, *extra), argv,
-        defaults_of=defaults_of, saved_from=("model_path",), saved_groups=(ModelOptions, DiffusionOptions),
-        saved_names=("dataset", "cond", "data_split"),
-        known=(TrainingOptions, JudgeOptions, PublishedOptions, MasOptions, AblationOptions), translate=translated,
-        presets={"model_path": model},
-    )  # fmt: skip
-
-
 @dataclass(frozen=True)
 class PrefixOptions:
     """What a model that is shown the frames before a motion (DiP) begins with."""
@@ -164,3 +148,70 @@ class EditOptions:
     joints: tuple[str, ...] = option(
         (), "make only these joints anew (in_between and --keyframes: not in the frames kept)", many=True
     )
+
+
+@dataclass(frozen=True)
+class SamplingCommand:
+    """The options of a command that samples, a group each; single commands have more groups."""
+
+    run: RunOptions
+    sampling: SamplingOptions
+    data: DataOptions
+    model: ModelOptions
+    diffusion: DiffusionOptions
+
+    @property
+    def spec(self) -> DatasetSpec:
+        """What the model was trained on."""
+        return dataset_spec(self.data.dataset)
+
+
+@dataclass(frozen=True)
+class GenerateCommand(SamplingCommand):
+    """Of sample.generate."""
+
+    prefix: PrefixOptions
+    endless: EndlessOptions
+
+
+@dataclass(frozen=True)
+class MasCommand(SamplingCommand):
+    """Of sample.mas and sample.dreamfusion."""
+
+    mas: MasOptions
+
+
+@dataclass(frozen=True)
+class AblationCommand(MasCommand):
+    """Of sample.ablations."""
+
+    ablation: AblationOptions
+
+
+@dataclass(frozen=True)
+class EditCommand(MasCommand):
+    """Of sample.edit."""
+
+    edit: EditOptions
+
+
+Command = TypeVar("Command", bound=SamplingCommand)
+
+
+def parse_sampling(
+    command: str,
+    purpose: str,
+    kind: type[Command],
+    argv: Sequence[str],
+    model: str = SHIPPED_MODEL,
+    presets: Mapping[str, Any] | None = None,
+) -> Command:
+    """The options of a command line. `model` is the checkpoint that is taken where none is named."""
+    groups = parse(
+        command, purpose, groups_of(kind), argv,
+        defaults_of=defaults_of, saved_from=("model_path",), saved_groups=(ModelOptions, DiffusionOptions),
+        saved_names=("dataset", "cond", "data_split"),
+        known=(TrainingOptions, JudgeOptions, PublishedOptions, MasOptions, AblationOptions), translate=translated,
+        presets={"model_path": model, **(presets or {})},
+    )  # fmt: skip
+    return kind(*groups)

@@ -1,4 +1,4 @@
-"""Entry: motion without end from a model that is shown the frames before it (DiP), written window after window.
+"""Motion without end from a model that is shown the frames before it (DiP), written window after window.
 
 `python -m sample.stream --model_path save/mocap_dip --text_prompt "a person walks" --seconds 20 --output_dir runs/walk`
 Each window is a line of JSON on standard output, or with --output_dir a file window_<number>.npz; when it ends,
@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model.options import ModelOptions
-from sample.options import PrefixOptions, SamplingOptions, parse_sampling, refuse_simulator
+from sample.options import PrefixOptions, SamplingCommand, parse_sampling, refuse_simulator
 from utils.run.errors import UsageError, run_command
 from utils.run.files import atomic_folder, locked, refuse_existing
 from utils.run.options import option
@@ -37,14 +36,23 @@ class StreamOptions:
     realtime: bool = option(False, "keep pace with the clock, half a window ahead (default: as fast as possible)")
 
 
-def check(sampling: SamplingOptions, model: ModelOptions, begin: PrefixOptions, cond: str, prompts: str) -> None:
+@dataclass(frozen=True)
+class StreamCommand(SamplingCommand):
+    """Of sample.stream."""
+
+    prefix: PrefixOptions
+    stream: StreamOptions
+
+
+def check(command: StreamCommand) -> None:
     """Refuse models that cannot go on, and prompts that are missing or not read. Raises UsageError."""
-    if not model.context_len:
+    sampling, cond, prompts = command.sampling, command.data.cond, command.stream.prompts
+    if not command.model.context_len:
         raise UsageError(
             f"{sampling.model_path} is shown no frames before a motion (--context_len 0 in training), so it cannot go "
             "on: use sample.generate"
         )
-    refuse_simulator(begin)
+    refuse_simulator(command.prefix)
     if sampling.input_text:
         raise UsageError("--input_text: a stream is one motion; say --prompts")
     if cond == "text" and not (sampling.text_prompt or prompts):
@@ -58,13 +66,13 @@ def chosen_prompts(session: "Session", options: StreamOptions, stopped: "Callabl
     import math
     import sys
 
-    from sample.common.request import asked_frames
+    from sample.common.request import requested_frames
     from sample.endless.streaming import in_turn, read_in_background, typed, watched
     from sample.endless.windows import window_frames
 
     if not session.encode:
         return in_turn([""], 1)
-    each = math.ceil(asked_frames(session) / window_frames(session.model_options))
+    each = math.ceil(requested_frames(session) / window_frames(session.model_options))
     said = in_turn(session.sampling.text_prompt, each)
     if options.prompts == "-":
         return typed(read_in_background(sys.stdin.fileno()), said, options.seconds > 0, stopped)
@@ -73,11 +81,9 @@ def chosen_prompts(session: "Session", options: StreamOptions, stopped: "Callabl
 
 def main(argv: list[str]) -> None:
     """Run the command."""
-    groups = (PrefixOptions, StreamOptions)
-    run, sampling, data, model, diffusion, begin, options = parse_sampling(
-        "sample.stream", __doc__ or "", groups, argv, DIP_MODEL
-    )
-    check(sampling, model, begin, data.cond, options.prompts)
+    command = parse_sampling("sample.stream", __doc__ or "", StreamCommand, argv, DIP_MODEL)
+    check(command)
+    sampling, options = replace(command.sampling, num_samples=1, num_repetitions=1), command.stream
     folder = Path(sampling.output_dir) if sampling.output_dir else None
     if folder:
         refuse_existing(folder, sampling.overwrite)
@@ -96,8 +102,8 @@ def main(argv: list[str]) -> None:
     def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
-    session = open_session(run, replace(sampling, num_samples=1, num_repetitions=1), data, model, diffusion)
-    prefix = find_prefix(session, begin, 1)
+    session = open_session(replace(command, sampling=sampling))
+    prefix = find_prefix(session, command.prefix, 1)
     with contextlib.ExitStack() as held:
         caught = held.enter_context(stop_signals())
         prompts = chosen_prompts(session, options, lambda: bool(caught))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from data_loaders.families import function_at
 from data_loaders.options import DataOptions
 from data_loaders.registry import dataset_spec
 from diffusion.options import DiffusionOptions
@@ -23,7 +24,7 @@ from eval.text import scores as text_scores
 from eval.text.evaluators import load_text_evaluator
 from model.options import ModelOptions
 from sample.common.session import Session, open_session
-from sample.options import MasOptions, parse_sampling
+from sample.options import MasOptions, SamplingCommand, parse_sampling
 from train.options import JudgeOptions, TrainingOptions
 from utils.run.checkpoint import step_of
 from utils.run.errors import UsageError
@@ -46,11 +47,12 @@ class TrainingRun:
 
     def session(self, saved: Path) -> Session:
         """A checkpoint of it, ready to be sampled."""
-        sampling = parse_sampling("sample.generate", "", (), ["--model_path", str(saved)])[1]
+        sampling = parse_sampling("sample.generate", "", SamplingCommand, ["--model_path", str(saved)]).sampling
         guidance, most = self.training.gen_guidance_param, self.training.eval_batch_size
         sampling = replace(sampling, guidance_param=guidance, max_batch=most)
         # Published draws would come from the global generators.
-        return open_session(replace(self.run, compat="none"), sampling, self.data, self.model, self.diffusion)
+        run = replace(self.run, compat="none")
+        return open_session(SamplingCommand(run, sampling, self.data, self.model, self.diffusion))
 
 
 def figures_of(training_run: TrainingRun, judge: JudgeOptions) -> Figures:
@@ -60,18 +62,16 @@ def figures_of(training_run: TrainingRun, judge: JudgeOptions) -> Figures:
     missing is told before the training begins. Raises UsageError, MissingFileError or DataError.
     """
     spec, cond = dataset_spec(training_run.data.dataset), training_run.data.cond
-    if not spec.is_3d:
-        return _of_views(training_run, checked(judge, spec))
-    if cond == "text":
-        return _of_sentences(training_run, judge)
-    if spec.actions:
-        return _of_actions(training_run, judge)
-    raise UsageError(f"--eval_during_training: there is no evaluation of models of {spec.name} with --cond {cond}")
+    ways = spec.family.evaluations
+    if not (way := ways.get(cond, ways.get(""))):
+        raise UsageError(f"--eval_during_training: there is no evaluation of models of {spec.name} with --cond {cond}")
+    return function_at(way)(training_run, judge)
 
 
-def _of_views(training_run: TrainingRun, judge: JudgeOptions) -> Figures:
+def of_views(training_run: TrainingRun, judge: JudgeOptions) -> Figures:
     """2D models, and MAS on them."""
     training, spec = training_run.training, dataset_spec(training_run.data.dataset)
+    judge = checked(judge, spec)
     evaluator = load_evaluator(judge.evaluator_path, spec, judge.truth, training_run.device)
 
     def figures(saved: Path) -> dict[str, float]:
@@ -87,7 +87,7 @@ def _of_views(training_run: TrainingRun, judge: JudgeOptions) -> Figures:
     return figures
 
 
-def _of_sentences(training_run: TrainingRun, judge: JudgeOptions) -> Figures:
+def of_sentences(training_run: TrainingRun, judge: JudgeOptions) -> Figures:
     """Text models: the published log `eval_humanml_<step>.log`."""
     training, spec = training_run.training, dataset_spec(training_run.data.dataset)
     evaluator = load_text_evaluator(
@@ -107,7 +107,7 @@ def _of_sentences(training_run: TrainingRun, judge: JudgeOptions) -> Figures:
     return figures
 
 
-def _of_actions(training_run: TrainingRun, judge: JudgeOptions) -> Figures:
+def of_actions(training_run: TrainingRun, judge: JudgeOptions) -> Figures:
     """Action models, and models of HumanAct12 that are told nothing: the published YAML."""
     training, data = training_run.training, training_run.data
     judges = load_judges(

@@ -8,7 +8,7 @@ import numpy as np
 
 from eval.mas.scores import Evaluation, motions_of, reader
 from eval.reporting import record
-from sample.common.results import write_video
+from sample.common.pictures import write_video
 from train.options import JudgeOptions
 from utils.run.files import atomic_folder
 

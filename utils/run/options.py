@@ -278,3 +278,9 @@ def parse(
         defaults | {name: value for name, value in defaults_of(defaults | values).items() if name in fields} | values
     )
     return [group(**{item.name: values[item.name] for item in dataclasses.fields(group)}) for group in groups]
+
+
+def groups_of(command: type) -> tuple[type, ...]:
+    """The groups of options that a command takes: the types of its dataclass's fields, in order."""
+    hints = get_type_hints(command)
+    return tuple(hints[item.name] for item in dataclasses.fields(command))
