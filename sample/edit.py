@@ -23,8 +23,9 @@ def main(argv: list[str]) -> None:
     from utils.run.progress import ProgressLine
 
     check(command)
-    output_dir = command.sampling.output_dir or str(folder_of(command))
-    folder = output_folder(replace(command.sampling, output_dir=output_dir), command.run.seed, "edit")
+    sampling, seed = command.sampling, command.run.seed
+    output_dir = sampling.output_dir or str(folder_of(sampling, seed, command.edit))
+    folder = output_folder(replace(sampling, output_dir=output_dir), seed, "edit")
     session = open_session(command)
     sources = read_sources(session, command.edit.input_motion)
     request = edit_request(session, command.edit, sources)

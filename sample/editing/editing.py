@@ -26,7 +26,7 @@ from sample.common.session import Request, Session
 from sample.common.sources import Source
 from sample.editing.end_constraint import eased, end_constraint_of, fading
 from sample.multiview.sampling import sample_3d
-from sample.options import EditCommand, EditOptions, MasOptions
+from sample.options import EditCommand, EditOptions, MasOptions, SamplingOptions
 from utils.geometry.skeleton import Skeleton
 from utils.run.errors import UsageError
 from utils.run.options import nearest
@@ -60,11 +60,10 @@ def check(command: EditCommand) -> None:
     sampled_joints(edit, command.spec.skeleton)
 
 
-def folder_of(command: EditCommand) -> Path:
+def folder_of(sampling: SamplingOptions, seed: int, edit: EditOptions) -> Path:
     """The folder that an edit writes if none is named, beside the checkpoint."""
-    edit = command.edit
-    name = f"edit_{{model}}_{{step}}_{mode_of(edit)}_seed{command.run.seed}"
-    return beside(command.sampling.model_path, name, edit.text_condition)
+    name = f"edit_{{model}}_{{step}}_{mode_of(edit)}_seed{seed}"
+    return beside(sampling.model_path, name, edit.text_condition)
 
 
 def mode_of(edit: EditOptions) -> str:
