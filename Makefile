@@ -78,7 +78,7 @@ test: $(VENV)/.done
 	@$(ONE_THREAD) $(RUN) -m pytest -m 'not slow and not clients' -n 2
 
 test-slow: $(VENV)/.done
-	@$(ONE_THREAD) $(RUN) -m pytest -m 'not clients' -n 2
+	@$(ONE_THREAD) $(RUN) -m pytest -m 'not clients' -n 2 --cov
 
 # What is not installed is skipped by name.
 test-clients: $(VENV)/.done
@@ -100,5 +100,5 @@ bench: $(VENV)/.done
 		echo "== $$name"; $(ONE_THREAD) $(RUN) -m tests.benchmarks.$$name; done
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -23,7 +23,7 @@ from utils.formats import unnamed
 from utils.geometry.body import BodyMotion, outline, vertices_of
 from utils.geometry.contacts import LOWEST, feet_contacts
 from utils.geometry.gaps import fill_gaps
-from utils.geometry.joint_maps import Fittable, to_smpl
+from utils.geometry.joint_maps import JOINT_SETS, Fittable, to_smpl
 from utils.geometry.kinematics import main_root
 from utils.geometry.motion import Motion
 from utils.run.errors import DataError, UsageError
@@ -53,7 +53,11 @@ def make_bodies(options: BodyOptions, say: Say = lambda note: None) -> list[Body
 
     Raises UsageError, MissingFileError, DataError and NumericError.
     """
-    clips = read_clips(options)
+    return bodies_of(read_clips(options), options, say)
+
+
+def bodies_of(clips: Sequence[Motion], options: BodyOptions, say: Say = lambda note: None) -> list[BodyMotion]:
+    """Clips on bodies, as `make_bodies` does with those of a file; it raises the same errors."""
     model = None if options.body == "capsules" else load_body(options.body)
     made = []
     for clip in clips:
@@ -67,12 +71,14 @@ def make_bodies(options: BodyOptions, say: Say = lambda note: None) -> list[Body
 def make_body(clip: Motion, options: BodyOptions, model: BodyModel | None) -> tuple[BodyMotion, list[str]]:
     """One clip on a body, standing on the floor y = 0, and what there is to say of it; without a model, on capsules."""
     notes = [str(clip.meta["note"])] if clip.meta.get("note") else []
+    if options.skeleton_type and JOINT_SETS[options.skeleton_type] != clip.joints:
+        notes.append(f"the file names its joints, which hold: --skeleton_type {options.skeleton_type} is for others")
     person = None
     if clip.meta.get("flat") and not options.body:
         notes.append("2D motion has no depth to fit a body to: capsules along its bones")
     elif model is not None:
         try:
-            person = to_smpl(clip, options.skeleton_type)
+            person = to_smpl(clip)
         except DataError:
             if options.body:
                 raise
@@ -98,13 +104,14 @@ def on_person(person: Fittable, options: BodyOptions, model: BodyModel) -> tuple
     person = replace(person, motion=clip)
     contacts = contacts_of(clip, person.confidence)
     if options.fit == "smplify":
-        motion = smplify.fit(person, model, options.num_smplify_iters)
+        motion = replace(
+            smplify.fit(person, model, options.num_smplify_iters), contacts=fit_body.on_all_joints(contacts)
+        )
         said.append(motion.meta["note"])
     else:
         motion = fit_body.fit(person, model, contacts)
     report = motion.meta["report"]
     said.append(f"joints met to {report['mean_error_mm']:.1f} mm in the mean, {report['max_error_mm']:.1f} at most")
-    motion = replace(motion, contacts=np.pad(contacts, ((0, 0), (0, len(motion.body.joints) - contacts.shape[1]))))
     return grounded(motion), ([person.note] if person.note else []) + said
 
 

@@ -14,8 +14,9 @@ import numpy as np
 from utils.formats import smpl_files
 from utils.geometry.body import Body
 from utils.geometry.skeleton import SKELETONS
+from utils.run.arrays import load_archive
 from utils.run.errors import DataError, MissingFileError, NumericError, UsageError
-from utils.run.options import nearest
+from utils.run.parser import nearest
 from utils.run.project import ROOT
 
 FREE_BODY = ROOT / "assets" / "body" / "free_body.npz"
@@ -115,8 +116,7 @@ def _free_body() -> BodyModel:
             f"{FREE_BODY} is missing; it is part of the project, python -m prepare.bake_body makes it"
         )
     try:
-        with np.load(FREE_BODY, allow_pickle=False) as packed:
-            content = dict(packed)
+        content = load_archive(FREE_BODY)
         template = content["v_template"]
         weights = np.zeros((len(template), len(content["J"])), np.float32)
         rows = content["weights_val"].astype(np.float32)
@@ -134,7 +134,7 @@ def _free_body() -> BodyModel:
             tuple(content["shape_names"].tolist()),
             licence=str(content["licence"]),
         )
-    except (ValueError, KeyError, OSError, EOFError) as error:
+    except (DataError, ValueError, KeyError) as error:
         raise DataError(
             f"{FREE_BODY} is not the free body: {error}; python -m prepare.bake_body makes it anew"
         ) from error

@@ -18,7 +18,7 @@ class BodyOptions:
     skeleton_type: str = option("", "the joints of a file that names none", ("", *SKELETON_TYPES))
     body: str = option("", "smpl, free, capsules or an SMPL file (default: smpl if it is there, else free)")
     fit: str = option("gauss_newton", "smplify: the published objective and optimiser", ("gauss_newton", "smplify"))
-    num_smplify_iters: int = option(150, "outer iterations of --fit smplify", least=1)
+    num_smplify_iters: int = option(150, "outer iterations of --fit smplify", min=1)
     root: str = option(
         "",
         "anchored: the path of the feet that stand; centred: in place (default: anchored where motion has no path)",

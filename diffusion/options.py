@@ -11,7 +11,9 @@ LOSS_WEIGHTS = ("uniform", "inv_sqrt_noise", "inv_noise")
 class DiffusionOptions:
     """The noise process and what the network predicts of it."""
 
-    model_mean_type: str = option("x_start", "what the network predicts", ("x_start", "epsilon"))
-    noise_schedule: str = option("cosine_tau_2", "linear, cosine or cosine_tau_<number>")
-    diffusion_steps: int = option(100, "steps of the process that the network is trained on", least=2)
-    sigma_small: bool = option(True, "sample with the posterior variance; False: with beta, its upper bound")
+    model_mean_type: str = option("x_start", "what the network predicts", ("x_start", "epsilon"), advanced=True)
+    noise_schedule: str = option("cosine_tau_2", "linear, cosine or cosine_tau_<number>", advanced=True)
+    diffusion_steps: int = option(100, "steps of the process that the network is trained on", min=2, advanced=True)
+    sigma_small: bool = option(
+        True, "sample with the posterior variance; False: with beta, its upper bound", advanced=True
+    )

@@ -5,10 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from data_loaders.registry import DATASETS, DatasetSpec
+from diffusion.options import DiffusionOptions
+from model.options import ModelOptions
 from sample.options import ABLATIONS
-from train.options import JudgeOptions
+from train.options import ComparisonOptions
 from utils.run.errors import UsageError
-from utils.run.options import nearest, option
+from utils.run.options import option
+from utils.run.parser import nearest
 
 REAL = ("train_data", "test_data")
 PREDICTIONS = {"motionBert": "motionBert_predictions", "ElePose": "elepose_predictions"}  # their folders
@@ -18,19 +21,27 @@ METRICS = ("fid", "diversity", "precision", "recall", "kid")
 PUBLISHED_EVALUATORS = {"nba": "save/evaluator/nba/nba_evaluator"}  # where the published archive unpacks
 
 
+# Flags of sampling that evaluations have no use for, as lengths and conditions are those of real motion, or say rarely.
+OF_ONE_RUN = (
+    "num_samples", "num_repetitions", "overwrite", "text_prompt", "input_text", "action_name", "action_file",
+    "use_data", "show_input_motions", "data_augmentations", "dataset", "cond",
+)  # fmt: skip
+RARELY = (ModelOptions, DiffusionOptions, *OF_ONE_RUN)
+
+
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """How much is made, and where it is kept."""
+    """How much is generated, and where it is kept."""
 
-    num_eval_iterations: int = option(10, "independent sets", least=1)
-    eval_num_samples: int = option(1024, "motions of each subject in a set", least=2)
-    vis_subjects: tuple[str, ...] = option((), "subjects of whose first motions videos are made", many=True)
-    num_visualize_samples: int = option(4, "how many videos of each", least=1)
+    num_eval_iterations: int = option(10, "independent sets", min=1)
+    eval_num_samples: int = option(1024, "motions of each subject in a set", min=2)
+    vis_subjects: tuple[str, ...] = option((), "subjects of whose first motions videos are drawn", many=True)
+    num_visualize_samples: int = option(4, "how many videos of each", min=1)
     samples_dir: str = option("", "where motions are kept (default: <checkpoint>_eval_samples)")
     resume: bool = option(False, "take the motions that an earlier run kept there, and make only the others")
 
 
-def checked(judge: JudgeOptions, spec: DatasetSpec) -> JudgeOptions:
+def checked(options: ComparisonOptions, spec: DatasetSpec) -> ComparisonOptions:
     """The options with what depends on the dataset filled in; a text of several names, as published, counts as those.
 
     Raises UsageError for unknown subjects and metrics, and for what this dataset or 3D truth does not have.
@@ -40,19 +51,19 @@ def checked(judge: JudgeOptions, spec: DatasetSpec) -> JudgeOptions:
             f"eval.evaluate judges 2D models and MAS; {spec.name} has models of 3D motion: eval.eval_humanml judges "
             "those of text, eval.eval_humanact12_uestc those of actions"
         )
-    if judge.truth == "3d" and not spec.seen_from_3d:
+    if options.truth == "3d" and not spec.seen_from_3d:
         with_3d = ", ".join(name for name, row in DATASETS.items() if row.seen_from_3d)
         raise UsageError(f"--truth 3d: {spec.name} has no 3D motion to compare with; {with_3d} has")
-    subjects = named("--subjects", judge.subjects, SUBJECTS) or usual_subjects(judge, spec)
-    metrics = named("--metrics_names", judge.metrics_names, METRICS)
+    subjects = named("--subjects", options.subjects, SUBJECTS) or default_subjects(options, spec)
+    metrics = named("--metrics_names", options.metrics_names, METRICS)
     for subject in subjects:
         if subject in PREDICTIONS and spec.name != "nba":
             raise UsageError(f"--subjects {subject}: its predictions are those of nba, not of {spec.name}")
-        if judge.truth == "3d" and subject in ONLY_2D:
+        if options.truth == "3d" and subject in ONLY_2D:
             others = ", ".join(name for name in SUBJECTS if name not in (*ONLY_2D, *PREDICTIONS))
             raise UsageError(f"--subjects {subject}: it makes 2D motion; with --truth 3d choose from {others}")
-    path = judge.evaluator_path or usual_evaluator(spec, judge.truth)
-    return dataclasses.replace(judge, subjects=subjects, metrics_names=metrics, evaluator_path=path)
+    path = options.evaluator_path or default_evaluator(spec, options.truth)
+    return dataclasses.replace(options, subjects=subjects, metrics_names=metrics, evaluator_path=path)
 
 
 def named(flag: str, words: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
@@ -64,14 +75,14 @@ def named(flag: str, words: Sequence[str], known: Sequence[str]) -> tuple[str, .
     return names
 
 
-def usual_subjects(judge: JudgeOptions, spec: DatasetSpec) -> tuple[str, ...]:
-    """Who is judged where nobody is named: the published list, without what the dataset does not have."""
+def default_subjects(options: ComparisonOptions, spec: DatasetSpec) -> tuple[str, ...]:
+    """What is compared where no subject is named: the published list, without what the dataset does not have."""
     predicted = tuple(PREDICTIONS) if spec.name == "nba" else ()
-    own = ("train_data",) if judge.truth == "3d" else ("train_data", "model")
+    own = ("train_data",) if options.truth == "3d" else ("train_data", "model")
     return (*predicted, *own, "flat", "mas", "no_3d_noise", "prominent_angle", "dreamfusion")
 
 
-def usual_evaluator(spec: DatasetSpec, truth: str) -> str:
+def default_evaluator(spec: DatasetSpec, truth: str) -> str:
     """Where the evaluator of a dataset lies."""
     if truth == "2d" and spec.name in PUBLISHED_EVALUATORS:
         return PUBLISHED_EVALUATORS[spec.name]

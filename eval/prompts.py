@@ -1,17 +1,21 @@
-"""Entry: whether the right action comes out of sentences that a text model was not trained on, and how well it moves.
+"""Whether the right action comes out of sentences that a text model was not trained on, and how well it moves.
 
 `python -m eval.prompts --model_path save/mocap_text --num_samples 5` (needs dataset/mocap: its train part teaches a
-small classifier, its test part measures it). 5 motions of 4 s for each prompt unless told otherwise.
+small classifier, its test part measures it). 5 motions of 4 s for each prompt by default.
 """
 
-import dataclasses
 from dataclasses import dataclass
 
-from sample.options import TEXT_MODEL, SamplingCommand, parse_sampling
+from data_loaders.registry import dataset_spec
+from diffusion.options import DiffusionOptions
+from eval.options import OF_ONE_RUN
+from model.options import ModelOptions
+from sample.options import TEXT_MODEL, SamplingLine, parse_sampling_line
 from utils.run.errors import UsageError, run_command
 from utils.run.options import option
 
-SAMPLES, SECONDS = 5, 4.0
+PRESETS = {"num_samples": 5, "motion_length": 4.0}
+ADVANCED = (ModelOptions, DiffusionOptions, *(name for name in OF_ONE_RUN if name not in ("num_samples", "overwrite")))
 
 
 @dataclass(frozen=True)
@@ -20,21 +24,21 @@ class PromptsOptions:
 
     prompts: str = option("assets/prompts/paraphrases.txt", "file of prompts, `kind: sentence` a line")
     real: str = option("./dataset/mocap", "folder of labelled real motion that prepare.humanml made")
-    folds: int = option(3, "measure the classifier on takes left out too, in so many parts (0: do not)", least=0)
+    folds: int = option(3, "measure the classifier on takes left out too, in so many parts (0: do not)", min=0)
 
 
 @dataclass(frozen=True)
-class PromptsCommand(SamplingCommand):
-    """Of eval.prompts."""
+class PromptsLine(SamplingLine):
+    """The command line."""
 
     prompts: PromptsOptions
 
 
 def main(argv: list[str]) -> None:
     """Run the command."""
-    preset = ["--num_samples", str(SAMPLES)]
-    command = parse_sampling("eval.prompts", __doc__ or "", PromptsCommand, preset + argv, TEXT_MODEL)
-    run, sampling, data, asked, spec = command.run, command.sampling, command.data, command.prompts, command.spec
+    line = parse_sampling_line(PromptsLine, "eval.prompts", __doc__ or "", argv, TEXT_MODEL, PRESETS, ADVANCED)
+    run, sampling, data, requested = line.run, line.sampling, line.data, line.prompts
+    spec = dataset_spec(data.dataset)
     if data.cond != "text" or spec.skeleton.name != "smpl22":
         raise UsageError(
             f"eval.prompts judges text models of 22 joints (mocap, humanml); {sampling.model_path} is of {spec.name} "
@@ -42,25 +46,23 @@ def main(argv: list[str]) -> None:
         )
     if sampling.text_prompt or sampling.input_text:
         raise UsageError("eval.prompts takes its sentences from --prompts: leave --text_prompt and --input_text out")
-    if asked.folds == 1:
+    if requested.folds == 1:
         raise UsageError("--folds 1 would leave nothing to learn from; choose 0, or 2 or more")
-    if sampling.motion_length is None:
-        sampling = dataclasses.replace(sampling, motion_length=SECONDS)
 
     from eval.recognition import paraphrases
     from eval.recognition.classifier import load_real
     from sample.common.results import output_folder
     from sample.common.session import open_session
 
-    prompts = paraphrases.read_prompts(asked.prompts)
-    folder = output_folder(sampling, run.seed, "prompts")
-    learnt, held_out = (load_real(asked.real, part) for part in ("train", "test"))
+    prompts = paraphrases.read_prompts(requested.prompts)
+    folder = output_folder(sampling, run.seed, "prompts", sure=("prompts.md",))
+    learnt, held_out = (load_real(requested.real, part) for part in ("train", "test"))
     paraphrases.check_kinds(prompts, learnt)
-    session = open_session(dataclasses.replace(command, sampling=sampling))
+    session = open_session(line)
     print(f"sampling {sampling.num_samples} motions of each of {len(prompts)} prompts ({session.path})")
     motions = paraphrases.make_motions(session, prompts)
     print("teaching the classifier")
-    recogniser, measures = paraphrases.train_and_measure(learnt, held_out, run.seed, asked.folds)
+    recogniser, measures = paraphrases.train_and_measure(learnt, held_out, run.seed, requested.folds)
     rows = paraphrases.judge(prompts, motions, learnt, recogniser)
     print(paraphrases.write(folder, session, motions, rows, measures))
     print(f"prompts.md, prompts.json and contact_sheet.png are in {folder}")

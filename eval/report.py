@@ -1,4 +1,4 @@
-"""Entry: the records of evaluations as one page that people look at: table, intervals as a plot, samples, settings.
+"""The records of evaluations as one page that people look at: table, intervals as a plot, samples, settings.
 
 `python -m eval.report RECORD.json [RECORD2.json ...] --output page.html` (or page.md, with its pictures in page_files).
 A record is what eval.evaluate, eval.eval_humanml and eval.eval_humanact12_uestc leave beside their tables. Several
@@ -15,7 +15,7 @@ from utils.run.options import option, parse
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """What is shown, and where."""
+    """Which records, and where the page goes."""
 
     records: tuple[str, ...] = option((), "JSON records of evaluations (the first words do too)", many=True)
     output: str = option("", "page to write, .html or .md (default: beside the first record, .html)")
@@ -24,19 +24,19 @@ class ReportOptions:
 
 def main(argv: list[str]) -> None:
     """Run the command."""
-    (asked,) = parse("eval.report", __doc__ or "", (ReportOptions,), argv, first_word="records")
-    if not asked.records:
+    (requested,) = parse("eval.report", __doc__ or "", (ReportOptions,), argv, first_word="records")
+    if not requested.records:
         raise UsageError("eval.report needs one or several records of evaluations: python -m eval.report RECORD.json")
-    page = Path(asked.output) if asked.output else Path(asked.records[0]).with_suffix(".html")
+    page = Path(requested.output) if requested.output else Path(requested.records[0]).with_suffix(".html")
 
     from eval.reporting import content as report_content
     from eval.reporting import page as report_page
 
-    report_page.check_output(page, asked.overwrite)
-    sections = report_content.load(asked.records)
+    report_page.check_output(page, requested.overwrite)
+    sections = report_content.load(requested.records)
     for note in (note for section in sections for note in section.notes):
         print(f"note: {note}", file=sys.stderr)
-    print("\n".join(map(str, report_page.write(page, sections, asked.overwrite))))
+    print("\n".join(map(str, report_page.write(page, sections, requested.overwrite))))
 
 
 if __name__ == "__main__":

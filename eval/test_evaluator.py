@@ -1,4 +1,4 @@
-"""Entry: look at what an evaluator knows: real motions beside what it makes of them again, or motions out of nothing.
+"""Look at what an evaluator knows: real motions beside what it makes of them again, or motions out of nothing.
 
 `python -m eval.test_evaluator --model_path save/evaluator/mocap2d --num_samples 4` writes eval_test_seed_<seed> beside
 the checkpoint: sample_<i>.mp4, and with `--evaluator_sampling_mode reconstruct` (the default) input_motion_<i>.mp4.
@@ -6,7 +6,6 @@ the checkpoint: sample_<i>.mp4, and with `--evaluator_sampling_mode reconstruct`
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
 
 from data_loaders.options import DataOptions
 from data_loaders.registry import dataset_defaults, dataset_spec
@@ -14,10 +13,10 @@ from model.options import EvaluatorOptions
 from sample.options import SamplingOptions
 from train.options import TrainingOptions
 from utils.run.errors import MissingFileError, UsageError, run_command
-from utils.run.options import RunOptions, option, parse
+from utils.run.options import RunOptions, option, parse_line
 
 MODES = ("reconstruct", "generate")
-# What denoisers are told, or how they are sampled: an evaluator has neither.
+# What conditions denoisers, or how they are sampled: an evaluator has neither.
 OF_DENOISERS = (
     "text_prompt",
     "input_text",
@@ -38,29 +37,41 @@ class EvaluatorSamplingOptions:
     )
 
 
-def parse_line(argv: list[str]) -> list[Any]:
-    """Run, sampling, data, evaluator and looking options of a command line. Raises UsageError."""
-    groups = (RunOptions, SamplingOptions, DataOptions, EvaluatorOptions, EvaluatorSamplingOptions)
+@dataclass(frozen=True)
+class EvaluatorLine:
+    """The command line."""
+
+    run: RunOptions
+    sampling: SamplingOptions
+    data: DataOptions
+    evaluator: EvaluatorOptions
+    mode: EvaluatorSamplingOptions
+
+
+def read_line(argv: list[str]) -> EvaluatorLine:
+    """What the command line says. Raises UsageError."""
     try:
-        parsed = parse(
-            "eval.test_evaluator", __doc__ or "", groups, argv, defaults_of=dataset_defaults,
+        line = parse_line(
+            EvaluatorLine, "eval.test_evaluator", __doc__ or "", argv, defaults_of=dataset_defaults,
             saved_from=("model_path",), saved_groups=(EvaluatorOptions,), saved_names=("dataset",),
             known=(RunOptions, DataOptions, TrainingOptions), presets={"model_path": "save/evaluator/mocap2d"},
+            advanced=(EvaluatorOptions, *OF_DENOISERS, "guidance_param", "cond"),
         )  # fmt: skip
     except MissingFileError as error:
         raise MissingFileError(f"{error}; python -m eval.train_evaluator makes evaluators") from error
-    sampling, asked = parsed[1], parsed[4]
+    sampling = line.sampling
     for field in dataclasses.fields(sampling):
         if field.name in OF_DENOISERS and getattr(sampling, field.name) != field.default:
             raise UsageError(f"--{field.name} is for models that make motion: an evaluator has nothing like it")
-    if asked.evaluator_sampling_mode == "generate" and (sampling.use_data or sampling.show_input_motions):
+    if line.mode.evaluator_sampling_mode == "generate" and (sampling.use_data or sampling.show_input_motions):
         raise UsageError("--evaluator_sampling_mode generate takes no motions of the dataset: choose reconstruct")
-    return parsed
+    return line
 
 
 def main(argv: list[str]) -> None:
     """Run the command."""
-    run, sampling, data, evaluator, asked = parse_line(argv)
+    line = read_line(argv)
+    run, sampling, data, evaluator = line.run, line.sampling, line.data, line.evaluator
 
     import torch
 
@@ -73,7 +84,7 @@ def main(argv: list[str]) -> None:
     if run.threads:
         torch.set_num_threads(run.threads)
     spec, seconds = dataset_spec(data.dataset), sampling.motion_length
-    folder = output_folder(sampling, run.seed, "eval_test")
+    folder = output_folder(sampling, run.seed, "eval_test", sure=("sample_0.mp4",))
     device = device_of(run)
     judge = load_evaluator(sampling.model_path, spec, evaluator.truth, device)
     if judge.options != evaluator:
@@ -82,7 +93,7 @@ def main(argv: list[str]) -> None:
             f"--{name} {getattr(evaluator, name)}: {judge.path} was trained with {getattr(judge.options, name)}; "
             "leave that flag out"
         )
-    if asked.evaluator_sampling_mode == "generate":
+    if line.mode.evaluator_sampling_mode == "generate":
         frames = frames_in(DEFAULT_SECONDS if seconds is None else seconds, spec)
         clips = {"sample": reconstruction.generated(judge, sampling.num_samples, frames, run.seed)}
     else:

@@ -9,16 +9,19 @@ from functools import partial
 from data_loaders.options import DataOptions
 from data_loaders.registry import DATASETS, dataset_spec, load_dataset
 from model.options import EvaluatorOptions
-from train.common.commands import Subject, parse_training, run_training, saved_options
+from train.common.commands import Subject, parse_training_line, run_training, saved_options
 from train.common.runs import placed, refuse_denoisers
 from train.options import TrainingOptions
 from utils.run.errors import UsageError, run_command
 from utils.run.options import RunOptions
 
+# What trains denoisers and motion models alone: `train.common.runs.refuse_denoisers` refuses it.
+OF_DENOISERS = ("cond", "eval_during_training", "gen_during_training")
+
 
 @dataclass(frozen=True)
-class EvaluatorCommand:
-    """The options of eval.train_evaluator."""
+class EvaluatorTrainingLine:
+    """The command line."""
 
     run: RunOptions
     data: DataOptions
@@ -26,9 +29,9 @@ class EvaluatorCommand:
     training: TrainingOptions
 
 
-def checked(command: EvaluatorCommand) -> EvaluatorCommand:
+def checked(line: EvaluatorTrainingLine) -> EvaluatorTrainingLine:
     """Refuse what cannot be trained, before anything is loaded; returns the options with save_dir filled in."""
-    data, truth = command.data, command.evaluator.truth
+    data, truth = line.data, line.evaluator.truth
     spec = dataset_spec(data.dataset)
     if not spec.family.flat:
         flat = ", ".join(name for name, each in DATASETS.items() if each.family.flat)
@@ -38,22 +41,22 @@ def checked(command: EvaluatorCommand) -> EvaluatorCommand:
         raise UsageError(f"--truth 3d: {data.dataset} holds no 3D motion; choose 2d, or a dataset that does: {with_3d}")
     if data.cond != "no_cond":
         raise UsageError(f"--cond {data.cond}: an evaluator is told nothing about a motion; choose no_cond")
-    refuse_denoisers(command.training)
-    return replace(command, training=placed(command.training))
+    refuse_denoisers(line.training)
+    return replace(line, training=placed(line.training))
 
 
-def subject_of(command: EvaluatorCommand) -> Subject:
+def subject_of(line: EvaluatorTrainingLine) -> Subject:
     """The evaluator, and its task."""
     from data_loaders.points.upright import upright
     from model.evaluators.motion_vae import MotionVAE, from_published, to_published
     from train.tasks.evaluator import EvaluatorTask
 
-    run, data, evaluator = command.run, command.data, command.evaluator
+    run, data, evaluator = line.run, line.data, line.evaluator
     dataset = load_dataset(dataset_spec(data.dataset), data, run.compat, run.seed)
     if evaluator.truth == "3d":
         dataset = upright(dataset)
     task = EvaluatorTask(
-        dataset, command.training.train_batch_size, run.seed, evaluator.e_latent_dim,
+        dataset, line.training.train_batch_size, run.seed, evaluator.e_latent_dim,
         counts_padding=run.compat == "published",
     )  # fmt: skip
     build = partial(MotionVAE, dataset.mean.size, evaluator)
@@ -62,9 +65,11 @@ def subject_of(command: EvaluatorCommand) -> Subject:
 
 
 def main(argv: list[str]) -> None:
-    """Run the command."""
-    command = checked(parse_training("eval.train_evaluator", __doc__ or "", EvaluatorCommand, argv))
-    run_training(command, saved_options(command), lambda _: subject_of(command))
+    """Run the line."""
+    line = checked(
+        parse_training_line(EvaluatorTrainingLine, "eval.train_evaluator", __doc__ or "", argv, advanced=OF_DENOISERS)
+    )
+    run_training(line, saved_options(line), lambda _: subject_of(line))
 
 
 if __name__ == "__main__":

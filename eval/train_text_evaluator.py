@@ -9,7 +9,7 @@ from functools import partial
 from data_loaders.options import DataOptions
 from data_loaders.registry import DATASETS, dataset_spec, load_dataset
 from model.options import ContrastiveOptions
-from train.common.commands import Subject, parse_training, run_training, saved_options
+from train.common.commands import Subject, parse_training_line, run_training, saved_options
 from train.common.runs import placed, refuse_denoisers
 from train.options import TrainingOptions
 from utils.run.errors import UsageError, run_command
@@ -23,26 +23,30 @@ class MeasureOptions:
     measure: str = option("", "an evaluator (checkpoint or folder) to measure on the test part, instead of training")
 
 
+# What trains denoisers alone: `train.common.runs.refuse_denoisers` refuses it.
+OF_DENOISERS = ("cond", "eval_during_training", "gen_during_training")
+
+
 @dataclass(frozen=True)
-class TextEvaluatorCommand:
-    """The options of eval.train_text_evaluator."""
+class TextEvaluatorLine:
+    """The command line."""
 
     run: RunOptions
     data: DataOptions
     contrastive: ContrastiveOptions
     training: TrainingOptions
-    measure: MeasureOptions
+    quality: MeasureOptions
 
 
-def checked(command: TextEvaluatorCommand) -> TextEvaluatorCommand:
+def checked(line: TextEvaluatorLine) -> TextEvaluatorLine:
     """Refuse what cannot be trained, before anything is loaded; returns the options with save_dir filled in."""
-    dataset = command.data.dataset
+    dataset = line.data.dataset
     spec = dataset_spec(dataset)
     if not (spec.sentences and spec.representation == "hml"):
         known = ", ".join(name for name, row in DATASETS.items() if row.sentences and row.representation == "hml")
         raise UsageError(f"--dataset {dataset}: this evaluator compares 3D motion with sentences; choose {known}")
-    refuse_denoisers(command.training, but=("text_noise",))
-    return replace(command, training=placed(command.training))
+    refuse_denoisers(line.training, but=("text_noise",))
+    return replace(line, training=placed(line.training))
 
 
 def show_quality(path: str, run: RunOptions, data: DataOptions) -> None:
@@ -69,13 +73,13 @@ def show_quality(path: str, run: RunOptions, data: DataOptions) -> None:
     print(text, end="")
 
 
-def subject_of(command: TextEvaluatorCommand) -> Subject:
+def subject_of(line: TextEvaluatorLine) -> Subject:
     """The evaluator, and its task."""
     from model.evaluators.contrastive import Contrastive
     from model.text.encoders import load_text_encoder
     from train.tasks.contrastive import ContrastiveTask, describe
 
-    run, data, contrastive, training = command.run, command.data, command.contrastive, command.training
+    run, data, contrastive, training = line.run, line.data, line.contrastive, line.training
     dataset = load_dataset(dataset_spec(data.dataset), data, run.compat, run.seed)
     encode = load_text_encoder(contrastive.c_text_encoder, data.text_encoder_path)
     vectors = encode(dataset.captions)[0][:, 0]
@@ -89,17 +93,17 @@ def subject_of(command: TextEvaluatorCommand) -> Subject:
 
 
 def main(argv: list[str]) -> None:
-    """Run the command."""
-    command = parse_training(
-        "eval.train_text_evaluator", __doc__ or "", TextEvaluatorCommand, argv,
+    """Run the line."""
+    line = parse_training_line(
+        TextEvaluatorLine, "eval.train_text_evaluator", __doc__ or "", argv,
         saved_from=("measure", "resume_checkpoint"), unsaved=(MeasureOptions,),
-        presets={"dataset": "mocap", "data_augmentations": ("length_aug",)},
+        presets={"dataset": "mocap", "data_augmentations": ("length_aug",)}, advanced=OF_DENOISERS,
     )  # fmt: skip
-    if command.measure.measure:
-        show_quality(command.measure.measure, command.run, command.data)
+    if line.quality.measure:
+        show_quality(line.quality.measure, line.run, line.data)
         return
-    command = checked(command)
-    run_training(command, saved_options(command, (MeasureOptions,)), lambda _: subject_of(command))
+    line = checked(line)
+    run_training(line, saved_options(line, (MeasureOptions,)), lambda _: subject_of(line))
 
 
 if __name__ == "__main__":

@@ -15,35 +15,46 @@ class ModelOptions:
     """Architecture and size of the denoiser."""
 
     arch: str = option("trans_enc", "trans_enc, trans_dec and gru are the published ones", ARCHITECTURES)
-    emb_trans_dec: bool = option(False, "trans_dec: the step token also leads the sequence")
-    layers: int = option(8, "number of layers", least=1)
-    latent_dim: int = option(512, "width of the network", least=2)
-    num_heads: int = option(4, "attention heads", least=1)
-    dropout: float = option(0.1, "share of activations dropped in training (dit: none)", least=0, most=1)
-    activation: str = option("gelu", "of the feed-forward layers", ("gelu", "relu"))
-    ff_size: int = option(1024, "width of the feed-forward layers", least=1)
+    emb_trans_dec: bool = option(False, "trans_dec: the step token also leads the sequence", advanced=True)
+    layers: int = option(8, "number of layers", min=1)
+    latent_dim: int = option(512, "width of the network", min=2)
+    num_heads: int = option(4, "attention heads", min=1, advanced=True)
+    dropout: float = option(0.1, "share of activations dropped in training (dit: none)", min=0, max=1, advanced=True)
+    activation: str = option("gelu", "of the feed-forward layers", ("gelu", "relu"), advanced=True)
+    ff_size: int = option(1024, "width of the feed-forward layers", min=1, advanced=True)
     cond_mask_prob: float = option(
-        0.1, "share of training samples whose condition is hidden, for guidance", least=0, most=1
+        0.1, "share of training samples whose condition is hidden, for guidance", min=0, max=1, advanced=True
     )
-    frames_per_token: int = option(4, "dit: frames that share a token", least=1)
+    frames_per_token: int = option(4, "dit: frames that share a token", min=1, advanced=True)
     smooth_width: int = option(
-        0, "dit: width of a convolution over time behind the tokens, against seams between them; 0: none", least=0
+        0,
+        "dit: width of a convolution over time behind the tokens, against seams between them; 0: none",
+        min=0,
+        advanced=True,
     )
-    recurrence: str = option("time", "gru: what it recurs over", ("time", "batch"), saved_default="batch")
+    recurrence: str = option(
+        "time", "gru: what it recurs over", ("time", "batch"), saved_default="batch", advanced=True
+    )
     mask_frames: bool = option(
-        True, "padded frames are hidden from the others; False as published", saved_default=False
+        True, "padded frames are hidden from the others; False as published", saved_default=False, advanced=True
     )
-    unconstrained: bool = option(False, "the model is told nothing about a motion (the same as --cond no_cond)")
-    text_encoder_type: str = option("clip", "what turns sentences into vectors", tuple(TEXT_WIDTHS))
+    unconstrained: bool = option(
+        False, "the model is told nothing about a motion (the same as --cond no_cond)", advanced=True
+    )
+    text_encoder_type: str = option("clip", "what turns sentences into vectors", tuple(TEXT_WIDTHS), advanced=True)
     emb_policy: str = option(
-        "add", "trans_dec: the step is added to each word, or is a word of its own", ("add", "concat")
+        "add", "trans_dec: the step is added to each word, or is a word of its own", ("add", "concat"), advanced=True
     )
-    pos_embed_max_len: int = option(5000, "rows of the positional table in published files", least=1)
-    context_len: int = option(0, "frames before the motion that the model is shown (DiP)", least=0)
-    pred_len: int = option(0, "frames that such a model adds at a time (0: as many as it is shown)", least=0)
-    multi_target_cond: bool = option(False, "the model is told where joints shall be at the end")
-    multi_encoder_type: str = option("single", "how it reads them", ("single", "multi", "split"), saved_default="multi")
-    target_enc_layers: int = option(1, "hidden layers of what reads them", least=1)
+    pos_embed_max_len: int = option(5000, "rows of the positional table in published files", min=1, advanced=True)
+    context_len: int = option(0, "frames before the motion that the model is shown (DiP)", min=0, advanced=True)
+    pred_len: int = option(
+        0, "frames that such a model adds at a time (0: as many as it is shown)", min=0, advanced=True
+    )
+    multi_target_cond: bool = option(False, "the model is told where joints shall be at the end", advanced=True)
+    multi_encoder_type: str = option(
+        "single", "how it reads them", ("single", "multi", "split"), saved_default="multi", advanced=True
+    )
+    target_enc_layers: int = option(1, "hidden layers of what reads them", min=1, advanced=True)
 
     @property
     def over_batch(self) -> bool:
@@ -55,12 +66,12 @@ class ModelOptions:
 class EvaluatorOptions:
     """Size of the evaluator, and what it judges."""
 
-    e_num_layers: int = option(6, "number of layers of its encoder, and of its decoder", least=1)
-    e_latent_dim: int = option(256, "width of the network, and of the embedding of a motion", least=2)
-    e_num_heads: int = option(4, "attention heads", least=1)
-    e_dropout: float = option(0.1, "share of activations dropped in training", least=0, most=1)
-    e_activation: str = option("gelu", "of the feed-forward layers", ("gelu", "relu"))
-    e_ff_size: int = option(1024, "width of the feed-forward layers", least=1)
+    e_num_layers: int = option(6, "number of layers of its encoder, and of its decoder", min=1)
+    e_latent_dim: int = option(256, "width of the network, and of the embedding of a motion", min=2)
+    e_num_heads: int = option(4, "attention heads", min=1, advanced=True)
+    e_dropout: float = option(0.1, "share of activations dropped in training", min=0, max=1, advanced=True)
+    e_activation: str = option("gelu", "of the feed-forward layers", ("gelu", "relu"), advanced=True)
+    e_ff_size: int = option(1024, "width of the feed-forward layers", min=1, advanced=True)
     truth: str = option(
         "2d", "3d: judge 3D motion beside real 3D motion, where the dataset has any", ("2d", "3d"), saved_default="2d"
     )
@@ -77,14 +88,18 @@ def translated(saved: dict[str, Any]) -> dict[str, Any]:
 class ContrastiveOptions:
     """Size of the evaluator that brings sentences and motion into one space, and what it takes for the same."""
 
-    c_embedding: int = option(64, "numbers of an embedding", least=1)
-    c_width: int = option(256, "width of the motion encoder", least=2)
-    c_layers: int = option(4, "its layers", least=1)
-    c_heads: int = option(4, "its attention heads", least=1)
-    c_ff_size: int = option(512, "width of the feed-forward layers, and of what reads a sentence's vector", least=1)
-    c_dropout: float = option(0.1, "share of activations dropped in training", least=0, most=1)
-    c_frames_per_token: int = option(4, "frames that share a token", least=1)
-    c_text_encoder: str = option("minilm", "what turns a sentence into the vector that is read", ("minilm", "clip"))
+    c_embedding: int = option(64, "numbers of an embedding", min=1)
+    c_width: int = option(256, "width of the motion encoder", min=2)
+    c_layers: int = option(4, "its layers", min=1)
+    c_heads: int = option(4, "its attention heads", min=1, advanced=True)
+    c_ff_size: int = option(
+        512, "width of the feed-forward layers, and of what reads a sentence's vector", min=1, advanced=True
+    )
+    c_dropout: float = option(0.1, "share of activations dropped in training", min=0, max=1, advanced=True)
+    c_frames_per_token: int = option(4, "frames that share a token", min=1, advanced=True)
+    c_text_encoder: str = option(
+        "minilm", "what turns a sentence into the vector that is read", ("minilm", "clip"), advanced=True
+    )
     c_alike: float = option(
-        0.9, "cosine of two sentences' vectors from which they say the same and are no negatives", least=-1
+        0.9, "cosine of two sentences' vectors from which they say the same and are no negatives", min=-1, advanced=True
     )

@@ -5,6 +5,7 @@ folder of pose predictions, a checkpoint or its folder. Ends with 0 if it can be
 missing, with 4 if something in it is wrong.
 """
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,15 +131,16 @@ def placed(path: Path, belongs: str, otherwise: str) -> str:
     return f"it belongs in {ROOT / belongs}; where it lies now, it is used with {otherwise} {path}"
 
 
-def listed(problems: list[str]) -> str:
-    """The first few problems in one line."""
+def listed(problems: list[str], folder: Path) -> str:
+    """The first few problems of files of a folder in one line."""
+    problems = [problem.replace(f"{folder}{os.sep}", "") for problem in problems]
     more = f" (and {len(problems) - SHOWN} more)" if len(problems) > SHOWN else ""
     return "; ".join(problems[:SHOWN]) + more
 
 
 def joint_count(path: Path) -> int:
     """Joints of a stored motion. Raises DataError unless it is [frames, joints, 3]."""
-    from utils.run.files import load_array
+    from utils.run.arrays import load_array
 
     points = load_array(path)
     if points.ndim != 3 or points.shape[2] != 3:
@@ -170,7 +172,9 @@ def check_dataset(path: Path) -> list[str]:
         if points[..., 2].min() < 0:
             problems.append(f"{file} has negative confidences: is it 3D?")
     if problems:
-        raise DataError(f"{path} ({spec.name}): {len(problems)} of {len(files)} motions are wrong: {listed(problems)}")
+        raise DataError(
+            f"{path} ({spec.name}): {len(problems)} of {len(files)} motions are wrong: {listed(problems, path)}"
+        )
     load_stats(spec, path)
     parts = {part: len(names_of_part(list(files), path, part)) for part in ("train", "test")}
     own = (path / "Mean.npy").is_file()
@@ -190,8 +194,10 @@ def check_texts(path: Path) -> list[str]:
     import numpy as np
 
     from data_loaders.points.keypoints import load_stats
+    from data_loaders.text.captions import read_lines
     from data_loaders.text.humanml import listed as names_of
     from data_loaders.text.humanml import read_captions
+    from utils.run.arrays import load_array
 
     spec = text_spec(path)
     missing = [name for name in TEXT_FILES if not (path / name).exists()]
@@ -205,6 +211,7 @@ def check_texts(path: Path) -> list[str]:
         raise MissingFileError(f"{path} ({spec.name}) lacks {advice}{only}")
     load_stats(spec, path)
     frames, absent, problems, parts = 0, 0, [], {}
+    faults: list[str] = []
     for part in ("train", "val", "test"):
         parts[part] = names_of(spec, path, part)
         for name in parts[part]:
@@ -213,17 +220,23 @@ def check_texts(path: Path) -> list[str]:
                 absent += 1
                 continue
             try:
-                shape = np.load(file, mmap_mode="r", allow_pickle=False).shape
-            except (ValueError, OSError, EOFError) as error:
-                problems.append(f"{file} is not a readable array file: {error}")
+                read_lines(path / "texts" / f"{name}.txt", faults)
+            except DataError as error:
+                problems.append(str(error))
+            try:
+                features = load_array(file)
+            except DataError as error:
+                problems.append(str(error))
                 continue
-            if len(shape) != 2 or shape[1] != spec.features:
-                problems.append(f"{file} has shape {shape}, not [frames, {spec.features}]")
+            if features.ndim != 2 or features.shape[1] != spec.features:
+                problems.append(f"{file} has shape {features.shape}, not [frames, {spec.features}]")
+            elif not np.isfinite(features).all():
+                faults.append(f"{file}: not finite")
             else:
-                frames += shape[0]
+                frames += len(features)
     total = sum(map(len, parts.values()))
     if problems:
-        raise DataError(f"{path} ({spec.name}): {len(problems)} of {total} motions are wrong: {listed(problems)}")
+        raise DataError(f"{path} ({spec.name}): {len(problems)} of {total} motions are wrong: {listed(problems, path)}")
     if absent == total:
         raise MissingFileError(f"{path} ({spec.name}): its lists name {total} clips, of which none has motion and text")
     captions = len(read_captions(spec, path, "train"))
@@ -232,6 +245,8 @@ def check_texts(path: Path) -> list[str]:
         f"{spec.fps:g} fps, {captions} sentences to train on",
         "parts: " + ", ".join(f"{len(names)} {part}" for part, names in parts.items()),
         *([f"{absent} names in the lists have no motion or no text; they are passed over"] if absent else []),
+        *([f"{len(faults)} clips or lines are passed over: they are empty or not finite"] if faults else []),
+        *(f"  {fault}" for fault in faults),
         placed(path, spec.defaults["datapath"], "--datapath"),
         f"next: python -m train.train_mdm --dataset {spec.name} --datapath {path} --save_dir save/my_{spec.name}",
     ]
@@ -242,7 +257,7 @@ def text_spec(path: Path) -> DatasetSpec:
 
     Raises DataError if they fit none.
     """
-    from utils.run.files import load_array
+    from utils.run.arrays import load_array
 
     if (path / "index.json").is_file():
         return DATASETS["mocap"]
@@ -286,7 +301,7 @@ def check_actions(path: Path, spec: DatasetSpec, parts: tuple[str, ...]) -> list
 
 def check_loose(path: Path) -> list[str]:
     """A folder of arrays: 3D pose predictions [frames, 17, 3], or motions that lie one folder too high."""
-    from utils.run.files import load_array
+    from utils.run.arrays import load_array
 
     files, frames, problems, flat = sorted(path.glob("[!.]*.npy")), 0, [], True
     joints = joint_count(files[0])
@@ -300,7 +315,7 @@ def check_loose(path: Path) -> list[str]:
     if flat and not problems and any(len(row.skeleton.joints) == joints for row in DATASETS.values()):
         raise MissingFileError(f"{path / 'motions'} is missing: the {len(files)} files in {path} belong in there")
     if joints != PREDICTION_JOINTS or problems:
-        what = listed(problems) or f"{joints} joints"
+        what = listed(problems, path) or f"{joints} joints"
         raise DataError(f"{path} holds arrays that are neither motions nor pose predictions: {what}")
     name = "elepose_predictions" if "elepose" in path.resolve().name.lower() else "motionBert_predictions"
     return [

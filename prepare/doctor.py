@@ -32,8 +32,8 @@ VITAL_PACKAGES = (
 )
 OPTIONAL_PACKAGES = (
     ("matplotlib", "matplotlib", "no plots of training curves"),
-    ("transformers", "transformers", "no text prompts"),
     ("tokenizers", "tokenizers", "no text prompts"),
+    ("safetensors", "safetensors", "no text prompts"),
     ("moderngl", "moderngl", "mesh videos by the painter, a little slower"),
     ("viser", "viser", "no visualize.view"),
     ("pxr", "usd-core", "no --format usd"),
@@ -199,7 +199,7 @@ def examine(models: Sequence[Path]) -> Iterator[Finding]:
     if not packages["torch"].mend and not packages["numpy"].mend:
         yield from check_devices()
         yield from map(check_model, models)
-        if importlib.util.find_spec("transformers"):
+        if importlib.util.find_spec("tokenizers"):
             yield from check_encoders()
         yield from check_bodies()
     yield from (check_dataset(spec) for spec in DATASETS.values())

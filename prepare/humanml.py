@@ -3,6 +3,7 @@
 `python -m prepare.humanml --sources FILE_OR_FOLDER ... --output_dir dataset/mocap`
 """
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from data_loaders.registry import RIGHT
 from utils.run.errors import DataError, MissingFileError, UsageError, run_command
-from utils.run.files import refuse_existing
+from utils.run.folders import refuse_existing
 from utils.run.options import option, parse
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ class HumanMLOptions:
     )
     texts: str = option("", "folder of NAME.txt, the sentences of each clip (default: beside the motion files)")
     output_dir: str = option("dataset/mocap", "the dataset folder to make")
-    overwrite: bool = option(False, "replace the folder if it exists")
-    fps: float = option(20.0, "frame rate of the folder, and of .npy files", least=1)
+    overwrite: bool = option(False, "replace what an earlier run wrote there; everything else stays")
+    fps: float = option(20.0, "frame rate of the folder, and of .npy files", min=1)
     convention: str = option(
         "right",
         "how features tell the heading; published: with its swapped hips and its wrong turn past 180 degrees, to mix "
@@ -46,11 +47,11 @@ class HumanMLOptions:
         tuple(CONVENTIONS),
     )
     mirror: bool = option(True, "add the mirror image of each clip")
-    scale: float = option(0.0, "metres per unit of BVH files (0: guessed from the figure's height, and said)", least=0)
+    scale: float = option(0.0, "metres per unit of BVH files (0: guessed from the figure's height, and said)", min=0)
     test_share: float = option(
-        0.1, "share of clips held out, by a hash of the name, where the source does not say", least=0, most=0.9
+        0.1, "share of clips held out, by a hash of the name, where the source does not say", min=0, max=0.9
     )
-    val_share: float = option(0.1, "share of the other clips that is for validation", least=0, most=0.9)
+    val_share: float = option(0.1, "share of the other clips that is for validation", min=0, max=0.9)
 
 
 def convert(motion: "Motion", path: Path, options: HumanMLOptions) -> "Clip":
@@ -101,29 +102,36 @@ def gait(positions: "np.ndarray", fps: float, actions: list[str]) -> dict[str, s
 
 
 def captions_of(name: str, path: Path, folder: str) -> "list[TextLine]":
-    """The lines of the text file of a clip: in `folder`, or beside its motion file; none if there is no such file."""
+    """The lines of the text file of a clip: in `folder`, or beside its motion file; none if there is no such file.
+
+    Lines without a caption are named and passed over.
+    """
     from data_loaders.text.captions import read_lines
 
     folders = [Path(folder)] if folder else [path.parent, path.parent / "texts", path.parent.parent / "texts"]
     for where in folders:
         for stem in dict.fromkeys((name.replace("/", "_"), path.stem)):
             if (found := where / f"{stem}.txt").is_file():
-                return read_lines(found)
+                faults: list[str] = []
+                lines = read_lines(found, faults)
+                print("".join(f"note: {fault}\n" for fault in faults), end="", file=sys.stderr)
+                return lines
     return []
 
 
 def read(files: list[Path], options: HumanMLOptions) -> "Iterator[Clip]":
     """All clips of the files, each file's number of clips printed. Raises DataError."""
-    from data_loaders.common.recordings import read_clips
+    from data_loaders.common.recordings import read_clips, read_each
 
-    for path in files:
-        count, told, guess = 0, 0, ""
+    def converted(path: Path) -> "Iterator[tuple[Clip, str]]":
         for motion in read_clips(path, options.scale, options.fps):
-            clip = convert(motion, path, options)
-            count, told, guess = count + 1, told + bool(clip.lines), motion.meta.get("guess", "")
-            yield clip
+            yield convert(motion, path, options), motion.meta.get("guess", "")
+
+    for path, found in read_each(files, options.sources, converted, lambda text: print(text, file=sys.stderr)):
+        yield from (clip for clip, _ in found)
+        told, guess = sum(bool(clip.lines) for clip, _ in found), found[-1][1] if found else ""
         texts = f", {told} with a text file" if told else ""
-        print(f"{path}: {count} clip{'s' * (count != 1)}{texts}{guess}")
+        print(f"{path}: {len(found)} clip{'s' * (len(found) != 1)}{texts}{guess}")
 
 
 def summary(made: Any, options: HumanMLOptions) -> list[str]:
@@ -143,7 +151,7 @@ def summary(made: Any, options: HumanMLOptions) -> list[str]:
 def main(argv: list[str]) -> None:
     """Run the command."""
     (options,) = parse("prepare.humanml", __doc__ or "", [HumanMLOptions], argv)
-    refuse_existing(options.output_dir, options.overwrite)
+    refuse_existing(options.output_dir, options.overwrite, sure=("index.json",))
     if options.texts and not Path(options.texts).is_dir():
         raise MissingFileError(f"--texts {options.texts}: there is no such folder")
     if not options.sources:

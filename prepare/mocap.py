@@ -3,12 +3,14 @@
 `python -m prepare.mocap --output_dir dataset/mocap2d --sources FILE_OR_FOLDER ...`
 """
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from utils.run.errors import DataError, UsageError, run_command
-from utils.run.files import refuse_existing
+from utils.run.folders import refuse_existing
 from utils.run.options import option, parse
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ class MocapOptions:
 
     sources: tuple[str, ...] = option((), "files or folders: .bvh, .amc (its .asf beside it), packed .npz", many=True)
     output_dir: str = option("dataset/mocap2d", "the dataset folder to make")
-    overwrite: bool = option(False, "replace the folder if it exists")
+    overwrite: bool = option(False, "replace what an earlier run wrote there; everything else stays")
     fps: float = option(30.0, "frame rate of the folder")
     scale: float = option(0.0, "metres per unit of BVH files (0: guessed from the figure's height, and said)")
     test_share: float = option(0.1, "share of clips held out, by a hash of the name, where the source does not say")
@@ -59,25 +61,27 @@ def main(argv: list[str]) -> None:
     """Run the command."""
     (options,) = parse("prepare.mocap", __doc__ or "", [MocapOptions], argv)
     check(options)
-    refuse_existing(options.output_dir, options.overwrite)
+    refuse_existing(options.output_dir, options.overwrite, sure=("index.json",))
     import numpy as np
 
     from data_loaders.common import packed
-    from data_loaders.common.recordings import find_files, read_clips
+    from data_loaders.common.recordings import find_files, read_clips, read_each
     from utils.geometry.skeleton import SKELETONS
 
     files = find_files(options.sources)
 
+    def converted(path: Path) -> Iterator[tuple[np.ndarray, dict[str, Any], str]]:
+        for motion in read_clips(path, options.scale):
+            positions, record = convert(motion, path.stem if path.suffix == ".npz" else path.suffix[1:], options)
+            if positions.shape[1:] != (len(SKELETONS["nba"].joints), 3):
+                raise DataError(f"{path}: {motion.name} could not be mapped to the 16 joints of the nba skeleton")
+            yield positions, record, motion.meta.get("guess", "")
+
     def clips() -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
-        for path in files:
-            count, guess = 0, ""
-            for motion in read_clips(path, options.scale):
-                positions, record = convert(motion, path.stem if path.suffix == ".npz" else path.suffix[1:], options)
-                if positions.shape[1:] != (len(SKELETONS["nba"].joints), 3):
-                    raise DataError(f"{path}: {motion.name} could not be mapped to the 16 joints of the nba skeleton")
-                count, guess = count + 1, motion.meta.get("guess", "")
-                yield positions, record
-            print(f"{path}: {count} clip{'s' * (count != 1)}{guess}")
+        for path, found in read_each(files, options.sources, converted, lambda text: print(text, file=sys.stderr)):
+            yield from ((positions, record) for positions, record, _ in found)
+            guess = found[-1][2] if found else ""
+            print(f"{path}: {len(found)} clip{'s' * (len(found) != 1)}{guess}")
 
     count = packed.write(options.output_dir, clips(), options.fps, "nba", options.overwrite)
     print(f"{count} clips in {options.output_dir}")

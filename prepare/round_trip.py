@@ -26,9 +26,9 @@ class RoundTripOptions:
     sources: tuple[str, ...] = option((), "files or folders of recordings, as for prepare.humanml", many=True)
     dataset: str = option("mocap", "without --sources: the positions of this dataset (new_joints)", FEATURED)
     datapath: str = option("", "its folder (default: the dataset's)")
-    fps: float = option(20.0, "frame rate at which recordings are looked at, and of .npy files", least=1)
-    scale: float = option(0.0, "metres per unit of BVH files (0: guessed from the figure's height)", least=0)
-    num_motions: int = option(200, "look at no more than this many", least=1)
+    fps: float = option(20.0, "frame rate at which recordings are looked at, and of .npy files", min=1)
+    scale: float = option(0.0, "metres per unit of BVH files (0: guessed from the figure's height)", min=0)
+    num_motions: int = option(200, "look at no more than this many", min=1)
 
 
 def recorded(options: RoundTripOptions) -> "Iterator[tuple[str, np.ndarray]]":
@@ -44,7 +44,7 @@ def recorded(options: RoundTripOptions) -> "Iterator[tuple[str, np.ndarray]]":
 
 def stored(options: RoundTripOptions) -> "Iterator[tuple[str, np.ndarray]]":
     """Name and positions [T, J, 3] of each clip of a dataset folder. Raises MissingFileError."""
-    from utils.run.files import load_array
+    from utils.run.arrays import load_array
 
     folder = dataset_spec(options.dataset).folder(options.datapath) / "new_joints"
     paths = sorted(folder.glob("[!.]*.npy"))

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from utils.run.errors import UsageError, run_command
-from utils.run.files import atomic_folder, read_json, refuse_existing, write_json
+from utils.run.files import read_json, write_json
+from utils.run.folders import atomic_folder, refuse_existing
 from utils.run.options import option, parse
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-PAGES = (".md", ".png", ".jpg")
+LATER = (r"checkpoint_\d+\.pth",)  # of an earlier shipment, whatever became of them
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class ShipOptions:
 
     model_path: str = option("", "checkpoint file, or a folder: its newest (required)")
     output_dir: str = option("", "the folder to make (required)")
-    overwrite: bool = option(False, "replace the folder if it exists; its README, tables and pictures stay")
+    overwrite: bool = option(False, "replace what an earlier run wrote there; everything else stays")
 
 
 def draw_curve(progress: Path, picture: Path) -> None:
@@ -58,7 +59,7 @@ def main(argv: list[str]) -> None:
     (options,) = parse("prepare.ship", __doc__ or "", [ShipOptions], argv)
     if not (options.model_path and options.output_dir):
         raise UsageError("--model_path and --output_dir are required")
-    refuse_existing(options.output_dir, options.overwrite)
+    refuse_existing(options.output_dir, options.overwrite, sure=("args.json",), later=LATER)
 
     from utils.run import checkpoint
 
@@ -69,14 +70,11 @@ def main(argv: list[str]) -> None:
         )
     weights = halved(checkpoint.weights(checkpoint.load(source)))
     args = read_json(source.parent / "args.json") | {"save_dir": options.output_dir, "resume_checkpoint": ""}
-    kept = {path.name: path.read_bytes() for path in Path(options.output_dir).glob("*") if path.suffix in PAGES}
-    with atomic_folder(options.output_dir, options.overwrite) as made:
+    with atomic_folder(options.output_dir, options.overwrite, LATER) as made:
         checkpoint.save(made, checkpoint.step_of(source), {"model": weights})
         write_json(made / "args.json", args)
         for name in ("Mean.npy", "Std.npy"):
             (made / name).write_bytes((source.parent / name).read_bytes())
-        for name, text in kept.items():
-            (made / name).write_bytes(text)
         if (source.parent / "progress.jsonl").is_file():
             draw_curve(source.parent / "progress.jsonl", made / "training_curve.png")
     size = sum(path.stat().st_size for path in Path(options.output_dir).iterdir()) / 2**20

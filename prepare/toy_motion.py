@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from data_loaders.registry import DatasetSpec, dataset_spec
 from utils.run.errors import UsageError, run_command
-from utils.run.files import atomic_folder, refuse_existing
+from utils.run.folders import atomic_folder, refuse_existing
 from utils.run.options import option, parse
 
 TOY_DATASETS = ("nba", "horse", "gymnastics", "humanml", "mocap")
@@ -21,7 +21,7 @@ class ToyOptions:
     output_dir: str = option("", "the dataset folder to make (default: ./dataset/toy_<dataset>)")
     num_motions: int = option(64, "number of motions, of 2.5 to 9 seconds each")
     seed: int = option(0, "motion i depends on (seed, i) only")
-    overwrite: bool = option(False, "replace the folder if it exists")
+    overwrite: bool = option(False, "replace what an earlier run wrote there; everything else stays")
 
 
 def write_points(folder: str, spec: DatasetSpec, toy: ToyOptions) -> list[str]:
@@ -81,7 +81,7 @@ def main(argv: list[str]) -> None:
         raise UsageError(f"--num_motions must be at least 1, not {toy.num_motions}")
     spec = dataset_spec(toy.dataset)
     folder = toy.output_dir or f"dataset/toy_{toy.dataset}"
-    refuse_existing(folder, toy.overwrite)
+    refuse_existing(folder, toy.overwrite, sure=("motions/toy_00000.npy" if spec.family.flat else "index.json",))
     print("\n".join((write_points if spec.family.flat else write_bodies)(folder, spec, toy)))
 
 

@@ -6,7 +6,7 @@
 from dataclasses import replace
 from functools import partial
 
-from sample.options import AblationCommand, parse_sampling
+from sample.options import AblationLine, parse_sampling_line
 from utils.run.errors import run_command
 
 TASKS = {
@@ -17,8 +17,8 @@ TASKS = {
 
 
 def main(argv: list[str]) -> None:
-    """Run the command."""
-    command = parse_sampling("sample.ablations", __doc__ or "", AblationCommand, argv)
+    """Run the line."""
+    line = parse_sampling_line(AblationLine, "sample.ablations", __doc__ or "", argv)
 
     from sample.common.request import make_request
     from sample.common.results import announcement, results_folder, summary, write_results
@@ -27,15 +27,15 @@ def main(argv: list[str]) -> None:
     from sample.multiview.sampling import independent, sample_3d
     from utils.run.progress import ProgressLine
 
-    variant = command.ablation.ablation_name
-    folder = results_folder(command, TASKS.get(variant) or variant)
-    session = open_session(command)
+    variant = line.ablation.ablation_name
+    folder = results_folder(line, TASKS.get(variant) or variant)
+    session = open_session(line)
     request = make_request(session)
     print(announcement(session, request))
     with ProgressLine("sampling", "writing") as callback:
         session = replace(session, callback=callback)
-        sample = partial(sample_3d, options=command.mas, variant=variant)
-        parts = sampled_in_parts(session, request, sample, independent(command.mas, variant))
+        sample = partial(sample_3d, options=line.mas, variant=variant)
+        parts = sampled_in_parts(session, request, sample, independent(line.mas, variant))
         write_results(folder, session, request, parts)
     print(summary(folder, request))
 

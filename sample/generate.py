@@ -7,7 +7,7 @@ Models that are shown the frames before a motion (DiP) make it of any length, wi
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from sample.options import TEXT_MODEL, GenerateCommand, parse_sampling, refuse_simulator
+from sample.options import TEXT_MODEL, GenerateLine, parse_sampling_line, refuse_simulator
 from utils.run.errors import UsageError, run_command
 
 if TYPE_CHECKING:
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from sample.common.session import Request, Session
 
 
-def check(command: GenerateCommand) -> None:
+def check(line: GenerateLine) -> None:
     """Refuse what the model has no use for. Raises UsageError."""
-    sampling, model, endless = command.sampling, command.model, command.endless
-    refuse_simulator(command.prefix)
-    given = [name for name, value in (asdict(command.prefix) | asdict(endless)).items() if value]
+    sampling, model, endless = line.sampling, line.model, line.endless
+    refuse_simulator(line.prefix)
+    given = [name for name, value in (asdict(line.prefix) | asdict(endless)).items() if value]
     for name in given:
         if name not in ("autoregressive_init", "target") and not model.context_len:
             raise UsageError(
@@ -36,7 +36,7 @@ def check(command: GenerateCommand) -> None:
 
 
 def request_of(
-    session: "Session", command: GenerateCommand
+    session: "Session", line: GenerateLine
 ) -> "tuple[Request, Callable[[Session, Request], Tensor | Samples]]":
     """What is requested, and the function that samples it: whole motions, or window after window (DiP)."""
     from functools import partial
@@ -44,26 +44,26 @@ def request_of(
     from sample.common.plain import sample_plain
     from sample.endless.windows import aimed_request, endless_request, sample_endless
 
-    if not command.model.context_len:
-        return aimed_request(session, command.endless), sample_plain
-    request, source = endless_request(session, command.prefix, command.endless)
+    if not line.model.context_len:
+        return aimed_request(session, line.endless), sample_plain
+    request, source = endless_request(session, line.prefix, line.endless)
     print(source)
-    return request, partial(sample_endless, include_prefix=command.endless.autoregressive_include_prefix)
+    return request, partial(sample_endless, include_prefix=line.endless.autoregressive_include_prefix)
 
 
 def main(argv: list[str]) -> None:
-    """Run the command."""
-    command = parse_sampling("sample.generate", __doc__ or "", GenerateCommand, argv, TEXT_MODEL)
-    check(command)
+    """Run the line."""
+    line = parse_sampling_line(GenerateLine, "sample.generate", __doc__ or "", argv, TEXT_MODEL)
+    check(line)
 
     from sample.common.results import announcement, results_folder, summary, write_results
     from sample.common.samples import sampled_in_parts
     from sample.common.session import open_session
     from utils.run.progress import ProgressLine
 
-    folder = results_folder(command, command.spec.family.plain)
-    session = open_session(command)
-    request, sample = request_of(session, command)
+    folder = results_folder(line, line.spec.family.plain)
+    session = open_session(line)
+    request, sample = request_of(session, line)
     print(announcement(session, request))
     with ProgressLine("sampling", "writing") as callback:
         session = replace(session, callback=callback)

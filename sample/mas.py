@@ -6,13 +6,13 @@
 from dataclasses import replace
 from functools import partial
 
-from sample.options import MasCommand, parse_sampling
+from sample.options import MasLine, parse_sampling_line
 from utils.run.errors import run_command
 
 
 def main(argv: list[str]) -> None:
-    """Run the command."""
-    command = parse_sampling("sample.mas", __doc__ or "", MasCommand, argv)
+    """Run the line."""
+    line = parse_sampling_line(MasLine, "sample.mas", __doc__ or "", argv)
 
     from sample.common.request import make_request
     from sample.common.results import announcement, results_folder, summary, write_results
@@ -21,14 +21,14 @@ def main(argv: list[str]) -> None:
     from sample.multiview.sampling import independent, sample_3d
     from utils.run.progress import ProgressLine
 
-    folder = results_folder(command, "mas")
-    session = open_session(command)
+    folder = results_folder(line, "mas")
+    session = open_session(line)
     request = make_request(session)
     print(announcement(session, request))
     with ProgressLine("sampling", "writing") as callback:
         session = replace(session, callback=callback)
-        sample = partial(sample_3d, options=command.mas, variant="mas")
-        parts = sampled_in_parts(session, request, sample, independent(command.mas, "mas"))
+        sample = partial(sample_3d, options=line.mas, variant="mas")
+        parts = sampled_in_parts(session, request, sample, independent(line.mas, "mas"))
         write_results(folder, session, request, parts)
     print(summary(folder, request))
 

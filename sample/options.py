@@ -1,6 +1,6 @@
 """The flags of sampling."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -8,9 +8,9 @@ from data_loaders.options import DataOptions
 from data_loaders.registry import DatasetSpec, dataset_defaults, dataset_spec
 from diffusion.options import DiffusionOptions
 from model.options import ModelOptions, translated
-from train.options import JudgeOptions, TrainingOptions
+from train.options import ComparisonOptions, TrainingOptions
 from utils.run.errors import UsageError
-from utils.run.options import RunOptions, groups_of, option, parse
+from utils.run.options import RunOptions, option, parse_line
 
 ABLATIONS = (
     "mas", "dreamfusion", "dreamfusion_annealed", "no_3d_noise", "prominent_angle", "prominent_angle_no_3d_noise",
@@ -19,6 +19,7 @@ ABLATIONS = (
 SHIPPED_MODEL = "save/mocap2d"
 TEXT_MODEL = "save/mocap_text"
 DRAWN = "drawn"
+OF_THE_CHECKPOINT = (DataOptions, ModelOptions, DiffusionOptions)  # what a checkpoint says by itself
 
 
 @dataclass(frozen=True)
@@ -27,19 +28,23 @@ class SamplingOptions:
 
     model_path: str = option(SHIPPED_MODEL, "checkpoint file, or a folder: its newest", aliases=("model",))
     output_dir: str = option("", "the folder to write (default: <task>_seed_<seed> beside the checkpoint)")
-    num_samples: int = option(10, "how many motions", least=1)
-    num_repetitions: int = option(1, "how often each of them, with other noise", least=1)
+    num_samples: int = option(10, "how many motions", min=1)
+    num_repetitions: int = option(1, "how often each of them, with other noise", min=1)
     max_batch: int = option(
-        0, "most rows that the network sees at once; bounds memory (0: no bound)", aliases=("batch_size",), least=0
+        0,
+        "most rows that the network sees at once; bounds memory (0: no bound)",
+        aliases=("batch_size",),
+        min=0,
+        advanced=True,
     )
     guidance_param: float = option(2.5, "how much more than by itself the model follows the condition (1: not more)")
     guided_share: float = option(
         1.0, "share of the steps, from the noisy end, in which it does; the rest follow the condition as it is",
-        least=0, most=1,
+        min=0, max=1, advanced=True,
     )  # fmt: skip
-    overwrite: bool = option(False, "replace the output folder if it exists")
-    use_data: bool = option(False, "take the lengths of motions of the dataset")
-    show_input_motions: bool = option(False, "also draw those motions (with --use_data)")
+    overwrite: bool = option(False, "replace what an earlier run wrote there; everything else stays")
+    use_data: bool = option(False, "take the lengths of motions of the dataset", advanced=True)
+    show_input_motions: bool = option(False, "also draw those motions (with --use_data)", advanced=True)
     motion_length: float | None = option(None, "seconds (default: 6; with --use_data the data's own lengths)")
     text_prompt: tuple[str, ...] = option(
         (), "what the person does; several: one after another in one motion", many=True
@@ -48,22 +53,25 @@ class SamplingOptions:
     action_name: str = option(
         "", "kind of motion, for models with --cond action; drawn: one for each sample (default: any)"
     )
-    action_file: str = option("", "a file of kinds, one a line: a motion for each")
-    overlap: float = option(1.0, "seconds that a prompt shares with the one before it", least=0)
+    action_file: str = option("", "a file of kinds, one a line: a motion for each", advanced=True)
+    overlap: float = option(1.0, "seconds that a prompt shares with the one before it", min=0, advanced=True)
     sampler: str = option("ddpm", "how one step goes", ("ddpm", "ddim", "dpm++"))
-    sampling_steps: int = option(0, "use only so many of the diffusion steps (0: all)", least=0)
+    sampling_steps: int = option(0, "use only so many of the diffusion steps (0: all)", min=0)
 
 
 @dataclass(frozen=True)
 class MasOptions:
     """How several 2D views become one 3D motion."""
 
-    num_views: int = option(7, "cameras around the figure", least=1)
+    num_views: int = option(7, "cameras around the figure", min=1)
     evidence: float = option(
-        1.0, "signal that all views show, over that of one view (1: as published; 1.3 moves more)", least=0.5, most=2
+        1.0, "signal that all views show, over that of one view (1: as published; 1.3 moves more)", min=0.5, max=2
     )
     fit: str = option(
-        "closed_form", "how the 3D motion is fitted; adam: the published optimiser", ("closed_form", "adam")
+        "closed_form",
+        "how the 3D motion is fitted; adam: the published optimiser",
+        ("closed_form", "adam"),
+        advanced=True,
     )
     bones: str = option("rigid", "rigid: each clip gets its median, left-right averaged bone lengths", ("rigid", "raw"))
 
@@ -99,6 +107,41 @@ def refuse_simulator(begin: "PrefixOptions") -> None:
 
 
 @dataclass(frozen=True)
+class SamplingLine:
+    """The command line of whatever samples from a checkpoint; commands add their own groups behind these."""
+
+    run: RunOptions
+    sampling: SamplingOptions
+    data: DataOptions
+    model: ModelOptions
+    diffusion: DiffusionOptions
+
+    @property
+    def spec(self) -> DatasetSpec:
+        """What the model was trained on."""
+        return dataset_spec(self.data.dataset)
+
+
+SampledLine = TypeVar("SampledLine", bound=SamplingLine)
+
+
+def parse_sampling_line(
+    line: type[SampledLine], command: str, purpose: str, argv: Sequence[str], model: str = SHIPPED_MODEL,
+    presets: Mapping[str, Any] | None = None, advanced: Collection[str | type] = OF_THE_CHECKPOINT,
+) -> SampledLine:  # fmt: skip
+    """The command line of a command that samples, `line` naming its groups.
+
+    `model` is the checkpoint that is taken where none is named; `presets` and `advanced` are those of `parse`.
+    """
+    return parse_line(
+        line, command, purpose, argv, defaults_of=defaults_of, saved_from=("model_path",),
+        saved_groups=(ModelOptions, DiffusionOptions), saved_names=("dataset", "cond", "data_split"),
+        known=(TrainingOptions, ComparisonOptions, PublishedOptions, MasOptions, AblationOptions), translate=translated,
+        presets={"model_path": model, **(presets or {})}, advanced=advanced,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
 class PrefixOptions:
     """What a model that is shown the frames before a motion (DiP) begins with."""
 
@@ -107,15 +150,19 @@ class PrefixOptions:
         "a motion file whose first clip's last frames are shown, or: standing, a person who stands still (default: "
         "frames of the dataset's test part where it is there, else standing)",
     )
-    autoregressive_init: str = option("data", "as published (isaac: a simulator's frames, not read)", ("data", "isaac"))
+    autoregressive_init: str = option(
+        "data", "as published (isaac: a simulator's frames, not read)", ("data", "isaac"), advanced=True
+    )
 
 
 @dataclass(frozen=True)
 class EndlessOptions:
     """How such a model goes on, window after window."""
 
-    autoregressive: bool = option(False, "make the motion window after window (such models always do)")
-    autoregressive_include_prefix: bool = option(False, "the motion begins with the frames that the model was shown")
+    autoregressive: bool = option(False, "make the motion window after window (such models always do)", advanced=True)
+    autoregressive_include_prefix: bool = option(
+        False, "the motion begins with the frames that the model was shown", advanced=True
+    )
     dynamic_text_path: str = option("", "a file of prompts, one a line: a window (--pred_len frames) of each")
     target: tuple[str, ...] = option(
         (),
@@ -139,8 +186,8 @@ class EditOptions:
         ("in_between", "upper_body"),
     )
     text_condition: str = option("", "what the person does in what is made anew")
-    prefix_end: float = option(0.25, "in_between: share of the motion that is kept at its start", least=0, most=1)
-    suffix_start: float = option(0.75, "in_between: share of the motion after which it is kept", least=0, most=1)
+    prefix_end: float = option(0.25, "in_between: share of the motion that is kept at its start", min=0, max=1)
+    suffix_start: float = option(0.75, "in_between: share of the motion after which it is kept", min=0, max=1)
     keyframes: str = option(
         "",
         "keep these frames: 0,30,50:60,-1 (50:60 without 60, 50: to the end, -1 the last); the others are made anew",
@@ -151,67 +198,29 @@ class EditOptions:
 
 
 @dataclass(frozen=True)
-class SamplingCommand:
-    """The options of a command that samples, a group each; single commands have more groups."""
-
-    run: RunOptions
-    sampling: SamplingOptions
-    data: DataOptions
-    model: ModelOptions
-    diffusion: DiffusionOptions
-
-    @property
-    def spec(self) -> DatasetSpec:
-        """What the model was trained on."""
-        return dataset_spec(self.data.dataset)
-
-
-@dataclass(frozen=True)
-class GenerateCommand(SamplingCommand):
-    """Of sample.generate."""
+class GenerateLine(SamplingLine):
+    """That of sample.generate."""
 
     prefix: PrefixOptions
     endless: EndlessOptions
 
 
 @dataclass(frozen=True)
-class MasCommand(SamplingCommand):
-    """Of sample.mas and sample.dreamfusion."""
+class MasLine(SamplingLine):
+    """That of sample.mas and sample.dreamfusion."""
 
     mas: MasOptions
 
 
 @dataclass(frozen=True)
-class AblationCommand(MasCommand):
-    """Of sample.ablations."""
+class AblationLine(MasLine):
+    """That of sample.ablations."""
 
     ablation: AblationOptions
 
 
 @dataclass(frozen=True)
-class EditCommand(MasCommand):
-    """Of sample.edit."""
+class EditLine(MasLine):
+    """That of sample.edit."""
 
     edit: EditOptions
-
-
-Command = TypeVar("Command", bound=SamplingCommand)
-
-
-def parse_sampling(
-    command: str,
-    purpose: str,
-    kind: type[Command],
-    argv: Sequence[str],
-    model: str = SHIPPED_MODEL,
-    presets: Mapping[str, Any] | None = None,
-) -> Command:
-    """The options of a command line. `model` is the checkpoint that is taken where none is named."""
-    groups = parse(
-        command, purpose, groups_of(kind), argv,
-        defaults_of=defaults_of, saved_from=("model_path",), saved_groups=(ModelOptions, DiffusionOptions),
-        saved_names=("dataset", "cond", "data_split"),
-        known=(TrainingOptions, JudgeOptions, PublishedOptions, MasOptions, AblationOptions), translate=translated,
-        presets={"model_path": model, **(presets or {})},
-    )  # fmt: skip
-    return kind(*groups)

@@ -18,7 +18,7 @@ class PredictOptions:
     """What is requested, of which model, and where the answer goes."""
 
     prompt: str = option("", "what the person does (required)")
-    num_repetitions: int = option(3, "how many motions of it", least=1)
+    num_repetitions: int = option(3, "how many motions of it", min=1)
     output_format: str = option(
         "animation",
         "animation: an mp4 of each; json_file: joint angles of a body (HumanIK, for Maya); the others: that body in a "
@@ -28,24 +28,25 @@ class PredictOptions:
     model_path: str = option(TEXT_MODEL, "checkpoint file, or a folder: its newest", aliases=("model",))
     text_encoder_path: str = option("", "folder of CLIP's or DistilBERT's weights (default: transformers' cache)")
     output_dir: str = option("", "the folder to write (default: predict_... beside the checkpoint)")
-    overwrite: bool = option(False, "replace the output folder if it exists")
+    overwrite: bool = option(False, "replace what an earlier run wrote there; everything else stays")
 
 
 def main(argv: list[str]) -> None:
-    """Run the command."""
+    """Run the line."""
     run, question = parse("sample.predict", __doc__ or "", (RunOptions, PredictOptions), argv)
 
     from data_loaders.families import FAMILIES
     from sample.common.results import output_folder
     from sample.options import SamplingOptions
-    from sample.predictor import Predictor, check_question
+    from sample.predictor import Predictor, certain_files, check_question
 
     check_question(question.prompt, question.num_repetitions, question.output_format)
     named = SamplingOptions(
         model_path=question.model_path, output_dir=question.output_dir, overwrite=question.overwrite,
         text_prompt=(question.prompt,),
     )  # fmt: skip
-    folder = output_folder(named, run.seed, "predict", FAMILIES["hml"].folder)
+    sure = certain_files(question.output_format)
+    folder = output_folder(named, run.seed, "predict", FAMILIES["hml"].folder, sure)
     predictor = Predictor(question.model_path, run, text_encoder_path=question.text_encoder_path)
     files = predictor.predict(
         question.prompt, question.num_repetitions, question.output_format, run.seed, folder, question.overwrite

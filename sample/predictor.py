@@ -27,14 +27,15 @@ from sample.common.request import make_request
 from sample.common.samples import Samples, samples_of
 from sample.common.session import Session, open_session
 from sample.endless.windows import STANDING, endless_request, sample_endless
-from sample.options import TEXT_MODEL, EndlessOptions, PrefixOptions, SamplingCommand, SamplingOptions, parse_sampling
+from sample.options import TEXT_MODEL, EndlessOptions, PrefixOptions, SamplingLine, SamplingOptions, parse_sampling_line
 from utils.formats import hik, video
 from utils.geometry.body import BodyMotion
 from utils.geometry.motion import Motion
 from utils.run.background import background
 from utils.run.errors import UsageError
-from utils.run.files import atomic_folder
-from utils.run.options import RunOptions, nearest
+from utils.run.folders import atomic_folder
+from utils.run.options import RunOptions
+from utils.run.parser import nearest
 from visualize.files.exporting import export
 from visualize.options import FORMATS as EXPORTS
 from visualize.sticks import figures
@@ -61,13 +62,13 @@ class Predictor:
     ):
         check_changes(changes)
         flags = ["--model_path", str(model_path), "--text_encoder_path", text_encoder_path]
-        command = parse_sampling("sample.predict", "", SamplingCommand, flags)
-        if command.data.cond != "text" or command.spec.family.flat:
+        line = parse_sampling_line(SamplingLine, "sample.predict", "", flags)
+        if line.data.cond != "text" or line.spec.family.flat:
             raise UsageError(
                 f"{model_path} makes no 3D motion from sentences; models of humanml, kit and mocap with --cond text do"
             )
-        sampling = replace(command.sampling, **changes)
-        self._session = open_session(replace(command, run=run or RunOptions(), sampling=sampling))
+        sampling = replace(line.sampling, **changes)
+        self._session = open_session(replace(line, run=run or RunOptions(), sampling=sampling))
         self._asking = threading.Lock()
 
     def predict(
@@ -133,6 +134,11 @@ def check_question(prompt: str, num_repetitions: int, output_format: str) -> Non
         raise UsageError('the prompt is empty; say what the person does, as in "a person walks"')
     if num_repetitions < 1:
         raise UsageError(f"num_repetitions is {num_repetitions}; at least 1")
+
+
+def certain_files(output_format: str) -> tuple[str, ...]:
+    """Files that an answer holds for certain."""
+    return {"animation": ("repetition_0.mp4",), "json_file": (ANGLES,)}.get(output_format, ())
 
 
 def sample_answer(session: Session) -> Samples:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sample.options import PrefixOptions, SamplingCommand, parse_sampling, refuse_simulator
+from sample.options import PrefixOptions, SamplingLine, parse_sampling_line, refuse_simulator
 from utils.run.errors import UsageError, run_command
-from utils.run.files import atomic_folder, locked, refuse_existing
+from utils.run.folders import atomic_folder, locked, refuse_existing
 from utils.run.options import option
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sample.endless.streaming import Prompts
 
 DIP_MODEL = "save/mocap_dip"
+LATER = (r"window_\d+\.npz", r"results(_len)?\.(npy|txt)")  # what a stream adds to its folder as it goes
 
 
 @dataclass(frozen=True)
@@ -32,27 +33,27 @@ class StreamOptions:
         "new prompts while it runs: -, the lines of standard input, which it ends with unless --seconds says how long; "
         "or a file, whose last line counts, read again when it changes",
     )
-    seconds: float = option(0.0, "how much motion to make (0: until Ctrl-C or SIGTERM)", least=0)
+    seconds: float = option(0.0, "how much motion to make (0: until Ctrl-C or SIGTERM)", min=0)
     realtime: bool = option(False, "keep pace with the clock, half a window ahead (default: as fast as possible)")
 
 
 @dataclass(frozen=True)
-class StreamCommand(SamplingCommand):
+class StreamLine(SamplingLine):
     """Of sample.stream."""
 
     prefix: PrefixOptions
     stream: StreamOptions
 
 
-def check(command: StreamCommand) -> None:
+def check(line: StreamLine) -> None:
     """Refuse models that cannot go on, and prompts that are missing or not read. Raises UsageError."""
-    sampling, cond, prompts = command.sampling, command.data.cond, command.stream.prompts
-    if not command.model.context_len:
+    sampling, cond, prompts = line.sampling, line.data.cond, line.stream.prompts
+    if not line.model.context_len:
         raise UsageError(
             f"{sampling.model_path} is shown no frames before a motion (--context_len 0 in training), so it cannot go "
             "on: use sample.generate"
         )
-    refuse_simulator(command.prefix)
+    refuse_simulator(line.prefix)
     if sampling.input_text:
         raise UsageError("--input_text: a stream is one motion; say --prompts")
     if cond == "text" and not (sampling.text_prompt or prompts):
@@ -80,16 +81,15 @@ def chosen_prompts(session: "Session", options: StreamOptions, stopped: "Callabl
 
 
 def main(argv: list[str]) -> None:
-    """Run the command."""
-    command = parse_sampling("sample.stream", __doc__ or "", StreamCommand, argv, DIP_MODEL)
-    check(command)
-    sampling, options = replace(command.sampling, num_samples=1, num_repetitions=1), command.stream
+    """Run the line."""
+    line = parse_sampling_line(StreamLine, "sample.stream", __doc__ or "", argv, DIP_MODEL)
+    check(line)
+    sampling, options = replace(line.sampling, num_samples=1, num_repetitions=1), line.stream
     folder = Path(sampling.output_dir) if sampling.output_dir else None
     if folder:
-        refuse_existing(folder, sampling.overwrite)
+        refuse_existing(folder, sampling.overwrite, sure=("results.npy",), later=LATER)
 
     import contextlib
-    import os
     import sys
     from functools import partial
     from itertools import chain, islice
@@ -102,8 +102,8 @@ def main(argv: list[str]) -> None:
     def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
-    session = open_session(replace(command, sampling=sampling))
-    prefix = find_prefix(session, command.prefix, 1)
+    session = open_session(replace(line, sampling=sampling))
+    prefix = find_prefix(session, line.prefix, 1)
     with contextlib.ExitStack() as held:
         caught = held.enter_context(stop_signals())
         prompts = chosen_prompts(session, options, lambda: bool(caught))
@@ -111,7 +111,7 @@ def main(argv: list[str]) -> None:
         first = list(islice(prompts, 1))
         say(prefix.source)
         if folder and first:
-            with atomic_folder(folder, sampling.overwrite):
+            with atomic_folder(folder, sampling.overwrite, LATER):
                 pass
             held.enter_context(locked(folder))
         count = stream(
@@ -120,12 +120,9 @@ def main(argv: list[str]) -> None:
         )  # fmt: skip
         if folder and count:
             say(f"all of it is in {write_whole(folder, session, count)}")
-    try:
+    with contextlib.suppress(BrokenPipeError):  # nobody reads any more
         sys.stdout.flush()
-    except BrokenPipeError:
-        # Nobody reads any more: what is left in the buffer goes nowhere, instead of failing once more at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, whoever_reads=False)

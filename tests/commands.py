@@ -1,8 +1,9 @@
 """Running commands inside the test process, on models that take a moment to train."""
 
+import contextlib
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,20 +18,27 @@ def words(*parts: object) -> list[str]:
     return [word for part in parts for word in (part.split() if isinstance(part, str) else [str(part)])]
 
 
+@contextlib.contextmanager
+def called(module: str, *parts: object) -> Iterator[None]:
+    """The command line of the process is this command's."""
+    before, sys.argv = sys.argv, [module, *words(*parts)]
+    try:
+        yield
+    finally:
+        sys.argv = before
+
+
 def run(module: str, *parts: object) -> None:
     """Run a command's `main`."""
-    importlib.import_module(module).main(words(*parts))
+    with called(module, *parts):
+        importlib.import_module(module).main(words(*parts))
 
 
 def refusal(capsys: pytest.CaptureFixture[str], code: int, module: str, *parts: object) -> str:
     """The one line in which a command ends with an exit code."""
     capsys.readouterr()
-    before, sys.argv = sys.argv, [module, *words(*parts)]
-    try:
-        with pytest.raises(SystemExit) as end:
-            run_command(importlib.import_module(module).main)
-    finally:
-        sys.argv = before
+    with called(module, *parts), pytest.raises(SystemExit) as end:
+        run_command(importlib.import_module(module).main)
     said = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("note: ")]
     assert end.value.code == code, said
     assert len(said) == 1 and said[0].startswith("error: "), said

@@ -13,60 +13,83 @@ class TrainingOptions:
     """Steps, optimiser, loss and saves, and what is looked at on the way."""
 
     save_dir: str = option("", "folder of the checkpoints (required)")
-    overwrite_model: bool = option(False, "replace save_dir if it exists", aliases=("overwrite",))
+    overwrite_model: bool = option(
+        False, "replace what an earlier run wrote in save_dir; everything else stays", aliases=("overwrite",)
+    )
     resume_checkpoint: str = option("", "continue from this checkpoint, or from the newest of this folder")
     initial_weights: str = option("", "weights that a new run begins with; what this checkpoint lacks begins as built")
-    num_steps: int = option(600_000, "updates in all", least=1)
-    train_batch_size: int = option(32, "motions in an update, of all ranks", aliases=("batch_size",), least=1)
+    num_steps: int = option(600_000, "updates in all", min=1)
+    train_batch_size: int = option(32, "motions in an update, of all ranks", aliases=("batch_size",), min=1)
     accumulate: int = option(
-        1, "parts that each rank goes through its share of an update in: less memory, the same gradient", least=1
+        1,
+        "parts that each rank goes through its share of an update in: less memory, the same gradient",
+        min=1,
+        advanced=True,
     )
-    save_interval: int = option(50_000, "updates between checkpoints that are kept for good", least=1)
-    resume_interval: int = option(1_000, "updates between saves to resume from; the newest three are kept", least=1)
-    log_interval: int = option(100, "updates between lines of progress", least=1)
+    save_interval: int = option(50_000, "updates between checkpoints that are kept for good", min=1)
+    resume_interval: int = option(
+        1_000, "updates between saves to resume from; the newest three are kept", min=1, advanced=True
+    )
+    log_interval: int = option(100, "updates between lines of progress", min=1, advanced=True)
     train_platform_type: str = option("NoPlatform", "where the loss curve goes", PLATFORMS)
-    lr: float = option(1e-5, "learning rate", least=0)
-    lr_schedule: str = option("constant", "cosine falls to 2 % of lr at num_steps", ("constant", "cosine"))
-    lr_anneal_steps: int = option(0, "lr falls in a line to 0 over so many updates, the last ones; 0: no", least=0)
-    warmup_steps: int = option(0, "updates over which the learning rate rises from 0", least=0)
-    weight_decay: float = option(0.01, "of AdamW", least=0)
-    adam_beta2: float = option(0.999, "of AdamW", least=0, most=0.999999)
-    grad_clip: float = option(0.0, "largest norm of the gradient; 0: no limit", least=0)
+    lr: float = option(1e-5, "learning rate", min=0)
+    lr_schedule: str = option(
+        "constant", "cosine falls to 2 % of lr at num_steps", ("constant", "cosine"), advanced=True
+    )
+    lr_anneal_steps: int = option(
+        0, "lr falls in a line to 0 over so many updates, the last ones; 0: no", min=0, advanced=True
+    )
+    warmup_steps: int = option(0, "updates over which the learning rate rises from 0", min=0, advanced=True)
+    weight_decay: float = option(0.01, "of AdamW", min=0, advanced=True)
+    adam_beta2: float = option(0.999, "of AdamW", min=0, max=0.999999, advanced=True)
+    grad_clip: float = option(0.0, "largest norm of the gradient; 0: no limit", min=0, advanced=True)
     use_ema: bool = option(False, "keep averaged weights too, and sample from those")
     avg_model_beta: float = option(
-        0.9999, "decay of the averaged weights (with --use_ema)", aliases=("ema_decay",), least=0, most=1
+        0.9999, "decay of the averaged weights (with --use_ema)", aliases=("ema_decay",), min=0, max=1, advanced=True
     )
-    ema_warmup: bool = option(True, "that decay rises as (1 + n) / (10 + n)", saved_default=False)
+    ema_warmup: bool = option(True, "that decay rises as (1 + n) / (10 + n)", saved_default=False, advanced=True)
     loss_weight: str = option(
-        "uniform", "weight of a diffusion step: uniform, 1/sqrt(1-abar), 1/(1-abar)", LOSS_WEIGHTS
+        "uniform", "weight of a diffusion step: uniform, 1/sqrt(1-abar), 1/(1-abar)", LOSS_WEIGHTS, advanced=True
     )
     text_noise: float = option(
         0.0, "noise on the vectors of sentences, whose numbers are of order one: words like those of training will do",
-        least=0,
+        min=0, advanced=True,
     )  # fmt: skip
-    lambda_vel: float = option(0.0, "weight of the velocity error beside the position error", least=0)
-    lambda_rcxyz: float = option(0.0, "weight of the error of joint positions, for joint rotations", least=0)
-    lambda_fc: float = option(0.0, "weight of the speed of feet that stand, for joint rotations", least=0)
-    lambda_target_loc: float = option(0.0, "weight of the distance from where joints shall be at the end", least=0)
+    lambda_vel: float = option(0.0, "weight of the velocity error beside the position error", min=0, advanced=True)
+    lambda_rcxyz: float = option(
+        0.0, "weight of the error of joint positions, for joint rotations", min=0, advanced=True
+    )
+    lambda_fc: float = option(0.0, "weight of the speed of feet that stand, for joint rotations", min=0, advanced=True)
+    lambda_target_loc: float = option(
+        0.0, "weight of the distance from where joints shall be at the end", min=0, advanced=True
+    )
     target_joint_names: str = option(
-        "DIMP_FINAL", "which joints that is: DIMP_FINAL, DIMP_FULL, DIMP_SLIM, DIMP_BENCH, PURE_T2M, or names: a,b"
+        "DIMP_FINAL",
+        "which joints that is: DIMP_FINAL, DIMP_FULL, DIMP_SLIM, DIMP_BENCH, PURE_T2M, or names: a,b",
+        advanced=True,
     )
     eval_during_training: bool = option(False, "evaluate every checkpoint")
-    eval_batch_size: int = option(32, "motions that it makes at once", least=1)
-    eval_split: str = option("test", "which part of the data it looks at", ("val", "test"))
-    eval_rep_times: int = option(3, "how often it repeats", least=1)
-    eval_num_samples: int = option(1000, "motions that it makes each time", least=1)
-    gen_during_training: bool = option(False, "make motions from every checkpoint")
-    gen_num_samples: int = option(3, "how many", least=1)
-    gen_num_repetitions: int = option(2, "how often each, with other noise", least=1)
-    gen_guidance_param: float = option(2.5, "how much more than by itself the model follows the condition there")
-    autoregressive: bool = option(False, "those motions are made piece by piece (DiP)")
-    autoregressive_include_prefix: bool = option(False, "they begin with the frames that the model was shown")
-    autoregressive_init: str = option("data", "where those frames come from (isaac: not used)", ("data", "isaac"))
+    eval_batch_size: int = option(32, "motions that it makes at once", min=1, advanced=True)
+    eval_split: str = option("test", "which part of the data it looks at", ("val", "test"), advanced=True)
+    eval_rep_times: int = option(3, "how often it repeats", min=1, advanced=True)
+    eval_num_samples: int = option(1000, "motions that it makes each time", min=1, advanced=True)
+    gen_during_training: bool = option(False, "make motions from every checkpoint", advanced=True)
+    gen_num_samples: int = option(3, "how many", min=1, advanced=True)
+    gen_num_repetitions: int = option(2, "how often each, with other noise", min=1, advanced=True)
+    gen_guidance_param: float = option(
+        2.5, "how much more than by itself the model follows the condition there", advanced=True
+    )
+    autoregressive: bool = option(False, "those motions are made piece by piece (DiP)", advanced=True)
+    autoregressive_include_prefix: bool = option(
+        False, "they begin with the frames that the model was shown", advanced=True
+    )
+    autoregressive_init: str = option(
+        "data", "where those frames come from (isaac: not used)", ("data", "isaac"), advanced=True
+    )
 
 
 @dataclass(frozen=True)
-class JudgeOptions:
+class ComparisonOptions:
     """What models are judged by; 2D models and MAS also beside whom, and from where they are seen."""
 
     evaluator_path: str = option(

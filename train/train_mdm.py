@@ -12,9 +12,9 @@ from data_loaders.options import DataOptions
 from data_loaders.registry import DatasetSpec, dataset_defaults, dataset_spec, load_dataset
 from diffusion.options import DiffusionOptions
 from model.options import ModelOptions, translated
-from train.common.commands import MakeCallback, Subject, parse_training, run_training, saved_options
+from train.common.commands import MakeCallback, Subject, parse_training_line, run_training, saved_options
 from train.common.runs import placed
-from train.options import JudgeOptions, TrainingOptions
+from train.options import ComparisonOptions, TrainingOptions
 from utils.run.errors import UsageError, run_command
 from utils.run.options import RunOptions
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class TrainCommand:
-    """The options of train.train_mdm."""
+class TrainLine:
+    """The command line."""
 
     run: RunOptions
     data: DataOptions
     model: ModelOptions
     diffusion: DiffusionOptions
     training: TrainingOptions
-    judge: JudgeOptions
+    comparison: ComparisonOptions
 
 
 def defaults_of(values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -39,13 +39,13 @@ def defaults_of(values: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**dataset_defaults(values), **({"multi_target_cond": True} if values["lambda_target_loc"] else {})}
 
 
-def checked(command: TrainCommand) -> TrainCommand:
+def checked(line: TrainLine) -> TrainLine:
     """Refuse what cannot be trained, before anything is loaded; returns the options with save_dir filled in."""
-    data, model = command.data, command.model
+    data, model = line.data, line.model
     frames = model.frames_per_token if model.arch == "dit" else 1
     spec = dataset_spec(data.dataset)
     numbers = frames * spec.features
-    if command.diffusion.model_mean_type == "epsilon" and model.latent_dim < numbers:
+    if line.diffusion.model_mean_type == "epsilon" and model.latent_dim < numbers:
         raise UsageError(
             f"--model_mean_type epsilon: noise does not fit through a network narrower than the {numbers} numbers of "
             f"{frames} frame{'s' * (frames > 1)}; raise --latent_dim from {model.latent_dim}"
@@ -54,7 +54,7 @@ def checked(command: TrainCommand) -> TrainCommand:
         raise UsageError(f"--cond text: dataset {data.dataset} has no sentences; choose no_cond or action")
     if data.cond == "action" and not spec.actions:
         raise UsageError(f"--cond action: dataset {data.dataset} has no action labels; choose no_cond")
-    return replace(command, training=placed(command.training))
+    return replace(line, training=placed(line.training))
 
 
 def window(spec: DatasetSpec, model: ModelOptions) -> dict[str, int]:
@@ -66,7 +66,7 @@ def window(spec: DatasetSpec, model: ModelOptions) -> dict[str, int]:
     return {} if model.mask_frames else {"pad_to": spec.max_frames}
 
 
-def subject_of(command: TrainCommand) -> Subject:
+def subject_of(line: TrainLine) -> Subject:
     """The denoiser, and its task."""
     from diffusion.process import build_process
     from model.denoisers.build import build_denoiser, file_layout
@@ -74,9 +74,9 @@ def subject_of(command: TrainCommand) -> Subject:
     from train.tasks.diffusion import DiffusionTask
     from train.tasks.terms import aims, terms
 
-    data, model, diffusion, training = command.data, command.model, command.diffusion, command.training
-    spec, seed = dataset_spec(data.dataset), command.run.seed
-    dataset = load_dataset(spec, data, command.run.compat, seed, **window(spec, model))
+    data, model, diffusion, training = line.data, line.model, line.diffusion, line.training
+    spec, seed = dataset_spec(data.dataset), line.run.seed
+    dataset = load_dataset(spec, data, line.run.compat, seed, **window(spec, model))
     encode = load_text_encoder(model.text_encoder_type, data.text_encoder_path) if data.cond == "text" else None
     task = DiffusionTask(
         dataset, build_process(diffusion.noise_schedule, diffusion.diffusion_steps), training.train_batch_size, seed,
@@ -92,18 +92,18 @@ def subject_of(command: TrainCommand) -> Subject:
     return Subject(dataset, task, build, "", model.arch, next_command, *file_layout(model))
 
 
-def callbacks_of(command: TrainCommand, device: "torch.device") -> list[MakeCallback]:
+def callbacks_of(line: TrainLine, device: "torch.device") -> list[MakeCallback]:
     """What is done with each milestone. What judges is loaded here, so that what is missing is told at once."""
-    from eval.common.milestones import TrainingRun, figures_of
+    from eval.common.milestones import TrainingRun, metrics_of
     from sample.common.milestones import sampler_of
     from train.common.callbacks import metrics, videos
 
     run, data, model, diffusion, training = (
-        command.run, command.data, command.model, command.diffusion, command.training,
+        line.run, line.data, line.model, line.diffusion, line.training,
     )  # fmt: skip
     callbacks = []
     if training.eval_during_training:
-        of = figures_of(TrainingRun(run, data, model, diffusion, training, device), command.judge)
+        of = metrics_of(TrainingRun(run, data, model, diffusion, training, device), line.comparison)
         callbacks.append(partial(metrics, of))
     if training.gen_during_training:
         callbacks.append(partial(videos, sampler_of(run, data, model, diffusion, training)))
@@ -111,12 +111,13 @@ def callbacks_of(command: TrainCommand, device: "torch.device") -> list[MakeCall
 
 
 def main(argv: list[str]) -> None:
-    """Run the command."""
-    command = parse_training(
-        "train.train_mdm", __doc__ or "", TrainCommand, argv, defaults_of=defaults_of, translate=translated
-    )
-    command = checked(command)
-    run_training(command, saved_options(command), lambda _: subject_of(command), partial(callbacks_of, command))
+    """Run the line."""
+    line = parse_training_line(
+        TrainLine, "train.train_mdm", __doc__ or "", argv, defaults_of=defaults_of, translate=translated,
+        advanced=("subjects", "metrics_names", "angle_mode", "truth"),
+    )  # fmt: skip
+    line = checked(line)
+    run_training(line, saved_options(line), lambda _: subject_of(line), partial(callbacks_of, line))
 
 
 if __name__ == "__main__":

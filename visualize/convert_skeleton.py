@@ -25,16 +25,18 @@ class ConvertOptions:
     skeleton_type: str = option("nba", "the joints of files that do not name theirs", SOURCES, aliases=("s",))
     vis_dir: str = option("visualize/examples", "folder of what is written", aliases=("v",))
     save: bool = option(False, "also write <name>_hml.npy, a dict of motion (N, 22 or 23, 3, T) and lengths (N)")
-    num_motions: int = option(10, "make videos of no more than this many", least=0)
+    num_motions: int = option(10, "make videos of no more than this many", min=0)
 
 
 def converted(path: str, source: str) -> "tuple[list[np.ndarray], float]":
     """The motions [T, 22 or 23, 3] of a file, cut to length, and their frame rate. Raises what reading does."""
     import numpy as np
 
-    from utils.formats import results, unnamed
+    from utils.formats import results
+    from utils.formats.unnamed import RATES
     from utils.geometry.amass22 import ESTIMATORS, estimate_to_nba, facing_z, to_22
-    from utils.run.files import load_array
+    from utils.geometry.skeleton import SKELETONS
+    from utils.run.arrays import load_array
 
     if source in ESTIMATORS:
         array = load_array(path)
@@ -43,17 +45,11 @@ def converted(path: str, source: str) -> "tuple[list[np.ndarray], float]":
         motions, fps = [estimate_to_nba(array, source)], 20.0
     else:
         content = results.load(path)
-        read = unnamed.read(path, source)
-        if "motions" not in content or list(read[0].joints) != list(_joints(source)):
+        read = results.to_motions(content, path, SKELETONS[source], RATES.get(source))
+        if "motions" not in content or read[0].joints != SKELETONS[source].joints:
             raise DataError(f"{path} holds motion of {content.get('dataset', 'other joints')}, not of {source}")
         motions, fps = [motion.positions * (1, 1, -1) for motion in read], read[0].fps
     return [facing_z(to_22(motion, source).astype(np.float32)) for motion in motions], fps
-
-
-def _joints(source: str) -> tuple[str, ...]:
-    from utils.geometry.skeleton import SKELETONS
-
-    return SKELETONS[source].joints
 
 
 def main(argv: list[str]) -> None:
@@ -63,7 +59,7 @@ def main(argv: list[str]) -> None:
 
     from utils.formats.video import write_video
     from utils.geometry.skeleton import SKELETONS
-    from utils.run.files import save_dict
+    from utils.run.arrays import save_dict
     from visualize.sticks.figures import draw_world
 
     motions, fps = converted(options.motions_path, options.skeleton_type)

@@ -6,13 +6,18 @@ and `result_2_mesh.mp4` there.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from body.options import BodyOptions
 from utils.run.errors import DataError, MissingFileError, UsageError, run_command
 from utils.run.options import RunOptions, parse
 from visualize.options import ExportOptions
+
+if TYPE_CHECKING:
+    from utils.geometry.motion import Motion
 
 MADE = ("obj", "params", "npz", "mp4")
 
@@ -33,24 +38,23 @@ def sample_of(path: Path) -> tuple[str, tuple[int, int | None]]:
     raise UsageError(f"{path.name} names no sample; it should be as result_0.mp4 or sample00_rep00.mp4")
 
 
-def number_of(results: Path, name: str, sample: tuple[int, int | None]) -> int:
-    """Which motion of a results file that is. Raises DataError where there is none."""
-    import numpy as np
+def clip_of(clips: "Sequence[Motion]", results: Path, name: str, sample: tuple[int, int | None]) -> "Motion":
+    """The clip of a results file that is that sample. Raises DataError where there is none."""
+    number, repetition = sample
+    named = {parts: clip for clip in clips if (parts := _parts(clip.name)) is not None}
+    known = named or {(0, 0): clips[0]}  # the one motion of a pose estimator has the name of its file
+    if found := known.get((number, repetition or 0)):
+        return found
+    samples, repetitions = (1 + max(part) for part in zip(*known, strict=True))
+    raise DataError(
+        f"{results} has {samples} samples and {repetitions} repetitions (counted from 0), so no motion {name}"
+    )
 
-    from utils.formats.results import load
-    from utils.run.files import load_array
 
-    if load_array(results).dtype != np.dtype(object):
-        return sample[0]  # the array of a pose estimator
-    content = load(results, raw=True)
-    motions = content["motion"] if "motion" in content else content["motions"]
-    samples, repetitions = content.get("num_samples", len(motions)), content.get("num_repetitions", 1)
-    number, repetition = sample[0], sample[1] or 0
-    if number >= samples or repetition >= repetitions:
-        raise DataError(
-            f"{results} has {samples} samples and {repetitions} repetitions (counted from 0), so no motion {name}"
-        )
-    return repetition * samples + number
+def _parts(clip: str) -> tuple[int, int] | None:
+    """Sample and repetition in the name that the reader of results gives to a clip."""
+    found = re.fullmatch(r"sample(\d+)_rep(\d+)|result_(\d+)", clip)
+    return found and (int(found[1] or found[3]), int(found[2] or 0))
 
 
 def main(argv: list[str]) -> None:
@@ -69,14 +73,14 @@ def main(argv: list[str]) -> None:
 
     import torch
 
-    from body.from_joints import make_bodies
+    from body.from_joints import bodies_of, read_clips
     from visualize.files.exporting import export
 
     if run.threads:
         torch.set_num_threads(run.threads)
-    number = number_of(results, name, sample)
-    which = replace(which, input_path=str(results), samples=(str(number),))
-    motions = [replace(motion, name=name) for motion in make_bodies(which, print)]
+    which = replace(which, input_path=str(results))
+    clip = clip_of(read_clips(which), results, name, sample)
+    motions = bodies_of([replace(clip, name=name)], which, print)
     folder = Path(wanted.output_dir) if wanted.output_dir else video.parent
     print("\n".join(map(str, export(motions, wanted.format, folder, name, wanted.overwrite))))
 

@@ -78,7 +78,7 @@ def main(argv: list[str]) -> None:
     import torch
 
     from body.models import load_body
-    from utils.run.files import save_dict
+    from utils.run.arrays import save_dict
 
     if run.threads:
         torch.set_num_threads(run.threads)

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 class ViewOptions:
     """Where the viewer is found, and what it offers."""
 
-    port: int = option(8080, "of the address; the next free one if it is taken", least=0, most=65535)
+    port: int = option(8080, "of the address; the next free one if it is taken", min=0, max=65535)
     host: str = option("127.0.0.1", "who may look on: this machine only, or 0.0.0.0 for all that reach it")
-    num_views: int = option(7, "cameras of MAS that are offered for motion that it made", least=1)
+    num_views: int = option(7, "cameras of MAS that are offered for motion that it made", min=1)
 
 
 def mas_views(path: str, count: int) -> "list[View]":

@@ -91,13 +91,18 @@ def fit(
         state.root.float().numpy(),
         motion.fps,
         motion.name,
-        contacts=np.pad(standing.numpy(), ((0, 0), (0, 2))),
+        contacts=on_all_joints(standing.numpy()),
         meta={
             "betas": None if resize else state.shape.float().numpy(),
             "targets": motion.positions,
             "report": report,
         },
     )
+
+
+def on_all_joints(contacts: np.ndarray) -> np.ndarray:
+    """Contacts bool [T, 24] of those of the 22 joints that are fitted; what is beyond the wrists stands nowhere."""
+    return np.pad(contacts, ((0, 0), (0, len(_SMPL24.joints) - contacts.shape[1])))
 
 
 def checked(positions: np.ndarray, joints: tuple[str, ...], confidence: np.ndarray) -> tuple[Tensor, Tensor]:

@@ -27,8 +27,8 @@ from utils.geometry.joint_maps import Fittable
 from utils.geometry.kinematics import forward
 from utils.geometry.rest import offsets_of
 from utils.geometry.rotations import axis_angle_to_matrix
+from utils.run.arrays import load_pickle
 from utils.run.errors import DataError
-from utils.run.files import load_pickle
 
 NOTE = (
     "fitted by the published objective (SMPLify on 3D joints, L-BFGS, {iterations} iterations, a shape for each "

@@ -21,6 +21,8 @@ from body.fit.pose_prior import PosePrior, pose_coordinates
 from utils.geometry.kinematics import forward, walk
 from utils.geometry.rotations import axis_angle_to_matrix
 
+_SPAN = 128  # frames whose equations are built at a time, so that what they are built of stays in the cache
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -130,52 +132,135 @@ def _errors(problem: Problem, state: State) -> _Errors:
 
 def _normal_equations(problem: Problem, state: State, errors: _Errors) -> tuple[Tensor, ...]:
     """Blocks [T, N, N], their neighbours [T - 1, N, N], border [T, N, S], corner [S, S], gradients [T, N] and [S]."""
-    frames, count = problem.weights.shape
-    by_pose, by_shape = _joint_derivatives(problem, errors)
-    weights = problem.weights.clone()
-    weights[:-1] += problem.steady
-    weights[1:] += problem.steady
-    pulled = problem.weights[..., None] * errors.joints
-    change = problem.steady[..., None] * errors.joints.diff(dim=0)
-    pulled[:-1] -= change
-    pulled[1:] += change
-    rows, pulled = weights.repeat_interleave(3, 1)[..., None], pulled.reshape(frames, 3 * count, 1)
-    both = torch.cat([by_pose, by_shape], -1)
-    products = (rows * by_pose).mT @ both
-    size = by_pose.shape[-1]
-    blocks, border = products[..., :size].clone(), products[..., size:].clone()
-    corner = ((rows * by_shape).mT @ by_shape).sum(0)
-    gradient, of_shape = (by_pose.mT @ pulled).squeeze(-1), (by_shape.mT @ pulled).squeeze(-1).sum(0)
-    between = problem.steady.repeat_interleave(3, 1)[..., None]
-    beside = -(between * by_pose[:-1]).mT @ both[1:]
-    neighbours = beside[..., :size].clone()
-    border[:-1] += beside[..., size:]
-    border[1:] -= by_pose[1:].mT @ (between * by_shape[:-1])
-    crossed = (by_shape[:-1].mT @ (between * by_shape[1:])).sum(0)
-    corner -= crossed + crossed.T
+    frames, shapes = len(problem.weights), len(problem.precision)
+    size = 3 + 3 * len(problem.moving)
+    blocks, neighbours = (errors.turned.new_empty(count, size, size) for count in (frames, frames - 1))
+    right = errors.turned.new_empty(frames, size, 1 + shapes)  # gradient and border
+    corner, of_shape = torch.diag(problem.precision), problem.precision * state.shape
+    weights, relations = _weights(problem), _relations(problem)
+    for first in range(0, frames, _SPAN):
+        span = slice(first, min(first + _SPAN, frames))
+        equations = blocks[span], neighbours[span], right[span]
+        found = _write_equations(*equations, problem, errors, span, weights, relations)
+        corner, of_shape = corner + found[:, 1:], of_shape + found[:, 0]
+    gradient, border = right[..., 0].clone(), right[..., 1:].contiguous()
     _add_pose(problem, errors, blocks, neighbours, gradient)
     _add_level(problem, errors, blocks, gradient)
-    corner = corner + torch.diag(problem.precision)
-    of_shape = of_shape + problem.precision * state.shape
     return blocks, neighbours, border, corner, gradient, of_shape
 
 
-def _joint_derivatives(problem: Problem, errors: _Errors) -> tuple[Tensor, Tensor]:
-    """Of the targeted joints by root and turns [T, 3 J, N], and by shape [T, 3 J, S]."""
+def _write_equations(
+    blocks: Tensor,
+    neighbours: Tensor,
+    right: Tensor,
+    problem: Problem,
+    errors: _Errors,
+    span: slice,
+    weights: Tensor,
+    relations: tuple[Tensor, Tensor],
+) -> Tensor:
+    """Write what the joints' errors ask of a few frames, and return what they ask of the shape [S, 1 + S].
+
+    Turning k moves joint j, wherever it hangs below k, by P_j s_k: the twist s_k of k does not depend on j, and P_j,
+    which gives the speed of a point in a twist, not on k. So the block of k and l is s_k^T (sum over j below both of
+    w_j P_j^T P_j) s_l, and the sums run up the tree once, as composite inertias do (Featherstone, "Rigid Body Dynamics
+    Algorithms", 2008, section 6.2). Each frame has its own origin, the root.
+    """
     frames, count = problem.weights.shape
-    moving = problem.moving
-    below = _below(problem.parents, moving, count)
-    lever = errors.positions[:, :count, None] - errors.positions[:, None, moving]  # [T, J, M, 3]
-    axes = errors.turned[:, None, moving]  # columns are the joint's own axes in the world
-    turns = torch.linalg.cross(axes, lever[..., None].expand(-1, -1, -1, -1, 3), dim=-2) * below[..., None, None]
-    place = torch.eye(3, dtype=lever.dtype).expand(frames, count, 3, 3)
-    by_pose = torch.cat([place, turns.transpose(2, 3).reshape(frames, count, 3, -1)], -1)
-    moved = {0: torch.zeros(frames, 3, len(problem.precision), dtype=lever.dtype)}
+    around = slice(max(span.start - 1, 0), min(span.stop + 1, frames))  # with the frames before and after
+    inner = slice(span.start - around.start, span.stop - around.start)
+    later = slice(inner.start, inner.start + min(span.stop, frames - 1) - span.start)
+    places = (errors.positions[around] - errors.positions[around, :1])[:, :, :, None]
+    points = torch.cat([_crossing(-places[:, :count]), torch.eye(3).to(places).expand(len(places), count, 3, 3)], -1)
+    twists = _twists(places[:, problem.moving], errors.turned[around][:, problem.moving])  # [n, 1 + M, 6, 3]
+    by_shape = _shape_derivatives(problem, errors.turned[around])
+    sides = torch.cat([errors.joints[around, :, :, None], by_shape], -1)
+    sides = _weighted(sides, weights[around], problem.steady[around.start : around.stop - 1])[inner]
+    of_shape = by_shape[inner].flatten(0, 2).T @ sides.flatten(0, 2)
+
+    steady = problem.steady[span.start : span.start + later.stop - later.start]
+    after = slice(later.start + 1, later.stop + 1)
+    own = _gathered(problem, (weights[span, :, None, None] * points[inner]).mT @ points[inner])
+    beside = _gathered(problem, (-steady[..., None, None] * points[later]).mT @ points[after])
+    above, below = relations
+    wide = _side_by_side(twists)
+    products = wide[inner].mT @ _side_by_side(own @ twists[inner])
+    torch.mul(products, above, out=blocks).addcmul_(products.mT, below)
+    products = wide[later].mT @ _side_by_side(beside @ twists[after])
+    torch.mul(products, above, out=neighbours)
+    neighbours.addcmul_(_side_by_side(beside.mT @ twists[later]).mT @ wide[after], below)
+    right.copy_((twists[inner].mT @ _gathered(problem, points[inner].mT @ sides)).flatten(1, 2))
+    return of_shape
+
+
+def _weights(problem: Problem) -> Tensor:
+    """What the square of a joint's error counts [T, J], its changes included."""
+    weights = problem.weights.clone()
+    weights[:-1] += problem.steady
+    weights[1:] += problem.steady
+    return weights
+
+
+def _weighted(values: Tensor, weights: Tensor, steady: Tensor) -> Tensor:
+    """The quadratic form of the joints' errors times values [n, J, 3, ...] of neighbouring frames."""
+    taken = weights[..., None, None] * values
+    taken[:-1] -= steady[..., None, None] * values[1:]
+    taken[1:] -= steady[..., None, None] * values[:-1]
+    return taken
+
+
+def _crossing(vectors: Tensor) -> Tensor:
+    """Matrices [..., 3, 3] that take the cross product of vectors [..., 3, 1] with what they are applied to."""
+    x, y, z = vectors.squeeze(-1).unbind(-1)
+    nothing = torch.zeros_like(x)
+    rows = ((nothing, -z, y), (z, nothing, -x), (-y, x, nothing))
+    return torch.stack([torch.stack(row, -1) for row in rows], -2)
+
+
+def _twists(places: Tensor, turned: Tensor) -> Tensor:
+    """Twists [n, 1 + M, 6, 3] of the root's way and of the joints' turns about their own axes at `places`."""
+    turns = torch.cat([turned, _crossing(places) @ turned], -2)
+    way = torch.cat([torch.zeros(3, 3), torch.eye(3)]).to(turned)
+    return torch.cat([way.expand(len(turned), 1, 6, 3), turns], 1)
+
+
+def _shape_derivatives(problem: Problem, turned: Tensor) -> Tensor:
+    """Of the targeted joints by shape [n, J, 3, S]."""
+    count = problem.targets.shape[1]
+    moved = {0: turned.new_zeros(len(turned), 3, len(problem.precision))}
     for joint in walk(problem.parents)[1:]:
-        parent = problem.parents[joint]
-        moved[joint] = moved[parent] + errors.turned[:, parent] @ problem.directions[joint]
-    by_shape = torch.stack([moved[joint] for joint in range(count)], 1)
-    return by_pose.reshape(frames, 3 * count, -1), by_shape.reshape(frames, 3 * count, -1)
+        if joint < count:
+            parent = problem.parents[joint]
+            moved[joint] = moved[parent] + turned[:, parent] @ problem.directions[joint]
+    return torch.stack([moved[joint] for joint in range(count)], 1)
+
+
+def _gathered(problem: Problem, values: Tensor) -> Tensor:
+    """Sums [n, 1 + M, ...] of values [n, J, ...] over all joints, and over those at and below each that turns."""
+    sums = values.clone()
+    for joint in reversed(walk(problem.parents)):
+        if 0 < joint < values.shape[1]:
+            sums[:, problem.parents[joint]] += sums[:, joint]
+    return sums[:, [0, *problem.moving]]
+
+
+def _relations(problem: Problem) -> tuple[Tensor, Tensor]:
+    """1 where the joint of a row is that of the column or above it, and where it is below [N, N].
+
+    The way of the root is above all.
+    """
+    moving, count = problem.moving, problem.targets.shape[1]
+    above = torch.ones(1 + len(moving), 1 + len(moving), dtype=problem.weights.dtype)
+    above[1:, 0] = 0
+    above[1:, 1:] = _below(problem.parents, moving, count)[moving].T + torch.eye(len(moving))
+    above = above.repeat_interleave(3, 0).repeat_interleave(3, 1)
+    same = torch.eye(1 + len(moving)).to(above).repeat_interleave(3, 0).repeat_interleave(3, 1)
+    return above, above.T - same
+
+
+def _side_by_side(columns: Tensor) -> Tensor:
+    """[n, K, 6, 3] as [n, 6, 3 K]."""
+    return columns.transpose(1, 2).flatten(2)
 
 
 def _below(parents: Sequence[int], moving: list[int], count: int) -> Tensor:
@@ -237,19 +322,27 @@ def _step(
     damping: float,
 ) -> tuple[Tensor, Tensor]:
     """The damped step of pose [T, N] and shape [S]: block elimination, then Schur's complement of the shape."""
-    frames, size, _ = blocks.shape
-    damped = blocks + torch.diag_embed(damping * blocks.diagonal(dim1=-2, dim2=-1) + 1e-6)
-    beside = torch.cat([neighbours, torch.zeros_like(blocks[:1])])
-    solved = torch.cat([beside, gradient[..., None], border], -1)  # turned into the solution frame by frame
-    for frame in range(frames):
+    size = blocks.shape[-1]
+    right = torch.cat([gradient[..., None], border], -1)
+    damped = blocks.diagonal(dim1=-2, dim2=-1) * (1 + damping) + 1e-6
+    factors, solved = [], []  # L of each block, and L^-1 of what stands to the right of it
+    for frame, block in enumerate(blocks):
+        row = torch.cat([block, right[frame]], -1)
+        row.diagonal().copy_(damped[frame])
         if frame:
-            before = neighbours[frame - 1].T @ solved[frame - 1]
-            damped[frame] -= before[:, :size]
-            solved[frame, :, size:] -= before[:, size:]
-        solved[frame] = torch.cholesky_solve(solved[frame], torch.linalg.cholesky(damped[frame]))
-    values = solved[..., size:]
-    for frame in range(frames - 2, -1, -1):
-        values[frame] -= solved[frame, :, :size] @ values[frame + 1]
+            row.addmm_(solved[-1][:, :size].T, solved[-1], alpha=-1)
+        factors.append(torch.linalg.cholesky(row[:, :size]))
+        if frame < len(neighbours):
+            row[:, :size] = neighbours[frame]
+        else:
+            row[:, :size] = 0
+        solved.append(torch.linalg.solve_triangular(factors[-1], row, upper=False))
+    values = torch.empty_like(right)
+    for frame in range(len(blocks) - 1, -1, -1):
+        value = solved[frame][:, size:]
+        if frame + 1 < len(blocks):
+            value = torch.addmm(value, solved[frame][:, :size], values[frame + 1], alpha=-1)
+        values[frame] = torch.linalg.solve_triangular(factors[frame].T, value, upper=True)
     pose, by_shape = values[..., 0], values[..., 1:]
     if not border.shape[-1]:
         return -pose, of_shape

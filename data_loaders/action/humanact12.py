@@ -10,8 +10,8 @@ from data_loaders.action import windows as actions
 from data_loaders.action.windows import ActionDataset
 from data_loaders.options import DataOptions
 from data_loaders.registry import DatasetSpec
+from utils.run.arrays import load_pickle
 from utils.run.errors import DataError
-from utils.run.files import load_pickle
 
 AUGMENTATIONS = actions.AUGMENTATIONS
 

@@ -21,8 +21,9 @@ from data_loaders.action.windows import ActionDataset, Clip
 from data_loaders.options import DataOptions
 from data_loaders.registry import DatasetSpec
 from utils.geometry.rotations import about_axis, axis_angle_to_matrix, matrix_to_axis_angle
+from utils.run.arrays import load_pickle
 from utils.run.errors import DataError, UsageError
-from utils.run.files import atomic_write, load_pickle
+from utils.run.files import atomic_write, read_text
 
 AUGMENTATIONS = actions.AUGMENTATIONS
 TRAIN_SUBJECTS = frozenset((
@@ -133,7 +134,7 @@ def _part(names: list[str], counts: list[int], frames: int, options: DataOptions
 
 
 def _lines(spec: DatasetSpec, options: DataOptions, name: str) -> list[str]:
-    return actions.dataset_file(spec, options, f"info/{name}").read_text(errors="replace").splitlines()
+    return read_text(actions.dataset_file(spec, options, f"info/{name}"), otherwise="latin-1").splitlines()
 
 
 def _frame_counts(spec: DatasetSpec, options: DataOptions) -> list[int]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from utils.run.arrays import check_sizes, read_header, read_member
 from utils.run.files import atomic_path
 
 MAPPED = 1 << 20  # bytes from which an array is mapped and not read
@@ -39,6 +40,7 @@ def read(folder: Path, part: str, key: str) -> dict[str, np.ndarray] | None:
         return None
     try:
         with zipfile.ZipFile(path) as archive:
+            check_sizes(archive.infolist(), path.stat().st_size)
             return {entry.filename.removesuffix(".npy"): _array(archive, entry, path) for entry in archive.infolist()}
     except _UNREADABLE:
         return None
@@ -61,10 +63,8 @@ def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> np.n
     """One array of the archive. Raises one of _UNREADABLE."""
     with archive.open(entry) as handle:
         if entry.compress_type != zipfile.ZIP_STORED or entry.file_size < MAPPED:
-            return np.lib.format.read_array(handle, allow_pickle=False)
-        version = np.lib.format.read_magic(handle)
-        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, in_columns, dtype = header(handle)
+            return read_member(archive, entry)
+        shape, in_columns, dtype = read_header(handle)
         begins = _offset(path, entry) + handle.tell()
     if dtype.hasobject or in_columns:
         raise ValueError(f"{path}: {entry.filename} is not a plain array of rows")

@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 
 from utils.geometry.skeleton import SKELETONS, Skeleton
+from utils.run.arrays import load_array
 from utils.run.errors import DataError, MissingFileError
-from utils.run.files import atomic_folder, load_array, read_json
+from utils.run.files import read_json
+from utils.run.folders import atomic_folder
 
 _RECORD = ("name", "start", "stop", "split", "actions", "source")
 

@@ -4,19 +4,20 @@ BVH, ASF/AMC (the skeleton beside the motion), packed shards `.npz`, and positio
 as `.npy`, or as `.npz` with `positions` and, if it is known, `fps`.
 """
 
-import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from utils.formats.motion_files import find_skeleton, guess_scale
 from utils.geometry.motion import Motion
 from utils.geometry.skeleton import SKELETONS
-from utils.run.errors import DataError, MissingFileError, UsageError
-from utils.run.files import load_archive, load_array
+from utils.run.arrays import array_names, load_archive, load_array
+from utils.run.errors import DataError, MissingFileError, PolykineError, UsageError
 
+Clip = TypeVar("Clip")
 RECORDED = (".bvh", ".amc", ".npz")
 POINTS = (*RECORDED, ".npy")
 
@@ -43,7 +44,7 @@ def read_clips(path: Path, scale: float = 0.0, fps: float = 20.0) -> Iterator[Mo
     `scale` is metres per unit of BVH files (0: guessed), `fps` the frame rate of arrays that do not say theirs.
     """
     match path.suffix.lower():
-        case ".npz" if _names(path) & {"positions"}:
+        case ".npz" if "positions" in array_names(path):
             yield _points(path, fps)
         case ".npz":
             from utils.formats import shards
@@ -64,13 +65,28 @@ def read_clips(path: Path, scale: float = 0.0, fps: float = 20.0) -> Iterator[Mo
             yield asf_amc.read(find_skeleton(path), path)
 
 
-def _names(path: Path) -> set[str]:
-    """The arrays that an .npz file holds; none if it is no archive."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return {name.removesuffix(".npy") for name in archive.namelist()}
-    except (OSError, zipfile.BadZipFile):
-        return set()
+def read_each(
+    files: Sequence[Path], sources: Sequence[str], read: Callable[[Path], Iterable[Clip]], say: Callable[[str], None]
+) -> Iterator[tuple[Path, list[Clip]]]:
+    """Each of the files that `sources` led to, with what `read` makes of it.
+
+    One in a folder that cannot be read is told, and passed over; a file that was named itself is an error, and so is
+    the first fault where no file is left.
+    """
+    named, fault, left = set(map(Path, sources)), None, 0
+    for path in files:
+        try:
+            clips = list(read(path))
+        except PolykineError as error:
+            if path in named:
+                raise
+            fault = fault or error
+            say(f"note: passed over: {error}")
+            continue
+        left += 1
+        yield path, clips
+    if fault and not left:
+        raise fault
 
 
 def _points(path: Path, fps: float) -> Motion:

@@ -16,8 +16,8 @@ from data_loaders.common.splits import names_of_part
 from data_loaders.options import DataOptions
 from data_loaders.points.augment import crop_window, scaled, shifted
 from data_loaders.registry import DatasetSpec
+from utils.run.arrays import load_array
 from utils.run.errors import DataError, MissingFileError, UsageError
-from utils.run.files import load_array
 from utils.run.project import ROOT
 
 Points = TypeVar("Points", np.ndarray, torch.Tensor)

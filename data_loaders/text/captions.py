@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from utils.run.errors import DataError, MissingFileError
+from utils.run.errors import DataError
+from utils.run.files import read_text
 from utils.run.randomness import numpy_rng
 
 SENTENCES = 12  # of a clip, its own ones first
@@ -248,15 +249,16 @@ class TextLine:
         return self.start == 0 and self.end == 0
 
 
-def read_lines(path: str | Path) -> list[TextLine]:
-    """The captions of a text file; a time that is not a number counts as 0. Raises MissingFileError or DataError."""
-    try:
-        content = Path(path).read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise MissingFileError(f"{path} does not exist") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text: {error}") from error
-    return [_parsed(line, path, number) for number, line in enumerate(content.splitlines(), 1) if line.strip()]
+def read_lines(path: str | Path, faults: list[str] | None = None) -> list[TextLine]:
+    """The captions of a text file; a time that is not a number counts as 0. Raises MissingFileError or DataError.
+
+    Lines with tags or times but without a caption are passed over, and named in `faults`.
+    """
+    rows = enumerate(read_text(path).split("\n"), 1)
+    lines = {number: _parsed(line, path, number) for number, line in rows if line.strip()}
+    if faults is not None:
+        faults += [f"{path}, line {number}: no caption" for number, line in lines.items() if not line.caption]
+    return [line for line in lines.values() if line.caption]
 
 
 def _parsed(line: str, path: str | Path, number: int) -> TextLine:

@@ -12,7 +12,7 @@ from torch import Tensor
 from data_loaders.representations import hml
 from utils.geometry.skeleton import Skeleton
 from utils.run.errors import UsageError
-from utils.run.options import nearest
+from utils.run.parser import nearest
 
 HEADING = "heading"
 _JOINTS = ("pelvis", "left_foot", "right_foot", "left_wrist", "right_wrist", "head")

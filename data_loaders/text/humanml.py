@@ -7,6 +7,7 @@ In memory: all frames end to end; an item is a span of them with the captions th
 """
 
 import json
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -24,8 +25,9 @@ from data_loaders.registry import DatasetSpec
 from data_loaders.representations.hml import layout_of
 from data_loaders.text.captions import TextLine, read_lines
 from data_loaders.text.transitions import gone_over
-from utils.run.errors import DataError, MissingFileError, UsageError
-from utils.run.files import load_array, read_json
+from utils.run.arrays import array_shape, load_array
+from utils.run.errors import DataError, MissingFileError, PolykineError, UsageError
+from utils.run.files import read_json, read_text
 
 UNIT = 4  # lengths are multiples of this many frames
 ROOT = 4  # features of the root: its turn, its step in x and z, its height
@@ -34,6 +36,7 @@ SHORTEST_WINDOW = 40  # of length_aug
 PUBLISHED_FPS = 20  # by which the published loader finds spans, in KIT-ML too
 AUGMENTATIONS = ("length_aug", "transition_aug")
 GO_OVER = 0.35  # share of items that begin as another, under transition_aug
+NO_CAPTION = "lines without a caption"
 BATCH = -1  # position of the draw that belongs to the whole batch
 
 RngOf = Callable[[int], np.random.RandomState]
@@ -44,7 +47,8 @@ class TextMotions:
     """Items of a part: rows `starts[i]` to `starts[i] + frames[i]` of `features` [N, F], and their captions.
 
     `texts[i]` are indices into `captions`; `tags` are the captions' words with their part of speech. `weights` are the
-    items' shares of an epoch, or None for equal ones; `skipped` counts what was passed over, by reason.
+    items' shares of an epoch, or None for equal ones; `skipped` counts what was passed over, by reason, and `faults`
+    names each file, and line, that is wrong.
     """
 
     spec: DatasetSpec
@@ -64,6 +68,7 @@ class TextMotions:
     pad_to: int = 0
     context: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -196,6 +201,7 @@ def load(
         pad_to=pad_to,
         context=context,
         skipped=skipped,
+        faults=[f"{folder / fault}" for fault in told["faults"]],
     )
 
 
@@ -204,7 +210,7 @@ def listed(spec: DatasetSpec, folder: str | Path, split: str) -> list[str]:
     path = Path(folder) / f"{split}.txt"
     if not path.is_file():
         raise MissingFileError(f"{path} is missing: {_remedy(spec, folder)}")
-    names = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    names = [line.strip() for line in read_text(path).split("\n") if line.strip()]
     if not names:
         raise DataError(f"{path} names no clip; choose another --data_split, or make the folder anew")
     return names
@@ -232,8 +238,8 @@ def read_captions(spec: DatasetSpec, datapath: str | Path, split: str) -> list[t
 def _frames_of(path: Path) -> int:
     """Rows of an array file, from its header; 0 if it is not there or no array."""
     try:
-        return len(np.load(path, mmap_mode="r", allow_pickle=False))
-    except (OSError, ValueError):
+        return array_shape(path)[0]
+    except (PolykineError, OSError, IndexError):
         return 0
 
 
@@ -252,7 +258,7 @@ def _content(spec: DatasetSpec, folder: Path, split: str, names: list[str], fps:
     files = [folder / f"{split}.txt", folder / "index.json"]
     files += [folder / "new_joint_vecs" / f"{name}.npy" for name in names]
     files += [folder / "texts" / f"{name}.txt" for name in names]
-    key = cache.key_of(files, spec.name, spec.features, spec.minimum_length, fps)
+    key = cache.key_of(files, "faults", spec.name, spec.features, spec.minimum_length, fps)
     content = cache.read(folder, split, key)
     if content is None:
         content = _read(spec, folder, split, names, fps)
@@ -272,9 +278,11 @@ class _Items:
     captions: dict[str, int] = field(default_factory=dict)
     tags: list[str] = field(default_factory=list)
     skipped: dict[str, int] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
 
-    def skip(self, reason: str) -> None:
+    def skip(self, reason: str, fault: str = "") -> None:
         self.skipped[reason] = self.skipped.get(reason, 0) + 1
+        self.faults += [fault] if fault else []
 
     def add(self, name: str, start: int, frames: int, lines: Sequence[TextLine], share: float) -> None:
         for line in lines:
@@ -297,9 +305,17 @@ def _read(spec: DatasetSpec, folder: Path, split: str, names: list[str], fps: fl
         if not (path.is_file() and words.is_file()):
             items.skip("not there")
             continue
-        features, lines = _features(spec, path), read_lines(words)
+        before = len(items.faults)
+        try:
+            features, lines = _features(spec, path), read_lines(words, items.faults)
+        except DataError as error:
+            items.skip("unreadable", str(error))
+            continue
+        if without := len(items.faults) - before:
+            items.skipped[NO_CAPTION] = items.skipped.get(NO_CAPTION, 0) + without
         if not np.isfinite(features).all():
-            items.skip("not finite")
+            frame = int(np.flatnonzero(~np.isfinite(features).all(1))[0])
+            items.skip("not finite", f"{path}: not finite from frame {frame} on")
         elif not _fits(spec, len(features)):
             items.skip("too short" if len(features) < spec.minimum_length else "too long")
         elif not lines:
@@ -311,12 +327,17 @@ def _read(spec: DatasetSpec, folder: Path, split: str, names: list[str], fps: fl
     if not items.names:
         why = ", ".join(f"{count} {reason}" for reason, count in items.skipped.items())
         kind = MissingFileError if set(items.skipped) == {"not there"} else DataError
+        what = f"{items.faults[0]}: " if items.faults else ""
         raise kind(
-            f"none of the {len(names)} clips that {folder / split}.txt names can be used ({why}): "
+            f"{what}none of the {len(names)} clips that {folder / split}.txt names can be used ({why}): "
             f"{_remedy(spec, folder)}"
         )
     told = {"names": items.names, "texts": items.texts, "captions": list(items.captions)}
-    told |= {"tags": items.tags, "skipped": items.skipped}
+    told |= {
+        "tags": items.tags,
+        "skipped": items.skipped,
+        "faults": [fault.removeprefix(f"{folder}{os.sep}") for fault in items.faults],
+    }
     return {
         "features": np.concatenate(parts),
         "starts": np.array(items.starts, np.int64),

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from utils.run.arrays import load_array, load_pickle
 from utils.run.errors import DataError, MissingFileError
-from utils.run.files import load_array, load_pickle
 
 FILES = ("our_vab_data.npy", "our_vab_words.pkl", "our_vab_idx.pkl")
 REMEDY = "`bash prepare/download_glove.sh` brings them"

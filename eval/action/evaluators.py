@@ -1,4 +1,4 @@
-"""Who judges models of HumanAct12 and UESTC: the published recognisers of actions, and what their figures depend on."""
+"""The evaluators of models of HumanAct12 and UESTC: the published recognisers of actions, and what they depend on."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,9 @@ from data_loaders.representations import rot6d
 from model.evaluators import action_recognition
 from model.evaluators.action_recognition import centred, pose_joints
 from utils.geometry.rest import offsets_of, rest_offsets
+from utils.run.arrays import load_array
 from utils.run.checkpoint import digest
 from utils.run.errors import DataError, MissingFileError, UsageError
-from utils.run.files import load_array
 from utils.run.randomness import key_of
 
 FOLDER = "assets/actionrecognition"
@@ -26,8 +26,8 @@ Found = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Judges:
-    """The recogniser of a dataset's actions and, for models of HumanAct12 that are told nothing, that of poses.
+class Recognisers:
+    """The recogniser of a dataset's actions and, for unconditional models of HumanAct12, that of poses.
 
     `offsets` [24, 3] are the bones on which rotations become the joints that they see; `real_poses` [M, T, 15, 3] the
     motions that the latter holds generated ones against. `identity` has `name`, `path` and `sha256`.
@@ -69,37 +69,37 @@ def _seen(network: nn.Module, motion: Tensor, *more: Tensor | None) -> Found:
     return {"embeddings": embeddings, "logits": logits}
 
 
-def load_judges(
+def load_recognisers(
     spec: DatasetSpec,
     data: DataOptions,
     folder: str | Path = FOLDER,
     body: str = "",
     device: str | torch.device = "cpu",
-) -> Judges:
+) -> Recognisers:
     """The recognisers of a dataset from the folder of the published files.
 
     `body` says on whose bones they see motion: smpl, free, or a SMPL file (default: smpl where it is there, else free);
-    the published figures were taken on SMPL's. Raises UsageError for another dataset, MissingFileError saying which
+    the published metrics were taken on SMPL's. Raises UsageError for another dataset, MissingFileError saying which
     script brings a file, DataError for a file that is something else.
     """
     if spec.name not in DATASETS:
         raise UsageError(f"recognisers of actions judge models of {' and '.join(DATASETS)}, not of {spec.name}")
-    told_nothing = spec.name == "humanact12" and data.cond == "no_cond"
-    kinds = [spec.name, "poses"] if told_nothing else [spec.name]
+    unconditional = spec.name == "humanact12" and data.cond == "no_cond"
+    kinds = [spec.name, "poses"] if unconditional else [spec.name]
     networks = [action_recognition.load(kind, folder).to(device) for kind in kinds]
     files = [action_recognition.FILES[kind].name for kind in kinds]
     digests = [digest(Path(folder) / name) for name in files]
-    offsets, whose = (rest_offsets(), "") if spec.name == "uestc" else _bones(body)
+    offsets, whose = (rest_offsets(), "") if spec.name == "uestc" else _offsets(body)
     identity = {
         "name": " and ".join(files) + whose,
         "path": str(folder),
         "sha256": digests[0] if len(digests) == 1 else f"{key_of(*digests):016x}",
     }
-    real = load_real_poses(spec, data) if told_nothing else None
-    return Judges(spec.name, networks[0], identity, offsets, *networks[1:], real_poses=real)
+    real = load_real_poses(spec, data) if unconditional else None
+    return Recognisers(spec.name, networks[0], identity, offsets, *networks[1:], real_poses=real)
 
 
-def _bones(body: str) -> tuple[Tensor, str]:
+def _offsets(body: str) -> tuple[Tensor, str]:
     """The way [24, 3] from parent to joint of a body, and the words that say whose."""
     model = load_body(body)
     if model.name == "free":
@@ -108,7 +108,7 @@ def _bones(body: str) -> tuple[Tensor, str]:
 
 
 def load_real_poses(spec: DatasetSpec, data: DataOptions) -> Tensor:
-    """The real motions [M, T, 15, 3] that those of models told nothing are held against.
+    """The real motions [M, T, 15, 3] that those of unconditional models are held against.
 
     On disk [M, 15 or more, 3, T], metres. Raises MissingFileError or DataError.
     """

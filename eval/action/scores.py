@@ -1,15 +1,16 @@
 """How well motion generated for actions is recognised, how varied it is, and how near real motion (HumanAct12, UESTC).
 
 The protocol of Guo et al. 2020 (Action2Motion, section 5.1) as ACTOR (Petrovich et al. 2021) and MDM run it: each
-evaluation seed is a set of its own, of three subjects: `gen`, what the model makes for the actions and lengths of `gt`,
-a draw of real motion, and `gt2`, another draw. All are held against `gt`. Models of HumanAct12 that are told nothing
-are also judged as by Raab et al. 2023 (MoDi): by 15 joints, against all real motion. Work is cut into units, each done
-once (`eval.common.work`); a unit's numbers depend on its name, the seed and the settings alone.
+evaluation seed is a set of its own, of three subjects: `gen`, samples for the actions and lengths of `gt`, a draw of
+real motion, and `gt2`, another draw. All are held against `gt`. Unconditional models of HumanAct12 are also evaluated
+as by Raab et al. 2023 (MoDi): by 15 joints, against all real motion.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,40 +18,50 @@ from torch import Tensor
 
 from data_loaders.action.windows import ActionDataset
 from data_loaders.registry import load_dataset
-from eval.action.evaluators import REAL_POSES, Judges
+from eval.action.evaluators import REAL_POSES, Recognisers
+from eval.common.evaluation import Evaluation, Read, iteration_seed
 from eval.common.work import Arrays, Unit, parts, say
-from eval.mas.subjects import iteration_seed
 from eval.metrics import distances as metrics
+from eval.reporting import record
 from model.evaluators.action_recognition import HIDDEN, LAYERS
 from sample.common.plain import sample_plain
 from sample.common.session import Request, Session
 from utils.run.errors import DataError, NumericError, UsageError
 from utils.run.randomness import key_of, numpy_rng, torch_generator
 
-MADE, REAL = "gen", "gt"
-SUBJECTS = (MADE, REAL, "gt2")
+GENERATED, REAL = "gen", "gt"
+SUBJECTS = (GENERATED, REAL, "gt2")
 PARTS = {"humanact12": {"": "train"}, "uestc": {"_train": "train", "_test": "test"}}  # a key's ending, the data's part
 UNIT_ROWS = 64  # motions of a unit; published models whose GRU runs over the batch depend on it
 DIVERSITY_PAIRS, MULTIMODALITY_PAIRS = 200, 20  # of a set, and of each action
-LEAST = metrics.NEIGHBOURS + 1  # motions of a set
+MIN_SAMPLES = metrics.NEIGHBOURS + 1  # of a set
 
 Values = dict[str, list[float]]  # published key -> one value an evaluation seed
-Read = Callable[[str], Arrays]
+BETTER = {"accuracy": "higher", "precision": "higher", "recall": "higher", "fid": "lower", "kid": "lower"}
+UNCONSTRAINED = "_unconstrained"  # the ending of keys of metrics of poses
 
 
-@dataclass(frozen=True)
-class ActionEvaluation:
-    """A model, its judges, how much is made, and the parts of the real data by the ending of their keys."""
+@dataclass(frozen=True, kw_only=True)
+class ActionEvaluation(Evaluation):
+    """A model, its recognisers, how much is generated, and the parts of the real data by the ending of their keys."""
 
-    session: Session
-    judges: Judges
+    kind = "action"
+    reference = REAL
+    what = "parts of motions"
+
+    recognisers: Recognisers
     samples: int
     seeds: int
     real: dict[str, ActionDataset]
 
     @property
-    def told_actions(self) -> bool:
-        """Whether generated motion was made for actions that it can be recognised by."""
+    def identity(self) -> dict[str, str]:
+        """See Evaluation."""
+        return self.recognisers.identity
+
+    @property
+    def conditional(self) -> bool:
+        """Whether motion is generated for actions that it can be recognised by."""
         return self.session.data.cond == "action"
 
     def seed(self, ending: str, k: int) -> int:
@@ -59,7 +70,7 @@ class ActionEvaluation:
 
     def drawn(self, ending: str, subject: str, k: int) -> list[int]:
         """The real motions of a subject, none twice; for generated motion those of `gt`."""
-        name = REAL if subject == MADE else subject
+        name = REAL if subject == GENERATED else subject
         order = numpy_rng(self.seed(ending, k), "real", name).permutation(len(self.real[ending]))
         return order[: self.samples].tolist()
 
@@ -68,95 +79,158 @@ class ActionEvaluation:
         clips = self.real[ending].clips
         return np.array([clips[i].label for i in self.drawn(ending, subject, k)])
 
+    def units(self) -> dict[str, Unit]:
+        """The work by name: the motions of each subject of each seed in parts, and the real poses."""
+        work: dict[str, Unit] = {}
+        for k in range(self.seeds):
+            for ending in self.real:
+                for subject in SUBJECTS:
+                    for name, rows in self.unit_names(ending, subject, k).items():
+                        work[name] = functools.partial(self.encode, ending, subject, k, rows)
+        real = self.recognisers.real_poses
+        for name, rows in self.pose_names().items():
+            assert real is not None
+            work[name] = lambda rows=rows: {"poses": self.recognisers.see_poses(real[rows])}
+        return work
 
-def prepared(session: Session, judges: Judges, samples: int, seeds: int) -> ActionEvaluation:
-    """All that an evaluation needs, the data loaded. Raises what a user should see, before anything is made."""
+    def unit_names(self, ending: str, subject: str, k: int) -> dict[str, slice]:
+        """The units of a subject of a seed, and which of its motions each holds."""
+        rows = parts(self.samples, UNIT_ROWS)
+        return {f"{subject}{ending}_{k:02d}_{i:03d}": part for i, part in enumerate(rows)}
+
+    def pose_names(self) -> dict[str, slice]:
+        """The same of the real poses, if there are any."""
+        real = self.recognisers.real_poses
+        rows = parts(0 if real is None else len(real), UNIT_ROWS)
+        return {f"poses_{i:03d}": part for i, part in enumerate(rows)}
+
+    def encode(self, ending: str, subject: str, k: int, rows: slice) -> Arrays:
+        """Of some motions of a subject `embeddings`, `logits`, and `poses` of those generated unconditionally.
+
+        The joints [B, T, 24, 3] of the first seed's generated ones are kept too. Raises NumericError for what is not
+        finite.
+        """
+        session, recognisers, seed = self.session, self.recognisers, self.seed(ending, k)
+        motions = self.generated if subject == GENERATED else self.real_motions
+        features, lengths = motions(ending, subject, k, rows)
+        if not torch.isfinite(features).all():
+            raise NumericError(f"{session.path} made motions that hold NaN or infinity, of which there are no metrics")
+        before = hidden_state(seed, subject, rows) if session.run.compat == "published" else None
+        found = recognisers.recognise(features, lengths, before)
+        if subject == GENERATED and recognisers.poses is not None:
+            found["poses"] = recognisers.see_generated_poses(features)
+        if subject == GENERATED and k == 0:
+            found |= {"joints": session.joints(features).numpy(), "lengths": lengths.numpy()}
+        return found
+
+    def generated(self, ending: str, subject: str, k: int, rows: slice) -> tuple[Tensor, Tensor]:
+        """Features [B, T, 150] and lengths [B] of some of a seed's generated motions, sample i by (seed, i)."""
+        session = self.session
+        session = replace(session, run=replace(session.run, seed=self.seed(ending, k)))
+        actions = torch.from_numpy(self.labels(ending, subject, k)[rows])
+        lengths = torch.full((len(actions),), self.real[ending].frames)
+        conditions = {"action": actions} if self.conditional else {}
+        return sample_plain(session, Request(lengths, conditions, first=rows.start)), lengths
+
+    def real_motions(self, ending: str, subject: str, k: int, rows: slice) -> tuple[Tensor, Tensor]:
+        """The same of some of a draw of real motions, each cut where (seed, its place) says."""
+        seed, chosen = self.seed(ending, k), self.drawn(ending, subject, k)[rows]
+        batch = self.real[ending].batch(chosen, lambda i: numpy_rng(seed, "window", subject, rows.start + i))
+        return batch["motion"], batch["lengths"]
+
+    def scores(self, read: Read) -> Values:
+        """Every metric by its published key."""
+        values: Values = {}
+        for k in range(self.seeds):
+            for ending in self.real:
+                for key, value in self.metrics_of(ending, k, read).items():
+                    values.setdefault(key, []).append(value)
+        return values
+
+    def metrics_of(self, ending: str, k: int, read: Read) -> dict[str, float]:
+        """The metrics of one seed and part of the data. Motion that was generated for no action has no accuracy."""
+        found: dict[str, float] = {}
+        seen = {subject: gathered(read, self.unit_names(ending, subject, k)) for subject in SUBJECTS}
+        for subject, arrays in seen.items():
+            key, embeddings = f"{subject}{ending}", arrays["embeddings"]
+            rng = numpy_rng(self.seed(ending, k), "metrics", subject)
+            found[f"fid_{key}"] = metrics.frechet_distance(embeddings, seen[REAL]["embeddings"])
+            found[f"diversity_{key}"] = diversity(embeddings, rng)
+            if subject != GENERATED or self.conditional:
+                labels = self.labels(ending, subject, k)
+                found[f"accuracy_{key}"] = metrics.accuracy(arrays["logits"], labels)
+                found[f"multimodality_{key}"] = multimodality(embeddings, labels, rng)
+        if names := self.pose_names():
+            rng = numpy_rng(self.seed(ending, k), "metrics", "poses")
+            found |= pose_metrics(seen[GENERATED]["poses"], gathered(read, names)["poses"], rng)
+        return found
+
+    def by_subject(self, values: Mapping[str, Any]) -> record.Values:
+        """The values by subject and metric: `fid_gen_train` is the metric fid_train of gen."""
+        return rows_of(values)
+
+    def pick_examples(self, read: Read) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Motions of the first seed by the distance from the nearest real one: joints [T, J, 3], y up.
+
+        Of UESTC those of the training part.
+        """
+        ending = next(iter(self.real))
+        generated, real = (gathered(read, self.unit_names(ending, subject, 0)) for subject in (GENERATED, REAL))
+        distance = metrics.nearest_distance(generated["embeddings"], real["embeddings"])
+        chosen = record.best_median_worst(distance)
+        labels, actions = self.labels(ending, GENERATED, 0), self.session.spec.actions
+        motions, described = {}, {kind: [] for kind in chosen}
+        for kind, places in chosen.items():
+            for k, place in enumerate(places):
+                name = f"{GENERATED}/{kind}/{k}"
+                motions[name] = generated["joints"][place, : generated["lengths"][place]]
+                title = actions[labels[place]] if self.conditional else ""
+                described[kind].append({"motion": name, "distance": float(distance[place]), "title": title})
+        return motions, {GENERATED: described}
+
+    def better(self, metric: str) -> str:
+        """See Evaluation."""
+        return BETTER.get(metric.split("_")[0], "closer")
+
+    def unit_settings(self) -> dict[str, Any]:
+        """All that the units depend on; more seeds may follow."""
+        session = self.session
+        return record.sampling_settings(session) | {
+            "recogniser": self.recognisers.identity["name"],
+            "recogniser_sha256": self.recognisers.identity["sha256"],
+            "cond": session.data.cond,
+            "motions": [len(real) for real in self.real.values()],
+            "num_frames": next(iter(self.real.values())).frames,
+            "eval_num_samples": self.samples,
+        }
+
+    def amounts(self) -> dict[str, Any]:
+        """See Evaluation."""
+        return {"num_seeds": self.seeds}
+
+
+def prepared(
+    session: Session, recognisers: Recognisers, samples: int, seeds: int, folder: Path | None = None,
+    resume: bool = False,
+) -> ActionEvaluation:  # fmt: skip
+    """All that an evaluation needs, the data loaded. Raises what a user should see, before anything is generated."""
     spec, real = session.spec, {}
-    if samples < LEAST:
-        raise UsageError(f"--eval_num_samples {samples}: a set takes at least {LEAST}")
+    if samples < MIN_SAMPLES:
+        raise UsageError(f"--eval_num_samples {samples}: a set takes at least {MIN_SAMPLES}")
     for ending, part in PARTS[spec.name].items():
         data = replace(session.data, data_split=part, data_augmentations=(), data_size=None)
         real[ending] = load_dataset(spec, data, session.run.compat, session.run.seed)
         _check_count(f"the {part} part of {spec.folder(data.datapath)}", len(real[ending]), samples)
-    if judges.real_poses is not None:
-        _check_count(REAL_POSES, len(judges.real_poses), samples)
-    return ActionEvaluation(session, judges, samples, seeds, real)
+    if recognisers.real_poses is not None:
+        _check_count(REAL_POSES, len(recognisers.real_poses), samples)
+    return ActionEvaluation(
+        session=session, recognisers=recognisers, samples=samples, seeds=seeds, real=real, folder=folder, resume=resume
+    )
 
 
 def _check_count(where: str, there: int, samples: int) -> None:
     if there < samples:
         raise DataError(f"{where} holds {there} motions, fewer than --eval_num_samples {samples}: lower that")
-
-
-def evaluate(session: Session, judges: Judges, samples: int, seeds: int) -> Values:
-    """The figures of a model, made here and now by this rank alone. Raises what a user should see as one sentence."""
-    evaluation = prepared(session, judges, samples, seeds)
-    work = units(evaluation)
-    return scores(evaluation, functools.cache(lambda name: work[name]()))
-
-
-def units(evaluation: ActionEvaluation) -> dict[str, Unit]:
-    """The work by name: the motions of each subject of each seed in parts, and the real poses."""
-    work: dict[str, Unit] = {}
-    for k in range(evaluation.seeds):
-        for ending in evaluation.real:
-            for subject in SUBJECTS:
-                for name, rows in unit_names(evaluation, ending, subject, k).items():
-                    work[name] = functools.partial(judged, evaluation, ending, subject, k, rows)
-    real = evaluation.judges.real_poses
-    for name, rows in pose_names(evaluation).items():
-        assert real is not None
-        work[name] = lambda rows=rows: {"poses": evaluation.judges.see_poses(real[rows])}
-    return work
-
-
-def unit_names(evaluation: ActionEvaluation, ending: str, subject: str, k: int) -> dict[str, slice]:
-    """The units of a subject of a seed, and which of its motions each holds."""
-    rows = parts(evaluation.samples, UNIT_ROWS)
-    return {f"{subject}{ending}_{k:02d}_{i:03d}": part for i, part in enumerate(rows)}
-
-
-def pose_names(evaluation: ActionEvaluation) -> dict[str, slice]:
-    """The same of the real poses, if there are any."""
-    real = evaluation.judges.real_poses
-    rows = parts(0 if real is None else len(real), UNIT_ROWS)
-    return {f"poses_{i:03d}": part for i, part in enumerate(rows)}
-
-
-def judged(evaluation: ActionEvaluation, ending: str, subject: str, k: int, rows: slice) -> Arrays:
-    """What is seen in some motions of a subject: `embeddings`, `logits`, and `poses` of those told nothing.
-
-    The joints [B, T, 24, 3] of what the first seed made are kept too. Raises NumericError for what is not finite.
-    """
-    session, judges, seed = evaluation.session, evaluation.judges, evaluation.seed(ending, k)
-    motions = generated if subject == MADE else real_motions
-    features, lengths = motions(evaluation, ending, subject, k, rows)
-    if not torch.isfinite(features).all():
-        raise NumericError(f"{session.path} made motions that hold NaN or infinity, of which there are no figures")
-    before = hidden_state(seed, subject, rows) if session.run.compat == "published" else None
-    found = judges.recognise(features, lengths, before)
-    if subject == MADE and judges.poses is not None:
-        found["poses"] = judges.see_generated_poses(features)
-    if subject == MADE and k == 0:
-        found |= {"joints": session.joints(features).numpy(), "lengths": lengths.numpy()}
-    return found
-
-
-def generated(evaluation: ActionEvaluation, ending: str, subject: str, k: int, rows: slice) -> tuple[Tensor, Tensor]:
-    """Features [B, T, 150] and lengths [B] of some of a seed's generated motions, sample i by (seed, i)."""
-    session = evaluation.session
-    session = replace(session, run=replace(session.run, seed=evaluation.seed(ending, k)))
-    actions = torch.from_numpy(evaluation.labels(ending, subject, k)[rows])
-    lengths = torch.full((len(actions),), evaluation.real[ending].frames)
-    told = {"action": actions} if evaluation.told_actions else {}
-    return sample_plain(session, Request(lengths, told, first=rows.start)), lengths
-
-
-def real_motions(evaluation: ActionEvaluation, ending: str, subject: str, k: int, rows: slice) -> tuple[Tensor, Tensor]:
-    """The same of some of a draw of real motions, each cut where (seed, its place) says."""
-    seed, chosen = evaluation.seed(ending, k), evaluation.drawn(ending, subject, k)[rows]
-    batch = evaluation.real[ending].batch(chosen, lambda i: numpy_rng(seed, "window", subject, rows.start + i))
-    return batch["motion"], batch["lengths"]
 
 
 def hidden_state(seed: int, subject: str, rows: slice) -> Tensor:
@@ -166,33 +240,15 @@ def hidden_state(seed: int, subject: str, rows: slice) -> Tensor:
     return torch.stack(draws, 1)
 
 
-def scores(evaluation: ActionEvaluation, read: Read) -> Values:
-    """Every figure by its published key from the units that `read` gives."""
-    values: Values = {}
-    for k in range(evaluation.seeds):
-        for ending in evaluation.real:
-            for key, value in figures(evaluation, ending, k, read).items():
-                values.setdefault(key, []).append(value)
-    return values
-
-
-def figures(evaluation: ActionEvaluation, ending: str, k: int, read: Read) -> dict[str, float]:
-    """The figures of one seed and part of the data. Motion that was made for no action has no accuracy."""
-    found: dict[str, float] = {}
-    seen = {subject: gathered(read, unit_names(evaluation, ending, subject, k)) for subject in SUBJECTS}
-    for subject, arrays in seen.items():
-        key, embeddings = f"{subject}{ending}", arrays["embeddings"]
-        rng = numpy_rng(evaluation.seed(ending, k), "metrics", subject)
-        found[f"fid_{key}"] = metrics.frechet_distance(embeddings, seen[REAL]["embeddings"])
-        found[f"diversity_{key}"] = diversity(embeddings, rng)
-        if subject != MADE or evaluation.told_actions:
-            labels = evaluation.labels(ending, subject, k)
-            found[f"accuracy_{key}"] = metrics.accuracy(arrays["logits"], labels)
-            found[f"multimodality_{key}"] = multimodality(embeddings, labels, rng)
-    if names := pose_names(evaluation):
-        rng = numpy_rng(evaluation.seed(ending, k), "metrics", "poses")
-        found |= pose_figures(seen[MADE]["poses"], gathered(read, names)["poses"], rng)
-    return found
+def rows_of(values: Mapping[str, list[float]]) -> dict[str, dict[str, list[float]]]:
+    """The values by subject and metric: `fid_gen_train` is the metric fid_train of gen."""
+    table: dict[str, dict[str, list[float]]] = {subject: {} for subject in SUBJECTS}
+    for key, found in values.items():
+        name, *rest = key.removesuffix(UNCONSTRAINED).split("_")
+        subject = rest.pop(0) if rest else GENERATED
+        ending = UNCONSTRAINED if key.endswith(UNCONSTRAINED) else "".join(f"_{word}" for word in rest)
+        table[subject][name + ending] = found
+    return table
 
 
 def gathered(read: Read, names: dict[str, slice]) -> Arrays:
@@ -210,7 +266,7 @@ def multimodality(embeddings: np.ndarray, labels: np.ndarray, rng: np.random.Ran
     """Mean over actions of the mean distance of 20 pairs of motions of the action, drawn with repetition.
 
     Over the actions that come twice at least (the published program counts those that are absent as 0). Where none
-    does, there is no pair of two motions, and the figure is 0; that is said.
+    does, there is no pair of two motions, and the metric is 0; that is said.
     """
     often = np.bincount(labels)[labels] > 1
     if not often.any():
@@ -221,16 +277,16 @@ def multimodality(embeddings: np.ndarray, labels: np.ndarray, rng: np.random.Ran
     return metrics.labelled_multimodality(embeddings[often], own, pairs, len(actions))
 
 
-def pose_figures(made: np.ndarray, real: np.ndarray, rng: np.random.RandomState) -> dict[str, float]:
-    """The figures of motions told nothing [N, 256] against real ones [M, 256], M at least N.
+def pose_metrics(generated: np.ndarray, real: np.ndarray, rng: np.random.RandomState) -> dict[str, float]:
+    """The metrics of unconditional motions [N, 256] against real ones [M, 256], M at least N.
 
     KID in subsets of 1000, or of N where that is less; precision and recall against N of the real ones.
     """
-    alike = real[rng.permutation(len(real))[: len(made)]]
-    precision, recall = metrics.precision_recall(made, alike)
+    alike = real[rng.permutation(len(real))[: len(generated)]]
+    precision, recall = metrics.precision_recall(generated, alike)
     found = {
-        "fid": metrics.frechet_distance(made, real), "kid": metrics.METRICS["kid"](made, real, rng),
-        "diversity_gen": diversity(made, rng), "diversity_gt": diversity(real, rng),
+        "fid": metrics.frechet_distance(generated, real), "kid": metrics.METRICS["kid"](generated, real, rng),
+        "diversity_gen": diversity(generated, rng), "diversity_gt": diversity(real, rng),
         "precision": precision, "recall": recall,
     }  # fmt: skip
     return {f"{name}_unconstrained": value for name, value in found.items()}

@@ -5,7 +5,6 @@ does not matter which rank does it, or in which order, or after how many interru
 """
 
 import contextlib
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from utils.run.errors import UsageError
-from utils.run.files import LOCK, atomic_write, locked, read_json, write_json
+from utils.run.files import atomic_write, read_json, write_json
+from utils.run.folders import LOCK, locked
 from utils.run.parallel import is_first, ranks, wait_for_ranks
 
 SETTINGS = "settings.json"
@@ -41,8 +41,7 @@ def unit_folder(folder: Path, settings: Mapping[str, Any], resume: bool) -> Iter
 
 def _make_folder(folder: Path, settings: Mapping[str, Any], resume: bool) -> None:
     kept = folder / SETTINGS
-    content = [path for path in folder.iterdir() if path.name != LOCK]
-    if content and not kept.is_file():
+    if not kept.is_file() and any(path.name != LOCK for path in folder.iterdir()):
         raise UsageError(f"{folder} is not a folder of evaluation samples; choose another --samples_dir")
     if kept.is_file() and resume:
         before = read_json(kept)
@@ -53,9 +52,19 @@ def _make_folder(folder: Path, settings: Mapping[str, Any], resume: bool) -> Non
                     "out to begin anew"
                 )
         return
-    for path in content:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    _remove_units(folder)
     write_json(kept, dict(settings))
+
+
+def _remove_units(folder: Path) -> None:
+    """Remove the units and settings of an earlier evaluation, and of folders inside it; everything else stays."""
+    for path in list(folder.iterdir()) if (folder / SETTINGS).is_file() else ():
+        if path.is_dir() and not path.is_symlink():
+            _remove_units(path)
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        elif path.suffix == ".npz" or path.name == SETTINGS:
+            path.unlink()
 
 
 def run_units(folder: Path, units: Mapping[str, Unit], what: str = "units") -> None:

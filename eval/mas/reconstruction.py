@@ -15,7 +15,7 @@ from data_loaders.registry import DatasetSpec, load_dataset
 from eval.mas.evaluators import Evaluator
 from sample.common.pictures import check_frames, frames_shown, write_video
 from utils.run.errors import DataError, NumericError
-from utils.run.files import atomic_folder
+from utils.run.folders import atomic_folder
 from utils.run.randomness import numpy_rng, torch_generator
 
 

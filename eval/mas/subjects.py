@@ -1,6 +1,6 @@
-"""Who is judged: real motion, predictions of other programs, a 2D model, MAS with its ablations, and a clip put flat.
+"""What is compared: real motion, predictions of other programs, a 2D model, MAS and its ablations, and a clip put flat.
 
-A set of motions is [N, T, J, 2 or 3] in the units of the dataset with lengths [N]; 3D in the camera frame, or turned.
+A set of motions is [N, T, J, 2 or 3] in the units of the dataset with lengths [N]; 3D in the camera frame, or rotated.
 """
 
 import dataclasses
@@ -26,8 +26,8 @@ from sample.common.plain import sample_plain
 from sample.common.session import Request, Session
 from sample.multiview.sampling import sample_3d
 from sample.options import MasOptions
+from utils.run.arrays import load_array
 from utils.run.errors import DataError, MissingFileError, NumericError
-from utils.run.files import load_array
 from utils.run.randomness import key_of, numpy_rng, seeded
 
 ANGLES = {"uniform": (-math.pi, math.pi), "side": (math.pi / 2, math.pi / 2), "hybrid": (math.pi / 4, 3 * math.pi / 4)}
@@ -48,15 +48,10 @@ class Motions:
         return len(self.lengths)
 
 
-def iteration_seed(seed: int, iteration: int) -> int:
-    """The seed of an iteration: its sets share nothing with another's."""
-    return key_of(seed, "iteration", iteration) % 2**32
-
-
 def load_real(spec: DatasetSpec, data: DataOptions, split: str, count: int, compat: str, seed: int) -> Any:
-    """The real motions of a part, unvaried but for where they are seen from. Raises DataError if they are too few."""
-    shown = ("facing_aug",) if spec.seen_from_3d else ()
-    data = dataclasses.replace(data, data_split=split, data_augmentations=shown, data_size=None)
+    """The real motions of a part, unvaried but for their views. Raises DataError if they are too few."""
+    views = ("facing_aug",) if spec.seen_from_3d else ()
+    data = dataclasses.replace(data, data_split=split, data_augmentations=views, data_size=None)
     dataset = load_dataset(spec, data, compat, seed)
     if not isinstance(dataset, ProjectedDataset) and len(dataset) < count:
         raise DataError(
@@ -73,12 +68,12 @@ def real_motions(dataset: Any, count: int, seed: int, truth: str, longest: int |
     """
     if isinstance(dataset, ProjectedDataset):
         windows = drawn_windows(dataset, count, seed)
-        show = functools.partial(see, spec=dataset.spec) if truth == "2d" else rotate_y
-        return cut(show(windows["points"], windows["azimuth"]), windows["lengths"], longest)
+        view = functools.partial(see, spec=dataset.spec) if truth == "2d" else rotate_y
+        return cut(view(windows["points"], windows["azimuth"]), windows["lengths"], longest)
     chosen = epoch_order(seed, 0, len(dataset))[:count].tolist()
     batch = dataset.batch(chosen, lambda position: numpy_rng(seed, "real", position))
-    most = min(longest or math.inf, dataset.spec.crop[1] if dataset.spec.crop else math.inf)
-    return cut(denormalise(batch["motion"], dataset.mean, dataset.std), batch["lengths"], most)
+    frames = min(longest or math.inf, dataset.spec.crop[1] if dataset.spec.crop else math.inf)
+    return cut(denormalise(batch["motion"], dataset.mean, dataset.std), batch["lengths"], frames)
 
 
 def cut(points: Tensor, lengths: Tensor, longest: float | None = None) -> Motions:
@@ -124,7 +119,7 @@ def predicted(clips: Sequence[Tensor], count: int, seed: int) -> Motions:
 
 
 def generate(session: Session, request: Request, subject: str, options: MasOptions) -> Arrays:
-    """What the model (`model`: 2D), MAS or an ablation of it (3D) makes of a request: `points` and `lengths`.
+    """Samples of the model (`model`: 2D), of MAS or of an ablation of it (3D) for a request: `points` and `lengths`.
 
     Raises NumericError for what is not finite.
     """
@@ -132,15 +127,15 @@ def generate(session: Session, request: Request, subject: str, options: MasOptio
         seed = key_of(session.run.seed, subject, request.first) % 2**32
         np.random.seed(seed)  # noqa: NPY002
         with seeded(seed):
-            points = _made(session, request, subject, options)
+            points = _sampled(session, request, subject, options)
     else:
-        points = _made(session, request, subject, options)
+        points = _sampled(session, request, subject, options)
     if not torch.isfinite(points).all():
         raise NumericError(f"{subject} made motions that hold NaN or infinity")
     return {"points": points.numpy().astype(np.float32), "lengths": request.lengths.numpy()}
 
 
-def _made(session: Session, request: Request, subject: str, options: MasOptions) -> Tensor:
+def _sampled(session: Session, request: Request, subject: str, options: MasOptions) -> Tensor:
     if subject == "model":
         return sample_plain(session, request)
     if subject.startswith("dreamfusion"):
@@ -155,8 +150,8 @@ def flat(motions: Motions, spec: DatasetSpec) -> Motions:
     return Motions(points, motions.lengths)
 
 
-def shown(motions: Motions, spec: DatasetSpec, seed: int, truth: str, angle_mode: str) -> Motions:
-    """3D motions as the evaluator takes them: each seen, or with `truth` 3d turned, by an angle of its own."""
+def projected(motions: Motions, spec: DatasetSpec, seed: int, truth: str, angle_mode: str) -> Motions:
+    """3D motions as the evaluator takes them: each projected, or with `truth` 3d rotated, by an angle of its own."""
     low, high = ANGLES["uniform" if truth == "3d" else angle_mode]
     azimuth = torch.from_numpy(numpy_rng(seed, "angles").uniform(low, high, len(motions))).float()
     view: Callable[[Tensor, Tensor], Tensor] = functools.partial(see, spec=spec) if truth == "2d" else rotate_y

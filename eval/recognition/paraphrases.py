@@ -37,8 +37,9 @@ from sample.endless.windows import STANDING, find_prefix, sample_endless
 from sample.options import PrefixOptions
 from utils.geometry.contacts import sliding
 from utils.run.errors import DataError, NumericError, UsageError
-from utils.run.files import atomic_folder, write_json
-from utils.run.options import nearest
+from utils.run.files import write_json
+from utils.run.folders import atomic_folder
+from utils.run.parser import nearest
 from utils.run.provenance import provenance
 from visualize.sticks.contact_sheet import write_world_sheet
 

@@ -17,8 +17,8 @@ import numpy as np
 from eval.options import REAL
 from eval.reporting import record as records
 from utils.geometry.skeleton import SKELETONS, Skeleton
+from utils.run.arrays import load_archive
 from utils.run.errors import DataError
-from utils.run.files import load_archive
 
 GROUPS = ("best", "median", "worst")
 ARROWS = {"lower": "↓", "higher": "↑", "closer": "→"}

@@ -19,7 +19,8 @@ from eval.reporting import content
 from eval.reporting.content import Example, Figure, Section
 from eval.reporting.interval_plot import COLOURS, STYLE, Panel, Row, names_width, panel_svg, picture
 from utils.run.errors import UsageError
-from utils.run.files import atomic_folder, atomic_write, refuse_existing
+from utils.run.files import atomic_write
+from utils.run.folders import atomic_folder, refuse_existing
 from visualize.sticks.contact_sheet import MARGIN, write_contact_sheet, write_world_sheet
 
 SUFFIXES = (".html", ".md")
@@ -100,8 +101,12 @@ def check_output(path: Path, overwrite: bool) -> None:
     """Raise UsageError for a page of a kind that is not written, or what may not be replaced."""
     if path.suffix not in SUFFIXES:
         raise UsageError(f"--output {path} must end in {' or '.join(SUFFIXES)}")
-    for made in (path, pictures_of(path)) if path.suffix == ".md" else (path,):
-        refuse_existing(made, overwrite)
+    if path.is_dir():
+        raise UsageError(f"--output {path} is a folder; name a file")
+    if path.exists() and not overwrite:
+        raise UsageError(f"{path} exists already; choose another file or add --overwrite to replace it")
+    if path.suffix == ".md":
+        refuse_existing(pictures_of(path), overwrite)
 
 
 def pictures_of(path: Path) -> Path:

@@ -15,7 +15,7 @@ from torch import Tensor
 from data_loaders.options import DataOptions
 from data_loaders.points.keypoints import load_stats, normalise
 from data_loaders.registry import DatasetSpec
-from eval.text.evaluators import check_motion
+from eval.text.protocol import check_motion
 from model.evaluators.contrastive import Contrastive
 from model.options import ContrastiveOptions
 from model.text.encoders import Remembering, load_text_encoder
@@ -56,8 +56,8 @@ class OwnTextEvaluator:
         check_motion(features, lengths, len(self.mean), per_token)
         found = torch.empty(len(features), self.network.motion.out.out_features)
         for rows in torch.argsort(lengths, stable=True).split(AT_ONCE):
-            shown = normalise(features[rows, : int(lengths[rows].max())].float(), self.mean, self.std)
-            found[rows] = self.network.embed_motion(shown.to(self.device), lengths[rows].to(self.device)).cpu()
+            normalised = normalise(features[rows, : int(lengths[rows].max())].float(), self.mean, self.std)
+            found[rows] = self.network.embed_motion(normalised.to(self.device), lengths[rows].to(self.device)).cpu()
         return found.numpy() * SCALE
 
     @torch.no_grad()

@@ -1,31 +1,16 @@
-"""What the evaluation of a text model leaves: the published log, and the record with example motions."""
+"""The files of an evaluation of a text model: the published log, and beside it the table and the record."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from eval.common.evaluation import Outcome
 from eval.metrics.distances import interval
 from eval.reporting import record
 from eval.reporting.record import beside
-from eval.text.scores import (
-    BATCH,
-    BETTER,
-    DIVERSITY_PAIRS,
-    MADE,
-    REAL,
-    TITLES,
-    Read,
-    TextEvaluation,
-    Values,
-    asked,
-    diversity_pairs,
-    gathered,
-    scores,
-    unit_names,
-)
+from eval.text.scores import DIVERSITY_PAIRS, GENERATED, REAL, TITLES, TextEvaluation, Values, diversity_pairs
 from sample.common.session import Session
 from utils.run.files import atomic_write
 
@@ -43,16 +28,20 @@ def log_stem(session: Session, mode: str) -> Path:
     return folder / f"eval_humanml_{path.resolve().parent.name}_{step}{scale}_{mode}"
 
 
-def write(stem: Path, evaluation: TextEvaluation, read: Read, seconds: float) -> str:
+def write(stem: Path, evaluation: TextEvaluation, outcome: Outcome) -> str:
     """Write `<stem>.log`, and the table, record and examples beside it; returns what is to be printed."""
-    values = scores(evaluation, read)
-    motions, examples = pick_examples(evaluation, read)
-    text = log_text(values, datetime.now())
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(beside(stem, ".log")) as handle:
-        handle.write(text.encode())
-    record.write(stem, recorded(evaluation, values, examples, seconds), table(values), motions)
+    text = write_log(beside(stem, ".log"), outcome.values)
+    record.write(stem, outcome.content, table(outcome.values), outcome.examples)
     return text + few_pairs(evaluation)
+
+
+def write_log(path: Path, values: Values) -> str:
+    """Write the published log; returns it."""
+    text = log_text(values, datetime.now())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as handle:
+        handle.write(text.encode())
+    return text
 
 
 def log_text(values: Values, now: datetime) -> str:
@@ -66,8 +55,8 @@ def log_text(values: Values, now: datetime) -> str:
             tops = (f"(top {n}): {found[name][k]:.4f} " for n, name in enumerate(TITLES["R_precision"], start=1))
             lines.append(f"---> [{row}] R_precision: {''.join(tops)}")
         for title, name in (("FID", "fid"), ("Diversity", "diversity"), ("Multimodality", "multimodality")):
-            told = [f"---> [{row}] {title}: {found[name][k]:.4f}" for row, found in values.items() if name in found]
-            lines += [f"Time: {now}", *told] if told else []
+            of = [f"---> [{row}] {title}: {found[name][k]:.4f}" for row, found in values.items() if name in found]
+            lines += [f"Time: {now}", *of] if of else []
         lines.append("!!! DONE !!!")
     for title, names in TITLES.items():
         lines.append(f"{'=' * 10} {title} Summary {'=' * 10}")
@@ -84,70 +73,15 @@ def _summary(row: str, found: Mapping[str, list[float]], names: tuple[str, ...])
 
 
 def table(values: Values) -> str:
-    """The figures in the form of the other evaluations' tables; multimodality, which real motion lacks, by itself."""
-    shared = [name for name in values[MADE] if name in values[REAL]]
+    """The metrics in the form of the other evaluations' tables; multimodality, which real motion lacks, by itself."""
+    shared = [name for name in values[GENERATED] if name in values[REAL]]
     text = record.table(values, shared)
-    alone = [name for name in values[MADE] if name not in shared]
-    return text + (record.table({MADE: values[MADE]}, alone) if alone else "")
-
-
-def settings_of(evaluation: TextEvaluation) -> dict[str, Any]:
-    """All that the units depend on."""
-    session, settings = evaluation.session, evaluation.settings
-    return record.sampling_settings(session) | {
-        "evaluator_sha256": evaluation.evaluator.identity["sha256"],
-        "data_split": settings.split,
-        "num_frames": session.data.num_frames or session.spec.max_frames,
-        "motions": len(evaluation.dataset),
-        "eval_num_samples": settings.count,
-        "multimodality_sentences": settings.sentences,
-        "autoregressive_include_prefix": settings.include_prefix,
-    }
-
-
-def pick_examples(evaluation: TextEvaluation, read: Read) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Motions of the first replication by the distance from their sentence: joints [T, J, 3], and what they are."""
-    found = gathered(evaluation, read, 0, MADE)
-    distance = np.linalg.norm(found["text"] - found["motion"], axis=1)
-    chosen = record.best_median_worst(distance)
-    wanted = {int(row): f"{MADE}/{kind}/{k}" for kind, rows in chosen.items() for k, row in enumerate(rows)}
-    motions: dict[str, np.ndarray] = {}
-    for name in unit_names(evaluation, 0, MADE):
-        unit = read(name)
-        for joints, length, place in zip(unit["joints"], unit["lengths"], unit["place"], strict=True):
-            if place in wanted:
-                motions[wanted[place]] = joints[:length]
-    told = [evaluation.dataset.captions[index] for index in asked(evaluation, 0).captions]
-    described = {
-        kind: [
-            {"motion": wanted[int(row)], "distance": float(distance[row]), "title": told[row]}
-            for row in rows
-        ]
-        for kind, rows in chosen.items()
-    }  # fmt: skip
-    return motions, {MADE: described}
-
-
-def recorded(evaluation: TextEvaluation, values: Values, examples: dict[str, Any], seconds: float) -> dict[str, Any]:
-    """All that is known of an evaluation, for its JSON file."""
-    how_much = {
-        "eval_rep_times": evaluation.settings.replications,
-        "diversity_pairs": {row: diversity_pairs(count) for row, count in counts(evaluation).items()},
-    }
-    return record.content(
-        evaluation.session, values, kind="text", truth="3d", reference=REAL, examples=examples,
-        better={name: BETTER.get(name, "higher") for name in values[MADE]},
-        evaluator=evaluation.evaluator.identity, settings=settings_of(evaluation) | how_much, seconds=seconds,
-    )  # fmt: skip
-
-
-def counts(evaluation: TextEvaluation) -> dict[str, int]:
-    """Motions of each row."""
-    return {REAL: len(evaluation.dataset) // BATCH * BATCH, MADE: evaluation.settings.count}
+    alone = [name for name in values[GENERATED] if name not in shared]
+    return text + (record.table({GENERATED: values[GENERATED]}, alone) if alone else "")
 
 
 def few_pairs(evaluation: TextEvaluation) -> str:
     """The line that says so where a set is too small for the published number of pairs, or nothing."""
-    few = {row: diversity_pairs(count) for row, count in counts(evaluation).items()}
-    told = [f"{pairs} of {row}" for row, pairs in few.items() if pairs < DIVERSITY_PAIRS]
-    return f"Diversity is that of fewer than {DIVERSITY_PAIRS} pairs: {', '.join(told)}\n" if told else ""
+    few = {row: diversity_pairs(count) for row, count in evaluation.counts().items()}
+    said = [f"{pairs} of {row}" for row, pairs in few.items() if pairs < DIVERSITY_PAIRS]
+    return f"Diversity is that of fewer than {DIVERSITY_PAIRS} pairs: {', '.join(said)}\n" if said else ""

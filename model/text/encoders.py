@@ -5,12 +5,11 @@ minilm (all-MiniLM-L6-v2, part of the set-up) and clip (ViT-B/32, Radford et al.
 """
 
 import importlib.util
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -19,8 +18,13 @@ from torch.nn.utils.rnn import pad_sequence
 
 from model.options import TEXT_WIDTHS
 from model.text import openai_clip
+from model.text.transformer import BERT, CLIP, DISTILBERT, Family, TextTransformer, from_transformers
 from utils.run import checkpoint
 from utils.run.errors import DataError, MissingFileError, UsageError
+from utils.run.files import read_json
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 BATCH = 32
 MEMORY = 512 * 2**20
@@ -142,9 +146,9 @@ def load_text_encoder(name: str, folder: str | Path = "", device: str | torch.de
     `device` is where it computes. Raises MissingFileError with the step that brings the weights, DataError for files
     that are not such an encoder.
     """
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    if importlib.util.find_spec("transformers") is None:
-        raise MissingFileError("text prompts need the package transformers: pip install -r constraints.txt")
+    for package in ("tokenizers", "safetensors"):
+        if importlib.util.find_spec(package) is None:
+            raise MissingFileError(f"text prompts need the package {package}: pip install -r constraints.txt")
     folder = Path(folder) if folder else default_folder(name)
     if not folder.is_dir():
         raise MissingFileError(f"{folder} is not a folder of the text encoder {name}; {how_to_get(name)}")
@@ -183,24 +187,34 @@ def require(name: str, folder: Path, *choices: str) -> None:
         raise MissingFileError(f"{folder} holds no {' or '.join(choices)}; {how_to_get(name)}")
 
 
-def read_network(network: Any, folder: Path, device: torch.device, **settings: Any) -> Any:
-    """A network of transformers with the weights of `folder` or of `settings`: frozen, float32. Raises DataError."""
-    from transformers.utils import logging
-
-    # It would print a progress bar and a list of weights without use. What is missing raises below.
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    source = None if "state_dict" in settings else folder
+def read_network(family: Family, folder: Path, device: torch.device) -> TextTransformer:
+    """The network of a folder in the layout of transformers: frozen, float32. Raises DataError."""
     try:
-        model, report = network.from_pretrained(
-            source, local_files_only=True, dtype=torch.float32, output_loading_info=True, **settings
-        )
-    except Exception as error:  # its readers end in a dozen ways on files that are no weights
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
-        raise DataError(f"the text encoder in {folder} cannot be read: {reason}") from error
-    if report["missing_keys"]:
-        raise DataError(f"the text encoder in {folder} lacks the weights {min(report['missing_keys'])}")
-    return model.eval().requires_grad_(False).to(device)
+        config = read_json(folder / "config.json")
+        return from_transformers(family, config, read_weights(folder)).to(device)
+    except DataError as error:
+        raise DataError(f"the text encoder in {folder} cannot be read: {error}") from error
+
+
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """The tensors in the first of WEIGHTS that a folder holds. Raises DataError for a file that is none."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    path = next(folder / name for name in WEIGHTS if (folder / name).is_file())
+    if path.suffix != ".safetensors":
+        return checkpoint.weights(checkpoint.load(path))
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise DataError(f"{path.name}: {str(error).splitlines()[0][:120]}") from error
+
+
+def whole(tokenizer: "Tokenizer") -> "Tokenizer":
+    """The tokeniser as it neither cuts nor pads, which files ask for."""
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
 
 
 def load_minilm(folder: Path, device: torch.device) -> Encoder:
@@ -209,43 +223,39 @@ def load_minilm(folder: Path, device: torch.device) -> Encoder:
     It is scaled by the root of its width, so that its entries are of order one.
     """
     from tokenizers import Tokenizer
-    from transformers.models.bert.modeling_bert import BertModel
 
     for choices in (("config.json",), WEIGHTS, ("tokenizer.json",)):
         require("minilm", folder, *choices)
-    model = read_network(BertModel, folder, device, add_pooling_layer=False)
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    # The file cuts and pads every sentence to 128 tokens.
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    width = model.config.hidden_size
+    model = read_network(BERT, folder, device)
+    tokenizer = whole(Tokenizer.from_file(str(folder / "tokenizer.json")))
 
     def network(ids: Tensor, visible: Tensor) -> Tensor:
-        hidden = model(input_ids=ids, attention_mask=visible.long()).last_hidden_state
         # The direction of the sum is that of the mean.
-        total = (hidden * visible[..., None]).sum(dim=1, keepdim=True)
-        return F.normalize(total, dim=-1) * width**0.5
+        total = (model(ids, visible) * visible[..., None]).sum(dim=1, keepdim=True)
+        return F.normalize(total, dim=-1) * model.width**0.5
 
-    return Encoder("minilm", width, LONGEST["minilm"], lambda text: tokenizer.encode(text).ids, network, device)
+    return Encoder("minilm", model.width, LONGEST["minilm"], lambda text: tokenizer.encode(text).ids, network, device)
 
 
 def load_bert(folder: Path, device: torch.device) -> Encoder:
     """DistilBERT: the last layer at each token, those of start and end included."""
-    from transformers import AutoModel, AutoTokenizer
-
     for choices in (("config.json",), WEIGHTS, ("tokenizer.json", "vocab.txt")):
         require("bert", folder, *choices)
-    model = read_network(AutoModel, folder, device)
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    model = read_network(DISTILBERT, folder, device)
+    return Encoder("bert", model.width, len(model.positions.weight), bert_words(folder), model, device)
 
-    def network(ids: Tensor, visible: Tensor) -> Tensor:
-        return model(input_ids=ids, attention_mask=visible.long()).last_hidden_state
 
-    def tokenise(text: str) -> list[int]:
-        return tokenizer(text)["input_ids"]
+def bert_words(folder: Path) -> Callable[[str], list[int]]:
+    """The tokeniser of BERT and DistilBERT, from its file or from its list of words."""
+    from tokenizers import BertWordPieceTokenizer, Tokenizer
 
-    facts = model.config
-    return Encoder("bert", facts.hidden_size, facts.max_position_embeddings, tokenise, network, device)
+    if (folder / "tokenizer.json").is_file():
+        tokenizer = whole(Tokenizer.from_file(str(folder / "tokenizer.json")))
+    else:
+        facts = folder / "tokenizer_config.json"
+        lower = read_json(facts).get("do_lower_case", True) if facts.is_file() else True
+        tokenizer = BertWordPieceTokenizer(str(folder / "vocab.txt"), lowercase=lower)
+    return lambda text: tokenizer.encode(text).ids
 
 
 def load_clip(folder: Path, device: torch.device) -> Encoder:
@@ -253,40 +263,39 @@ def load_clip(folder: Path, device: torch.device) -> Encoder:
 
     From a folder in the layout of transformers, or with OpenAI's weights as a `.pt` file of tensors.
     """
-    from transformers.models.clip.modeling_clip import CLIPTextModelWithProjection
-
     if (folder / "config.json").is_file():
         require("clip", folder, *WEIGHTS)
-        model = read_network(CLIPTextModelWithProjection, folder, device)
+        model = read_network(CLIP, folder, device)
     else:
-        config, weights = openai_clip.from_openai(openai_weights(folder))
-        model = read_network(CLIPTextModelWithProjection, folder, device, config=config, state_dict=weights)
-    tokenizer = clip_tokenizer(folder)
-    if len(tokenizer) != model.config.vocab_size:
-        raise DataError(f"{folder} has {len(tokenizer)} words, but an encoder for {model.config.vocab_size}")
+        model = openai_clip.from_openai(openai_weights(folder)).to(device)
+    tokenizer, words = clip_tokenizer(folder), len(model.words.weight)
+    if tokenizer.get_vocab_size() != words:
+        raise DataError(f"{folder} has {tokenizer.get_vocab_size()} words, but an encoder for {words}")
 
     def network(ids: Tensor, _visible: Tensor) -> Tensor:
         # A token sees only those before it, so what follows the end, here zeros up to the longest, changes nothing.
-        hidden = model.text_model(input_ids=ids).last_hidden_state
         end = ids.argmax(dim=1)  # the token that ends a sentence has the highest number
-        return model.text_projection(hidden[torch.arange(len(ids), device=ids.device), end])[:, None]
+        return model.project(model(ids)[torch.arange(len(ids), device=ids.device), end])[:, None]
 
     def tokenise(text: str) -> list[int]:
         # The published tokeniser has these quotes straightened before it looks.
-        return tokenizer(text.translate(STRAIGHT_QUOTES))["input_ids"]
+        return tokenizer.encode(text.translate(STRAIGHT_QUOTES)).ids
 
-    return Encoder("clip", model.config.projection_dim, LONGEST["clip"], tokenise, network, device)
+    width = model.project(torch.zeros(model.width, device=device)).shape[-1]
+    return Encoder("clip", width, LONGEST["clip"], tokenise, network, device)
 
 
-def clip_tokenizer(folder: Path) -> Any:
+def clip_tokenizer(folder: Path) -> "Tokenizer":
     """CLIP's tokeniser, from the files of transformers or from OpenAI's list of merges. Raises MissingFileError."""
-    from transformers.models.clip.tokenization_clip import CLIPTokenizer
+    from tokenizers import Tokenizer
+    from tokenizers.models import BPE
 
-    if (folder / "tokenizer.json").is_file() or all((folder / file).is_file() for file in ("vocab.json", "merges.txt")):
-        return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    if (folder / "tokenizer.json").is_file():
+        return whole(Tokenizer.from_file(str(folder / "tokenizer.json")))
+    if all((folder / file).is_file() for file in ("vocab.json", "merges.txt")):
+        return openai_clip.tokenizer(*BPE.read_file(str(folder / "vocab.json"), str(folder / "merges.txt")))
     require("clip", folder, "tokenizer.json", "vocab.json with merges.txt", MERGES)
-    vocabulary, merges = openai_clip.read_merges(folder / MERGES)
-    return CLIPTokenizer(vocab=vocabulary, merges=merges)
+    return openai_clip.tokenizer(*openai_clip.read_merges(folder / MERGES))
 
 
 def openai_weights(folder: Path) -> dict[str, Tensor]:

@@ -1,30 +1,45 @@
-"""The text half of OpenAI's CLIP (Radford et al. 2021): the published files in the terms of transformers."""
+"""The text half of OpenAI's CLIP (Radford et al. 2021) from the published files: its network and its tokeniser."""
 
 import gzip
 import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from model.text.transformer import CLIP, TextTransformer, build
 from utils.run.errors import DataError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 MERGES = 48894  # that CLIP's vocabulary took from the published list, which goes on
 HEAD_WIDTH = 64
 NAMES = {
-    "token_embedding.weight": "text_model.embeddings.token_embedding.weight",
-    "positional_embedding": "text_model.embeddings.position_embedding.weight",
-    "ln_final.weight": "text_model.final_layer_norm.weight",
-    "ln_final.bias": "text_model.final_layer_norm.bias",
+    "token_embedding.weight": "words.weight",
+    "positional_embedding": "positions.weight",
+    "ln_final.weight": "norm.weight",
+    "ln_final.bias": "norm.bias",
 }
 PARTS = {
-    "attn.out_proj": "self_attn.out_proj",
-    "ln_1": "layer_norm1",
-    "ln_2": "layer_norm2",
-    "mlp.c_fc": "mlp.fc1",
-    "mlp.c_proj": "mlp.fc2",
+    "attn.in_proj_weight": "self_attn.in_proj_weight",
+    "attn.in_proj_bias": "self_attn.in_proj_bias",
+    "attn.out_proj.weight": "self_attn.out_proj.weight",
+    "attn.out_proj.bias": "self_attn.out_proj.bias",
+    "ln_1.weight": "norm1.weight",
+    "ln_1.bias": "norm1.bias",
+    "mlp.c_fc.weight": "linear1.weight",
+    "mlp.c_fc.bias": "linear1.bias",
+    "mlp.c_proj.weight": "linear2.weight",
+    "mlp.c_proj.bias": "linear2.bias",
+    "ln_2.weight": "norm2.weight",
+    "ln_2.bias": "norm2.bias",
 }
 BLOCKS = "transformer.resblocks."
+START, END = "<|startoftext|>", "<|endoftext|>"
+# What a sentence falls into before its words are looked up.
+PIECES = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 
 def is_program(path: Path) -> bool:
@@ -35,61 +50,57 @@ def is_program(path: Path) -> bool:
         return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
-def from_openai(state: dict[str, Tensor]) -> tuple[Any, dict[str, Tensor]]:
-    """The configuration and the state dict of transformers' network from the tensors of OpenAI's; images are left out.
+def from_openai(state: Mapping[str, Tensor]) -> TextTransformer:
+    """The network of OpenAI's tensors, float32; those of pictures are left out.
 
     Raises DataError for tensors that are not CLIP's.
     """
-    from transformers.models.clip.configuration_clip import CLIPTextConfig
-
     lacking = {*NAMES, "text_projection", f"{BLOCKS}0.ln_1.weight"} - set(state)
     if lacking:
         raise DataError(f"the weights hold no {min(lacking)}, so they are not those of CLIP")
     weights = {ours: state[theirs] for theirs, ours in NAMES.items()}
-    weights["text_projection.weight"] = state["text_projection"].T.contiguous()
-    blocks = [name.removeprefix(BLOCKS) for name in state if name.startswith(BLOCKS)]
-    for name in blocks:
-        weights |= block_weights(name, state[BLOCKS + name])
-    words, width = state["token_embedding.weight"].shape
-    config = CLIPTextConfig(
-        vocab_size=words,
-        hidden_size=width,
-        intermediate_size=4 * width,
-        projection_dim=state["text_projection"].shape[1],
-        num_hidden_layers=len({name.split(".")[0] for name in blocks}),
-        num_attention_heads=width // HEAD_WIDTH,
-        max_position_embeddings=len(state["positional_embedding"]),
-        hidden_act="quick_gelu",
-    )
-    return config, weights
+    weights["projection.weight"] = state["text_projection"].T.contiguous()
+    for name, value in state.items():
+        layer, _, part = name.removeprefix(BLOCKS).partition(".")
+        if name.startswith(BLOCKS) and part in PARTS:
+            weights[f"layers.{layer}.{PARTS[part]}"] = value
+    width = state["token_embedding.weight"].shape[1]
+    return build(weights, width // HEAD_WIDTH, CLIP.activation[1], CLIP.eps, CLIP.causal)
 
 
-def block_weights(name: str, value: Tensor) -> dict[str, Tensor]:
-    """The entries of transformers for one `layer.part.kind` of OpenAI's, which packs queries, keys and values."""
-    layer, rest = name.split(".", 1)
-    prefix = f"text_model.encoder.layers.{layer}"
-    if rest.startswith("attn.in_proj_"):
-        kind = rest.removeprefix("attn.in_proj_")
-        rows = zip("qkv", value.chunk(3), strict=True)
-        return {f"{prefix}.self_attn.{letter}_proj.{kind}": block for letter, block in rows}
-    part, kind = rest.rsplit(".", 1)
-    return {f"{prefix}.{PARTS.get(part, part)}.{kind}": value}
+def tokenizer(vocabulary: Mapping[str, int], merges: Sequence[tuple[str, str]]) -> "Tokenizer":
+    """CLIP's tokeniser of a vocabulary, word to number, and of merges, pairs of symbols."""
+    from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers, processors
+    from tokenizers.models import BPE
+
+    made = Tokenizer(BPE(dict(vocabulary), list(merges), end_of_word_suffix="</w>", unk_token=END))
+    spaces = normalizers.Replace(Regex(r"\s+"), " ")
+    made.normalizer = normalizers.Sequence([normalizers.NFC(), spaces, normalizers.Lowercase()])
+    pieces = pre_tokenizers.Split(Regex(PIECES), behavior="removed", invert=True)
+    made.pre_tokenizer = pre_tokenizers.Sequence([pieces, pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    made.add_special_tokens([START, END])
+    start, end = ((word, made.get_vocab()[word]) for word in (START, END))
+    made.post_processor = processors.RobertaProcessing(end, start, trim_offsets=False, add_prefix_space=False)
+    return made
 
 
-def read_merges(path: Path) -> tuple[dict[str, int], Any]:
+def read_merges(path: Path) -> tuple[dict[str, int], list[tuple[str, str]]]:
     """The vocabulary, word to number, and the merges, pairs of symbols, of `bpe_simple_vocab_16e6.txt.gz`.
 
     Numbers go to the 256 bytes, to the bytes that end a word, to what each merge makes, and to the marks of start and
     end. Raises DataError for another file.
     """
-    from transformers.convert_slow_tokenizer import bytes_to_unicode
-
     try:
         lines = gzip.decompress(path.read_bytes()).decode().splitlines()[1:]
         merges = [(left, right) for left, right in map(str.split, lines[:MERGES])]
     except (ValueError, EOFError, gzip.BadGzipFile) as error:
         raise DataError(f"{path} is not the list of merges of CLIP's tokeniser: {error}") from error
-    letters = list(bytes_to_unicode().values())
-    words = [*letters, *(f"{letter}</w>" for letter in letters), *map("".join, merges)]
-    words += ["<|startoftext|>", "<|endoftext|>"]
+    letters = letters_of_bytes()
+    words = [*letters, *(f"{letter}</w>" for letter in letters), *map("".join, merges), START, END]
     return {word: number for number, word in enumerate(words)}, merges
+
+
+def letters_of_bytes() -> list[str]:
+    """A letter for each byte, in the order of CLIP's vocabulary: those that print stand for themselves, first."""
+    shown = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    return [*map(chr, shown), *(chr(256 + index) for index in range(256 - len(shown)))]

@@ -22,7 +22,8 @@ from data_loaders.representations import hml
 from data_loaders.text.captions import TextLine, mirrored, normalised, sentences, tagged, written
 from utils.geometry.skeleton import SKELETONS
 from utils.run.errors import DataError
-from utils.run.files import atomic_folder
+from utils.run.folders import atomic_folder
+from utils.run.names import file_names
 
 PARTS = ("train", "val", "test")
 CHUNK = 256  # clips that are encoded at once
@@ -117,14 +118,9 @@ def _reasons(skipped: Counter[str]) -> str:
 
 
 def _named(clips: Sequence[Clip]) -> list[str]:
-    """A file name for each clip, from its source and its name."""
-    taken: Counter[str] = Counter()
-    names = []
-    for clip in clips:
-        name = re.sub(r"[^A-Za-z0-9_-]+", "_", f"{clip.record['source']}_{clip.record['name']}").strip("_")
-        taken[name] += 1
-        names.append(name if taken[name] == 1 else f"{name}__{taken[name]}")
-    return names
+    """A file name for each clip, from its source and its name: words alone, as lists of clips have them."""
+    whole = (f"{clip.record['source']}_{clip.record['name']}" for clip in clips)
+    return file_names([re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_") for name in whole])
 
 
 def _encoded(clips: Sequence[Clip], flip: bool, encoding: Mapping[str, Any]) -> Iterator[torch.Tensor]:

@@ -8,7 +8,7 @@ from data_loaders.registry import DatasetSpec
 from diffusion.noise import Noise
 from sample.common import draws, published
 from sample.common.draws import Draws
-from sample.options import SamplingCommand
+from sample.options import SamplingLine
 
 if TYPE_CHECKING:
     from sample.common.session import Request, Session
@@ -19,7 +19,7 @@ class Compat:
     """A way of sampling.
 
     `plain_noise(session, request)` is the noise of motion sampled by itself, `view_draws(session, request, views,
-    distilling)` that of several views, `seed(command)` what is done with the global generators once the model is built,
+    distilling)` that of several views, `seed(line)` what is done with the global generators once the model is built,
     and `data_motions(session)` the motions that `--use_data` takes. `global_draws`: noise comes from those generators,
     all of it in one order. `predicts_x0`: the output of a network is x_0 whatever it was trained to be; `sigma_small`:
     ancestral steps have the variance of the posterior. `pads`: frames beyond a length are 0; `pins_root`: motion stays
@@ -28,7 +28,7 @@ class Compat:
 
     plain_noise: "Callable[[Session, Request], Noise]" = draws.plain_noise
     view_draws: "Callable[[Session, Request, int, bool], Draws]" = draws.view_draws
-    seed: Callable[[SamplingCommand], None] = lambda command: None
+    seed: Callable[[SamplingLine], None] = lambda line: None
     data_motions: "Callable[[Session], dict[str, Any]]" = draws.data_motions
     global_draws: bool = False
     predicts_x0: bool = False

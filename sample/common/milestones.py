@@ -14,7 +14,7 @@ from sample.common.results import results_folder, write_results
 from sample.common.samples import sampled_in_parts
 from sample.common.session import open_session
 from sample.endless.windows import endless_request, sample_endless
-from sample.options import EndlessOptions, PrefixOptions, SamplingCommand, parse_sampling
+from sample.options import EndlessOptions, PrefixOptions, SamplingLine, parse_sampling_line
 from train.options import TrainingOptions
 from utils.run.options import RunOptions
 
@@ -29,16 +29,16 @@ def sampler_of(
     """
 
     def sample(saved: Path) -> list[Path]:
-        sampling = parse_sampling("sample.generate", "", SamplingCommand, ["--model_path", str(saved)]).sampling
+        sampling = parse_sampling_line(SamplingLine, "sample.generate", "", ["--model_path", str(saved)]).sampling
         sampling = replace(
             sampling, output_dir=str(saved.with_name(f"{saved.name}.samples")), overwrite=True,
             num_samples=training.gen_num_samples, num_repetitions=training.gen_num_repetitions,
             guidance_param=training.gen_guidance_param,
         )  # fmt: skip
         # Published draws would come from the global generators.
-        command = SamplingCommand(replace(run, compat="none"), sampling, data, model, diffusion)
-        folder = results_folder(command, command.spec.family.plain)
-        session = open_session(command)
+        line = SamplingLine(replace(run, compat="none"), sampling, data, model, diffusion)
+        folder = results_folder(line, line.spec.family.plain)
+        session = open_session(line)
         if model.context_len:
             request, _ = endless_request(session, PrefixOptions(), EndlessOptions())
             way = partial(sample_endless, include_prefix=training.autoregressive_include_prefix)

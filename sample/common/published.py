@@ -12,20 +12,20 @@ from torch import Tensor
 from data_loaders.registry import load_dataset
 from diffusion.noise import Noise, published_normal
 from sample.common.draws import Draws, check_count, timesteps
-from sample.options import SamplingCommand
+from sample.options import SamplingLine
 
 if TYPE_CHECKING:
     from sample.common.session import Request, Session
 
 
-def seed(command: SamplingCommand) -> None:
+def seed(line: SamplingLine) -> None:
     """Bring the global generators to where the published programs have them once the model is built."""
     from model.denoisers.published import consume_construction
 
-    random.seed(command.run.seed)
-    np.random.seed(command.run.seed)
-    torch.manual_seed(command.run.seed)
-    consume_construction(command.model, command.spec.features, command.spec.num_actions(command.data.cond))
+    random.seed(line.run.seed)
+    np.random.seed(line.run.seed)
+    torch.manual_seed(line.run.seed)
+    consume_construction(line.model, line.spec.features, line.spec.num_actions(line.data.cond))
 
 
 def plain_noise(session: "Session", request: "Request") -> Noise:

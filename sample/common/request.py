@@ -14,7 +14,8 @@ from model.denoisers.conditions import HIDDEN
 from sample.common.session import Request, Session
 from sample.options import DRAWN
 from utils.run.errors import DataError, MissingFileError, UsageError
-from utils.run.options import nearest
+from utils.run.files import read_text
+from utils.run.parser import nearest
 from utils.run.randomness import numpy_rng
 
 DEFAULT_SECONDS = 6.0
@@ -103,10 +104,7 @@ def read_lines(path: str, flag: str) -> list[str]:
     """The lines of a file that are not empty. Raises MissingFileError or DataError."""
     if not Path(path).is_file():
         raise MissingFileError(f"{flag}: {path} does not exist")
-    try:
-        lines = [line.strip() for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()]
-    except UnicodeDecodeError as error:
-        raise DataError(f"{flag}: {path} is no UTF-8 text") from error
+    lines = [line.strip() for line in read_text(path).split("\n") if line.strip()]
     if not lines:
         raise DataError(f"{flag}: {path} holds no line")
     return lines

@@ -1,6 +1,6 @@
 """The output folder of a sampling command: it appears whole, with everything asked for, or not at all."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -8,25 +8,29 @@ import torch
 from sample.common.pictures import WORLD, Clip, Drawing, Pictures, inputs_of
 from sample.common.samples import Samples, put_together
 from sample.common.session import Request, Session
-from sample.options import SamplingCommand, SamplingOptions
+from sample.options import SamplingLine, SamplingOptions
 from utils.formats import results
 from utils.run.background import background
 from utils.run.checkpoint import resolve
 from utils.run.errors import NumericError
-from utils.run.files import atomic_folder, refuse_existing
+from utils.run.folders import atomic_folder, refuse_existing
+from utils.run.names import file_name
 
 FOLDER = "{task}_seed_{seed}"
 
 
-def results_folder(command: SamplingCommand, task: str) -> Path:
+def results_folder(line: SamplingLine, task: str) -> Path:
     """Where the results of a command go, by the family of its model; refuses what `output_folder` does."""
-    return output_folder(command.sampling, command.run.seed, task, command.spec.family.folder)
+    return output_folder(line.sampling, line.run.seed, task, line.spec.family.folder)
 
 
-def output_folder(sampling: SamplingOptions, seed: int, task: str, name: str = FOLDER) -> Path:
-    """Where results go; refuses an existing folder before any work. Raises UsageError.
+def output_folder(
+    sampling: SamplingOptions, seed: int, task: str, name: str = FOLDER, sure: Sequence[str] = ("results.npy",)
+) -> Path:
+    """Where results go; refuses a folder that may not be written before any work. Raises UsageError.
 
-    Beside the checkpoint the folder is called `name`, filled in, with the prompt at its end.
+    Beside the checkpoint the folder is called `name`, filled in, with the prompt at its end. `sure` are files that will
+    be there for certain.
     """
     source = Path(sampling.input_text or sampling.action_file).stem
     prompt = "_".join(sampling.text_prompt) or sampling.action_name or source
@@ -34,7 +38,7 @@ def output_folder(sampling: SamplingOptions, seed: int, task: str, name: str = F
         folder = Path(sampling.output_dir)
     else:
         folder = beside(sampling.model_path, name, prompt, task=task, seed=seed)
-    refuse_existing(folder, sampling.overwrite)
+    refuse_existing(folder, sampling.overwrite, sure=sure)
     return folder
 
 
@@ -50,7 +54,7 @@ def beside(model_path: str, name: str, words: str, **fields: object) -> Path:
 
 def ending(words: str) -> str:
     """Words as the end of a folder's name."""
-    return f"_{words.replace(' ', '_').replace('.', '')}"[:100] if words else ""
+    return file_name(f"_{words.replace(' ', '_').replace('.', '')}"[:100], limit=100) if words else ""
 
 
 def write_results(folder: Path, session: Session, request: Request, parts: Iterable[Samples]) -> Samples:

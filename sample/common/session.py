@@ -22,7 +22,7 @@ from model.denoisers.conditions import hidden
 from model.options import TEXT_WIDTHS, ModelOptions
 from model.text.encoders import TextEncoder, load_text_encoder
 from sample.common.compat import Compat, compat_of
-from sample.options import SamplingCommand, SamplingOptions
+from sample.options import SamplingLine, SamplingOptions
 from utils.run import checkpoint
 from utils.run.device import arithmetic, device_of
 from utils.run.errors import DataError, MissingFileError, UsageError
@@ -170,20 +170,20 @@ class Session:
         return stepper(self.sampling.sampler, self.process, noise, sigma_small=small)
 
 
-def open_session(command: SamplingCommand) -> Session:
+def open_session(line: SamplingLine) -> Session:
     """Load the checkpoint and all that belongs to it. Raises the errors that a user should see as one sentence."""
-    run, sampling, data, model = command.run, command.sampling, command.data, command.model
+    run, sampling, data, model = line.run, line.sampling, line.data, line.model
     if run.threads:
         torch.set_num_threads(run.threads)
-    spec = command.spec
-    check_conditions(command)
+    spec = line.spec
+    check_conditions(line)
     device = device_of(run)
     path = checkpoint.resolve(sampling.model_path)
     content = checkpoint.load(path)
     width = TEXT_WIDTHS[model.text_encoder_type] if data.cond == "text" else 0
     hides = spec.family.encoder_hides
     network = build_denoiser(model, spec.features, spec.num_actions(data.cond), width, encoder_hides=hides)
-    compat_of(run.compat, spec).seed(command)
+    compat_of(run.compat, spec).seed(line)
     _, from_file = file_layout(model)
     try:
         network.load_state_dict(from_file(checkpoint.weights(content)))
@@ -193,7 +193,7 @@ def open_session(command: SamplingCommand) -> Session:
             f"{path} does not fit {model.arch} for {data.dataset} ({len(spec.skeleton.joints)} joints): {reason}"
         ) from error
     mean, std = _stats(spec, path.parent, data)
-    diffusion, steps = command.diffusion, [sampling.sampling_steps] if sampling.sampling_steps else None
+    diffusion, steps = line.diffusion, [sampling.sampling_steps] if sampling.sampling_steps else None
     return Session(
         run, sampling, data, model, diffusion, spec,
         build_process(diffusion.noise_schedule, diffusion.diffusion_steps, steps),
@@ -202,9 +202,9 @@ def open_session(command: SamplingCommand) -> Session:
     )  # fmt: skip
 
 
-def check_conditions(command: SamplingCommand) -> None:
+def check_conditions(line: SamplingLine) -> None:
     """Refuse conditions, words and steps that a model has no use for, before it is loaded. Raises UsageError."""
-    sampling, data, spec = command.sampling, command.data, command.spec
+    sampling, data, spec = line.sampling, line.data, line.spec
     if (data.cond == "action" and not spec.actions) or (data.cond == "text" and not spec.sentences):
         raise UsageError(f"--cond {data.cond}: no model of {data.dataset} is told that; choose no_cond")
     if sampling.sampling_steps == 1 and spec.family.last_timestep:

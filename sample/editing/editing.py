@@ -26,10 +26,10 @@ from sample.common.session import Request, Session
 from sample.common.sources import Source
 from sample.editing.end_constraint import eased, end_constraint_of, fading
 from sample.multiview.sampling import sample_3d
-from sample.options import EditCommand, EditOptions, MasOptions, SamplingOptions
+from sample.options import EditLine, EditOptions, MasOptions, SamplingOptions
 from utils.geometry.skeleton import Skeleton
 from utils.run.errors import UsageError
-from utils.run.options import nearest
+from utils.run.parser import nearest
 
 _LOWER_BODY = {
     "smpl22": "pelvis left_hip right_hip left_knee right_knee left_ankle right_ankle left_foot right_foot",
@@ -47,17 +47,17 @@ _INSTEAD = {
 }
 
 
-def check(command: EditCommand) -> None:
+def check(line: EditLine) -> None:
     """Refuse what cannot be obeyed, before anything is loaded. Raises UsageError."""
-    sampling, edit = command.sampling, command.edit
+    sampling, edit = line.sampling, line.edit
     for flag, instead in _INSTEAD.items():
         if getattr(sampling, flag):
             raise UsageError(f"--{flag} does not go with editing: see --{instead}")
-    if edit.text_condition and command.data.cond != "text":
+    if edit.text_condition and line.data.cond != "text":
         raise UsageError(f"--text_condition: {sampling.model_path} reads no text")
-    if command.model.context_len:
+    if line.model.context_len:
         raise UsageError(f"{sampling.model_path} only continues motion, see --prefix_motion of sample.generate")
-    sampled_joints(edit, command.spec.skeleton)
+    sampled_joints(edit, line.spec.skeleton)
 
 
 def folder_of(sampling: SamplingOptions, seed: int, edit: EditOptions) -> Path:

@@ -1,6 +1,7 @@
 """An endless stream of motion: where its prompts come from while it runs, its windows one by one, what is written."""
 
 import codecs
+import contextlib
 import json
 import os
 import queue
@@ -22,6 +23,7 @@ from sample.common.results import write_numbers
 from sample.common.samples import Samples
 from sample.common.session import Session
 from sample.endless.windows import Prefix, Window, origin, window_frames, windows
+from utils.run.arrays import load_archive
 from utils.run.errors import DataError, MissingFileError, UsageError
 from utils.run.files import atomic_write
 
@@ -102,12 +104,13 @@ def read_in_background(descriptor: int) -> "queue.SimpleQueue[str | None]":
     lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
     def read() -> None:
-        decoder, rest = codecs.getincrementaldecoder("utf-8")("replace"), ""
+        decoder, rest = codecs.getincrementaldecoder("utf-8-sig")("replace"), ""
         # Not through sys.stdin: a thread that waits inside its buffer keeps the process from ending.
-        while content := os.read(descriptor, 65536):
-            *whole, rest = (rest + decoder.decode(content)).split("\n")
-            for line in filter(None, map(str.strip, whole)):
-                lines.put(line)
+        with contextlib.suppress(OSError):  # a stream that breaks has ended
+            while content := os.read(descriptor, 65536):
+                *whole, rest = (rest + decoder.decode(content)).split("\n")
+                for line in filter(None, map(str.strip, whole)):
+                    lines.put(line)
         if rest.strip():
             lines.put(rest.strip())
         lines.put(None)
@@ -208,10 +211,10 @@ def write_whole(folder: Path, session: Session, count: int) -> Path:
     parts: dict[str, list[np.ndarray]] = {"positions": [], "features": []}
     titles: list[str] = []
     for index in range(count):
-        with np.load(window_path(folder, index), allow_pickle=False) as archive:
-            for name, values in parts.items():
-                values.append(archive[name])
-            titles += [str(archive["prompt"])] * len(archive["features"])
+        record = load_archive(window_path(folder, index))
+        for name, values in parts.items():
+            values.append(record[name])
+        titles += [str(record["prompt"])] * len(record["features"])
     positions, features = (torch.from_numpy(np.concatenate(values))[None] for values in parts.values())
     placed = positions / session.spec.skeleton.metres_per_unit
     samples = Samples(features, torch.tensor([features.shape[1]]), [titles], placed=placed)

@@ -30,7 +30,7 @@ from utils.formats.motion_files import read_motion
 from utils.geometry.kinematics import mirror
 from utils.geometry.rotations import about_axis
 from utils.run.errors import DataError, UsageError
-from utils.run.options import nearest
+from utils.run.parser import nearest
 from utils.run.randomness import numpy_rng
 
 STANDING = "standing"

@@ -31,9 +31,9 @@ Array = np.ndarray
 class FeatureOptions:
     """Size of the measurement."""
 
-    runs: int = option(9, "measurements of each way", least=1)
-    clips: int = option(24, "clips of a batch", least=1)
-    frames: int = option(170, "frames a clip", least=2)
+    runs: int = option(9, "measurements of each way", min=1)
+    clips: int = option(24, "clips of a batch", min=1)
+    frames: int = option(170, "frames a clip", min=2)
 
 
 def walk(frames: int, seed: int) -> Tensor:

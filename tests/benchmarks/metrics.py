@@ -30,11 +30,11 @@ WANTED = {"precision and recall": 20.0, "Fréchet distance": 10.0}
 class MetricOptions:
     """Size of the measurement."""
 
-    runs: int = option(9, "measurements of each way", least=1)
-    samples: int = option(1024, "embeddings of a set", least=8)
-    width: int = option(256, "numbers of an embedding", least=1)
-    subsets: int = option(20, "subsets of KID", least=1)
-    subset_size: int = option(1000, "samples of a subset of KID, no more than --samples", least=2)
+    runs: int = option(9, "measurements of each way", min=1)
+    samples: int = option(1024, "embeddings of a set", min=8)
+    width: int = option(256, "numbers of an embedding", min=1)
+    subsets: int = option(20, "subsets of KID", min=1)
+    subset_size: int = option(1000, "samples of a subset of KID, no more than --samples", min=2)
 
 
 def sets(size: MetricOptions) -> tuple[Array, Array]:

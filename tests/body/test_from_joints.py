@@ -109,6 +109,31 @@ def test_files_of_both_families(tmp_path):
     assert np.ptp(joints_of(motion)[0][..., 2]) < 1e-5
 
 
+def test_the_names_of_a_file_hold_against_the_flag():
+    """An array of as many joints in another order would be another person."""
+    order = np.random.RandomState(0).permutation(17)
+    nba = np.random.RandomState(1).normal(size=(4, 17, 3)).astype(np.float32)
+    names = tuple(JOINT_SETS["h36m17"][joint] for joint in order)
+    clip = Motion(nba[:, order], 20.0, names, (-1,) * 17, name="shuffled")
+    told, notes = make_body(clip, BodyOptions(skeleton_type="coco17"), FREE)
+    plain, _ = make_body(clip, BodyOptions(), FREE)
+    np.testing.assert_array_equal(told.rotations, plain.rotations)
+    assert any("--skeleton_type coco17" in note for note in notes)
+
+
+def test_published_results_without_names_are_not_those_of_another_skeleton(tmp_path):
+    content = {"text": ["a"], "lengths": np.array([6]), "num_samples": 1, "num_repetitions": 1}
+    results.write(tmp_path / "results.npy", content | {"motion": person(6).positions[None].transpose(0, 2, 3, 1)})
+    with pytest.raises(DataError, match="22 joints, but coco17 has 17"):
+        make_bodies(BodyOptions(str(tmp_path / "results.npy"), skeleton_type="coco17"))
+
+
+def test_contacts_are_those_of_all_joints_whichever_fit():
+    for fit in ("gauss_newton", "smplify"):
+        motion, _ = make_body(person(12), BodyOptions(fit=fit, num_smplify_iters=1), FREE)
+        assert motion.contacts is not None and motion.contacts.shape == (12, 24) and motion.contacts.any()
+
+
 def test_the_flag_names_sets_of_joints_that_there_are():
     assert set(SKELETON_TYPES) <= set(JOINT_SETS)
 

@@ -18,6 +18,7 @@ from tests.commands import TINY, listing, refusal, run, toy, train
 from utils.formats import results
 from utils.run import checkpoint
 from utils.run.errors import DataError, UsageError, run_command
+from utils.run.folders import RECORD
 
 USAGE, MISSING, DATA, NUMERIC = 2, 3, 4, 5
 SAMPLERS = ("sample.generate", "sample.mas", "sample.ablations", "sample.dreamfusion")
@@ -496,7 +497,7 @@ def test_a_disk_that_runs_full_while_training(data, tmp_path, capsys):
         assert "No space left" in refusal(capsys, DATA, *line, "--save_dir", tmp_path / "run")
     folder = tmp_path / "run"
     assert checkpoint.newest(folder) == folder / "checkpoint_1.pth"
-    assert not list(folder.glob(".*")) and not (folder / "run.lock").exists()
+    assert [path.name for path in folder.glob(".*")] == [RECORD] and not (folder / "run.lock").exists()
     run("train.train_mdm", "--resume_checkpoint", folder)
     whole, resumed = (checkpoint.load(path / "checkpoint_3.pth") for path in (tmp_path / "whole", folder))
     assert all(torch.equal(resumed["model"][name], value) for name, value in whole["model"].items())

@@ -5,8 +5,9 @@ import pytest
 
 from data_loaders.points.toy import body_motion
 from tests.commands import refusal, run
-from utils.formats import results, smpl_params
+from utils.formats import motion_files, results, smpl_params
 from utils.geometry.skeleton import SKELETONS
+from utils.run.folders import RECORD
 from visualize import render_mesh
 
 SMPL22, NBA = SKELETONS["smpl22"], SKELETONS["nba"]
@@ -62,8 +63,17 @@ def test_the_sample_that_the_video_names_is_rendered(mdm, capsys):
     found = smpl_params.read(mdm / "sample01_rep01_smpl_params.npy")
     assert (found["text"], found["length"]) == ("two", 5)
     frames = sorted(path.name for path in (mdm / "sample01_rep01_obj").iterdir())
-    assert frames == [f"frame00{i}.obj" for i in range(5)]
+    assert frames == [RECORD] + [f"frame00{i}.obj" for i in range(5)]
     assert "exists already" in refusal(capsys, 2, "visualize.render_mesh", *line)
+
+
+def test_a_results_file_is_read_once(mdm, tmp_path, monkeypatch):
+    read = []
+    for module in (motion_files, results):
+        load = module.load_array
+        monkeypatch.setattr(module, "load_array", lambda path, load=load: read.append(path) or load(path))
+    run("visualize.render_mesh", mdm / "sample00_rep00.mp4", "--format csv --body free --output_dir", tmp_path)
+    assert read == [mdm / "results.npy"]
 
 
 def test_published_results_of_mas(mas, tmp_path, capsys):

@@ -12,6 +12,7 @@ from sample.options import ABLATIONS
 from tests.commands import TINY, listing, run, toy, train
 from utils.formats import results
 from utils.formats.video import frame_count
+from utils.run.folders import RECORD
 
 SHORT = "--motion_length 0.3 --num_views 3"
 
@@ -96,7 +97,7 @@ def test_every_file_asked_for_is_there(models, data, tmp_path, module, turns):
         "--num_samples 2 --use_data --show_input_motions",
     )  # fmt: skip
     videos = {f"{kind}_{i}.mp4" for kind in ("result", "input_motions") for i in range(2)}
-    assert set(listing(out)) == videos | {"results.npy", "results.npz", "contact_sheet.png"}
+    assert set(listing(out)) == videos | {RECORD, "results.npy", "results.npz", "contact_sheet.png"}
     lengths = results.load(out / "results.npy")["model_kwargs"]["y"]["lengths"].tolist()
     for i, length in enumerate(lengths):
         assert frame_count(out / f"result_{i}.mp4") == length * turns

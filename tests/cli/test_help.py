@@ -1,8 +1,11 @@
-"""Every entry module answers `-h` without torch and refuses an unknown flag in one line."""
+"""Every command answers `-h` without torch and with what people use, and refuses an unknown flag in one line."""
 
 import ast
+import contextlib
 import importlib
+import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +15,8 @@ import pytest
 from utils.run.errors import run_command
 
 ROOT = Path(__file__).parents[2]
+FLAGS = (ROOT / "tests" / "cli" / "flags.txt").read_text().splitlines()
+COMMANDS = sorted({line.split()[0] for line in FLAGS})
 FOLDERS = ("utils", "data_loaders", "model", "diffusion", "visualize", "train", "sample", "eval", "prepare")
 SLOW_PACKAGES = ("torch", "matplotlib", "cv2")
 
@@ -81,3 +86,60 @@ def test_unknown_flag(module: str, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.startswith("error: ") and "--no_such_flag" in said.err and said.err.count("\n") == 1
+
+
+def visible_flags(out: str) -> list[str]:
+    """The flags that a help shows, one for each line that begins with one."""
+    return re.findall(r"^  (-\S+)", out, re.MULTILINE)
+
+
+@pytest.mark.parametrize("module", ENTRIES)
+def test_help_shows_what_people_use(module: str, helps: dict[str, list]):
+    shown = visible_flags(helps[module][1])
+    assert len(shown) <= 25 and "-h," in shown
+
+
+@pytest.mark.parametrize("module", COMMANDS)
+def test_all_of_the_help_shows_every_flag(module: str, capsys: pytest.CaptureFixture[str]):
+    frozen = [line.split()[1].rstrip(",") for line in FLAGS if line.startswith(f"{module} ")]
+    with pytest.raises(SystemExit) as end:
+        importlib.import_module(module).main(["--help_all"])
+    assert not end.value.code
+    shown = [flag.rstrip(",") for flag in visible_flags(capsys.readouterr().out)]
+    assert sorted(shown) == sorted(["-h", *frozen])
+
+
+def help_of(module: str, *line: str) -> str:
+    """What `-h` says after such a line, its white space as single spaces."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), pytest.raises(SystemExit):
+        importlib.import_module(module).main([*line, "-h"])
+    return " ".join(out.getvalue().split())
+
+
+def test_help_says_the_defaults_that_would_hold(tmp_path: Path):
+    assert "--lr LR learning rate (default: 1e-05)" in help_of("train.train_mdm")
+    assert "--lr LR learning rate (default: 0.0001)" in help_of("train.train_mdm", "--dataset", "humanml")
+    assert "bone lengths (default: rigid)" in help_of("sample.mas")
+    assert "bone lengths (default: raw)" in help_of("sample.mas", "--compat", "published")
+    (tmp_path / "config.json").write_text('{"lr": 0.5, "dataset": "kit"}')
+    config = help_of("train.train_mdm", "--config", str(tmp_path / "config.json"))
+    assert "(default: 0.5)" in config and "(default: ./dataset/KIT-ML)" in config and "the dataset's, " not in config
+
+
+@pytest.mark.parametrize("line", [("--model_path", "no/such/model"), ("--config", "no.json"), ("--num_samples", "x")])
+def test_help_is_there_for_a_line_that_cannot_run(line: tuple[str, ...]):
+    assert "how many motions (default: 10)" in help_of("sample.mas", *line)
+
+
+@pytest.mark.parametrize(
+    ("module", "preset", "config", "own"),
+    [
+        ("eval.evaluate", "bone lengths (default: raw)", {"bones": "rigid"}, "bone lengths (default: rigid)"),
+        ("eval.prompts", "seconds (default: 4.0)", {"motion_length": 2.5}, "seconds (default: 2.5)"),
+    ],
+)
+def test_presets_of_a_command_are_its_defaults(tmp_path: Path, module: str, preset: str, config: dict, own: str):
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert preset in help_of(module)
+    assert own in help_of(module, "--config", str(tmp_path / "config.json"))

@@ -10,6 +10,7 @@ import torch
 from tests.commands import refusal, run
 from tests.toys import humanact12_folder
 from utils.formats import results
+from utils.run.folders import RECORD
 
 TINY = (
     "--layers 1 --latent_dim 16 --num_heads 2 --ff_size 16 --train_batch_size 4 --diffusion_steps 5 --threads 1 "
@@ -58,7 +59,7 @@ def test_a_sentence_becomes_motion(text_model, tmp_path):
     assert made["text"] == ["a person walks", "a person waves the left hand"] * 2
     names = {path.name for path in (tmp_path / "out").iterdir()}
     videos = {f"sample{s:02d}_rep{r:02d}.mp4" for s in range(2) for r in range(2)} | {"samples_00_to_01.mp4"}
-    assert names == videos | {"results.npy", "results.txt", "results_len.txt", "contact_sheet.png"}
+    assert names == videos | {RECORD, "results.npy", "results.txt", "results_len.txt", "contact_sheet.png"}
     assert (tmp_path / "out" / "results.txt").read_text().splitlines() == made["text"]
     assert [motion.joints[0] for motion in results.read(tmp_path / "out" / "results.npy")] == ["pelvis"] * 4
 

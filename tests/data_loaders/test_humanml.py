@@ -15,6 +15,7 @@ from data_loaders.options import DataOptions
 from data_loaders.registry import DATASETS, DatasetSpec
 from data_loaders.text import humanml
 from data_loaders.text.humanml import load, read_captions
+from train.common.runs import passed_over
 from utils.run.errors import DataError, MissingFileError, UsageError
 
 HUMANML, KIT, MOCAP = (DATASETS[name] for name in ("humanml", "kit", "mocap"))
@@ -206,6 +207,28 @@ def test_what_is_missing_is_named(tmp_path):
     (tmp_path / "train.txt").write_text("\n")
     with pytest.raises(DataError, match="names no clip"):
         load(HUMANML, options(tmp_path))
+
+
+def test_what_is_wrong_is_named_and_passed_over(tmp_path, capsys):
+    """A line without a caption, a clip that is not finite, a foreign file; told when training starts, and by check."""
+    write(
+        tmp_path, MOCAP, {"a": (50, [whole("x"), "#x/NOUN#0.0#0.0"]), "b": (50, [whole("y")]), "c": (50, [whole("z")])}
+    )
+    broken = clip(MOCAP, 50, 0)
+    broken[7, 3] = np.nan
+    np.save(tmp_path / "new_joint_vecs" / "b.npy", broken)
+    (tmp_path / "new_joint_vecs" / "c.npy").write_text("a letter")
+    for _ in range(2):  # from the files, and from the cache
+        data = load(MOCAP, options(tmp_path))
+        assert data.names == ["a"] and data.captions == ["x"]
+        assert data.skipped == {"lines without a caption": 1, "not finite": 1, "unreadable": 1}
+        line, frame, foreign = data.faults
+        assert line == f"{tmp_path}/texts/a.txt, line 2: no caption"
+        assert frame == f"{tmp_path}/new_joint_vecs/b.npy: not finite from frame 7 on"
+        assert foreign.startswith(f"{tmp_path}/new_joint_vecs/c.npy is not")
+    said = passed_over(data)
+    assert said[0] == "passed over: 1 lines without a caption, 1 not finite, 1 unreadable"
+    assert said[1:] == [f"  {fault}" for fault in data.faults]
 
 
 @pytest.mark.parametrize(

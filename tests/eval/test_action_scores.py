@@ -14,8 +14,8 @@ from diffusion.options import DiffusionOptions
 from diffusion.process import build_process
 from eval.action import record as action_record
 from eval.action import scores as action_scores
-from eval.action.evaluators import REAL_POSES, load_judges, load_real_poses
-from eval.action.scores import evaluate, figures, multimodality, pose_figures, prepared, scores, units
+from eval.action.evaluators import REAL_POSES, load_real_poses, load_recognisers
+from eval.action.scores import multimodality, pose_metrics, prepared
 from eval.metrics import distances as metrics
 from model.denoisers.build import build_denoiser
 from model.evaluators.action_recognition import FILES
@@ -81,9 +81,15 @@ def session_of(options, cond: str = "action", seed: int = 0, network: torch.nn.M
     )  # fmt: skip
 
 
+def evaluate(session: Session, recognisers, samples: int, seeds: int) -> dict[str, list[float]]:
+    """The metrics of a model, here and now."""
+    evaluation = prepared(session, recognisers, samples, seeds)
+    return evaluation.scores(evaluation.gather())
+
+
 def judged(options, recognisers, samples=12, seeds=2, **flags) -> dict[str, list[float]]:
     session = session_of(options, **flags)
-    return evaluate(session, load_judges(session.spec, session.data, recognisers, "free"), samples, seeds)
+    return evaluate(session, load_recognisers(session.spec, session.data, recognisers, "free"), samples, seeds)
 
 
 def test_every_figure_of_an_action_model(data, recognisers):
@@ -120,9 +126,9 @@ def test_a_model_told_nothing(data, recognisers):
 def test_the_recogniser_sees_the_joints_of_the_file(data, recognisers):
     """In the axes of the file, from where the root is first; the figure by hand."""
     session = session_of(data)
-    judges = load_judges(SPEC, session.data, recognisers, "free")
+    judges = load_recognisers(SPEC, session.data, recognisers, "free")
     evaluation = prepared(session, judges, 12, 1)
-    work = units(evaluation)
+    work = evaluation.units()
     found = work["gt2_00_000"]()
     content = pickle.loads((Path(data.datapath) / "humanact12poses.pkl").read_bytes())
     motions, labels = [], []
@@ -135,12 +141,12 @@ def test_the_recogniser_sees_the_joints_of_the_file(data, recognisers):
         embeddings, logits = judges.actions(torch.from_numpy(np.stack(motions)), torch.full((12,), 60))
     np.testing.assert_allclose(found["embeddings"], embeddings, atol=1e-5)
     by_hand = float((logits.argmax(1).numpy() == labels).mean())
-    assert figures(evaluation, "", 0, lambda name: work[name]())["accuracy_gt2"] == by_hand
+    assert evaluation.metrics_of("", 0, lambda name: work[name]())["accuracy_gt2"] == by_hand
 
 
 def test_what_is_generated_is_told_the_actions_of_gt(data, recognisers):
     session = session_of(data)
-    evaluation = prepared(session, load_judges(SPEC, session.data, recognisers, "free"), 30, 2)
+    evaluation = prepared(session, load_recognisers(SPEC, session.data, recognisers, "free"), 30, 2)
     assert sorted(evaluation.drawn("", "gt", 0)) == list(range(30)), "no motion twice"
     labels = [evaluation.labels("", subject, 0).tolist() for subject in ("gen", "gt", "gt2")]
     assert labels[0] == labels[1] != labels[2] and labels[1] != evaluation.labels("", "gt", 1).tolist()
@@ -162,13 +168,13 @@ class Listening(torch.nn.Module):
 def test_the_model_is_told_the_actions_and_every_set_begins_with_noise_of_its_own(tmp_path, recognisers):
     listening = Listening()
     session = session_of(uestc_folder(tmp_path, clips=24), network=listening)
-    evaluation = prepared(session, load_judges(session.spec, session.data, recognisers), 6, 2)
+    evaluation = prepared(session, load_recognisers(session.spec, session.data, recognisers), 6, 2)
     begun = []
     for ending in ("_train", "_test"):
         for k in range(2):
             listening.shown.clear()
             listening.told.clear()
-            action_scores.generated(evaluation, ending, "gen", k, slice(2, 5))
+            evaluation.generated(ending, "gen", k, slice(2, 5))
             assert listening.told[0][-3:].tolist() == evaluation.labels(ending, "gen", k)[2:5].tolist()
             begun.append(listening.shown[0][-3:])
     assert min(float((x - y).abs().max()) for i, x in enumerate(begun) for y in begun[:i]) > 1
@@ -209,10 +215,10 @@ def test_multimodality_is_over_the_actions_that_are_there(capsys):
 def test_poses_against_themselves_and_against_others():
     rng = np.random.RandomState(0)
     real = rng.normal(size=(40, 6))
-    same = pose_figures(real, real, np.random.RandomState(1))
+    same = pose_metrics(real, real, np.random.RandomState(1))
     assert same["fid_unconstrained"] == pytest.approx(0, abs=1e-9)
     assert same["precision_unconstrained"] == same["recall_unconstrained"] == 1
-    far = pose_figures(real[:20] + 50, real, np.random.RandomState(1))
+    far = pose_metrics(real[:20] + 50, real, np.random.RandomState(1))
     assert far["fid_unconstrained"] > 1000 and far["precision_unconstrained"] == far["recall_unconstrained"] == 0
     assert far["kid_unconstrained"] > same["kid_unconstrained"]
 
@@ -270,7 +276,7 @@ def test_the_published_name(data, flags, cond, name):
 
 def test_keys_as_rows_and_columns():
     keys = ("fid_gen_train", "fid_gt2_test", "accuracy_gt", "kid_unconstrained", "diversity_gt_unconstrained")
-    rows = action_record.rows({key: [float(i)] for i, key in enumerate(keys)})
+    rows = action_scores.rows_of({key: [float(i)] for i, key in enumerate(keys)})
     assert rows == {
         "gen": {"fid_train": [0.0], "kid_unconstrained": [3.0]},
         "gt": {"accuracy": [2.0], "diversity_unconstrained": [4.0]},
@@ -289,23 +295,23 @@ def test_the_table_has_a_row_for_every_figure():
 
 
 def test_whose_bones_is_part_of_who_judges(data, recognisers, golden, tmp_path):
-    free = load_judges(SPEC, data, recognisers, "free")
+    free = load_recognisers(SPEC, data, recognisers, "free")
     with np.load(golden / "mesh" / "smpl_like_body.npz") as packed:
         np.savez(tmp_path / "SMPL_NEUTRAL.npz", **packed)
-    own = load_judges(SPEC, data, recognisers, str(tmp_path / "SMPL_NEUTRAL.npz"))
+    own = load_recognisers(SPEC, data, recognisers, str(tmp_path / "SMPL_NEUTRAL.npz"))
     assert free.identity["name"] == "humanact12_gru.tar on the free body" and "smpl" in own.identity["name"]
     assert (free.offsets - own.offsets).abs().max() > 1e-3
     assert free.identity["sha256"] == own.identity["sha256"] and len(free.identity["sha256"]) == 64
-    nothing = load_judges(SPEC, dataclasses.replace(data, cond="no_cond"), recognisers, "free")
+    nothing = load_recognisers(SPEC, dataclasses.replace(data, cond="no_cond"), recognisers, "free")
     assert nothing.identity["sha256"] != free.identity["sha256"] and "modi_struct" in nothing.identity["name"]
 
 
 def test_what_cannot_be_judged(data, recognisers, tmp_path):
-    judges = load_judges(SPEC, data, recognisers, "free")
+    judges = load_recognisers(SPEC, data, recognisers, "free")
     with pytest.raises(UsageError, match="judge models of humanact12 and uestc, not of mocap"):
-        load_judges(dataset_spec("mocap"), data, recognisers)
+        load_recognisers(dataset_spec("mocap"), data, recognisers)
     with pytest.raises(MissingFileError, match=r"uestc_rot6d_stgcn\.tar is missing; this brings it: bash prepare/"):
-        load_judges(dataset_spec("uestc"), data, tmp_path)
+        load_recognisers(dataset_spec("uestc"), data, tmp_path)
     with pytest.raises(DataError, match="holds 30 motions, fewer than --eval_num_samples 31: lower that"):
         prepared(session_of(data), judges, 31, 1)
     with pytest.raises(UsageError, match="--eval_num_samples 3: a set takes at least 4"):
@@ -338,19 +344,19 @@ def test_real_poses_are_at_least_as_many(tmp_path, recognisers):
     options = dataclasses.replace(humanact12_folder(tmp_path), cond="no_cond")
     real_poses(tmp_path, 8)
     with pytest.raises(DataError, match="modi_struct.npy holds 8 motions, fewer than --eval_num_samples 9"):
-        prepared(session_of(options, "no_cond"), load_judges(SPEC, options, recognisers, "free"), 9, 1)
+        prepared(session_of(options, "no_cond"), load_recognisers(SPEC, options, recognisers, "free"), 9, 1)
 
 
 def test_examples_are_the_nearest_the_middle_and_the_furthest(data, recognisers):
     session = session_of(data)
-    evaluation = prepared(session, load_judges(SPEC, session.data, recognisers, "free"), 12, 1)
-    work = units(evaluation)
-    motions, described = action_record.pick_examples(evaluation, lambda name: work[name]())
+    evaluation = prepared(session, load_recognisers(SPEC, session.data, recognisers, "free"), 12, 1)
+    work = evaluation.units()
+    motions, described = evaluation.pick_examples(lambda name: work[name]())
     distances = [[each["distance"] for each in described["gen"][kind]] for kind in ("best", "median", "worst")]
     assert [sorted(distances[0]), sorted(distances[2], reverse=True)] == [distances[0], distances[2]]
     assert max(distances[0]) <= min(distances[1]) <= max(distances[1]) <= min(distances[2])
     assert {each["motion"] for kind in described["gen"].values() for each in kind} == set(motions)
     assert all(each["title"] in SPEC.actions for kind in described["gen"].values() for each in kind)
     assert all(motion.shape == (60, 24, 3) for motion in motions.values())
-    values = scores(evaluation, lambda name: work[name]())
-    json.dumps(action_record.rows(values), allow_nan=False)
+    values = evaluation.scores(lambda name: work[name]())
+    json.dumps(action_scores.rows_of(values), allow_nan=False)

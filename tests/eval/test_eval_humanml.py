@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from eval.reporting import record
-from eval.text import scores as text_scores
+from eval.text.scores import TextEvaluation
 from tests.commands import refusal, run, words
 from tests.conftest import ROOT
 from tests.judges import write_evaluator, write_words
@@ -96,19 +96,19 @@ def test_the_same_again_and_after_an_interruption(data, model, judges, monkeypat
     run(ENTRY, *asked)
     assert timeless(model / f"{NAME}.log") == first
     (model / f"{NAME}.log").unlink()
-    make, done = text_scores.make, []
+    generate, done = TextEvaluation.generate, []
 
     def killed(evaluation, ask, *unit):
         if len(done) == 3:
             raise KeyboardInterrupt
         done.append(unit)
-        return make(evaluation, ask, *unit)
+        return generate(evaluation, ask, *unit)
 
-    monkeypatch.setattr(text_scores, "make", killed)
+    monkeypatch.setattr(TextEvaluation, "generate", killed)
     with pytest.raises(KeyboardInterrupt):
         run(ENTRY, *asked)
     assert not (model / f"{NAME}.log").exists()
-    monkeypatch.setattr(text_scores, "make", lambda *parts: (done.append(parts[2:]), make(*parts))[1])
+    monkeypatch.setattr(TextEvaluation, "generate", lambda *parts: (done.append(parts[2:]), generate(*parts))[1])
     capsys.readouterr()
     run(ENTRY, *asked, "--resume")
     assert "units were there already" in capsys.readouterr().err

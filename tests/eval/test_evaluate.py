@@ -15,7 +15,8 @@ import pytest
 
 from tests.commands import TINY, listing, refusal, run, toy, train
 from tests.people import moving, record, write_folder
-from utils.run.files import load_archive
+from utils.run.arrays import load_archive
+from utils.run.folders import RECORD
 
 ROOT = Path(__file__).parents[2]
 SMALL = "--e_latent_dim 8 --e_num_layers 1 --e_num_heads 2 --e_ff_size 16"
@@ -73,7 +74,7 @@ def test_a_table_its_record_and_example_motions(people, tmp_path, capsys):
     distances = [found["examples"]["mas"][kind][0]["distance"] for kind in ("best", "median", "worst")]
     assert distances == sorted(distances)
     videos = sorted(path.name for path in (tmp_path / "checkpoint_3_eval_uniform_videos").iterdir())
-    assert videos == ["mas_sample_0.mp4", "model_sample_0.mp4"]
+    assert videos == [RECORD, "mas_sample_0.mp4", "model_sample_0.mp4"]
 
 
 def test_the_same_seed_prints_the_same_table_and_another_does_not(people, tmp_path):

@@ -14,9 +14,10 @@ from tests.commands import listing, refusal, run, toy
 from tests.people import moving, record, write_folder
 from utils.formats.video import frame_count
 from utils.run import checkpoint
+from utils.run.folders import RECORD
 
 SMALL = "--e_num_layers 2 --e_latent_dim 8 --e_num_heads 2 --e_ff_size 16 --train_batch_size 2 --threads 1 --lr 1e-3"
-RUN_FILES = {"args.json", "Mean.npy", "Std.npy", "manifest.json", "progress.jsonl"}
+RUN_FILES = {RECORD, "args.json", "Mean.npy", "Std.npy", "manifest.json", "progress.jsonl"}
 TRUTHS = ("2d", "3d")
 
 
@@ -57,15 +58,17 @@ def test_from_data_to_videos(truth, data, tmp_path, capsys):
     line = ("eval.test_evaluator", "--model_path", folder, "--datapath", data[truth][1], "--num_samples 2 --seed 5")
     run(*line, "--motion_length 0.5")
     out, played = folder / "eval_test_seed_5", 2 if truth == "3d" else 1
-    assert set(listing(out)) == {f"{name}_{i}.mp4" for name in ("sample", "input_motion") for i in (0, 1)}
+    assert set(listing(out)) == {RECORD, *(f"{name}_{i}.mp4" for name in ("sample", "input_motion") for i in (0, 1))}
     frames = int(0.5 * judge.spec.fps) * played
-    assert {frame_count(path) for path in out.iterdir()} == {frames}
+    assert {frame_count(path) for path in out.iterdir() if path.name != RECORD} == {frames}
     run(*line, "--evaluator_sampling_mode generate --motion_length 0.7 --output_dir", tmp_path / "made")
-    assert {path.name: frame_count(path) for path in (tmp_path / "made").iterdir()} == {
+    assert {path.name: frame_count(path) for path in (tmp_path / "made").iterdir() if path.name != RECORD} == {
         f"sample_{i}.mp4": int(0.7 * judge.spec.fps) * played for i in (0, 1)
     }
     run(*line, "--overwrite --use_data --num_samples 1")
-    assert {frame_count(path) for path in out.iterdir()} != {frames}, "whole clips without --motion_length"
+    assert {frame_count(path) for path in out.iterdir() if path.name != RECORD} != {frames}, (
+        "whole clips without --motion_length"
+    )
 
 
 @pytest.mark.parametrize("truth", TRUTHS)

@@ -12,6 +12,7 @@ from eval.recognition.paraphrases import FIGURES, Prompt, figures_of, known_sent
 from tests.commands import listing, refusal, run
 from tests.dip import CONTEXT, dip_session, told
 from utils.run.errors import DataError, MissingFileError
+from utils.run.folders import RECORD
 
 LAYOUT = hml.layout_of("smpl22")
 FPS = 20.0
@@ -141,7 +142,7 @@ def test_the_whole_command(data, model, tmp_path, monkeypatch, capsys):
     prompts.write_text(f"walk: he strolls\nwave: {caption}\n")
     flags = ("--model_path", model, "--real", data, "--prompts", prompts, "--motion_length 1.5 --threads 1 --seed 3")
     run("eval.prompts", *flags, "--num_samples 2 --folds 2 --output_dir", tmp_path / "one")
-    assert set(listing(tmp_path / "one")) == {"prompts.md", "prompts.json", "contact_sheet.png"}
+    assert set(listing(tmp_path / "one")) == {RECORD, "prompts.md", "prompts.json", "contact_sheet.png"}
     told = json.loads((tmp_path / "one" / "prompts.json").read_text())
     assert [row["sentence"] for row in told["prompts"]] == ["he strolls", caption]
     assert [len(row["taken_for"]) for row in told["prompts"]] == [2, 2] and told["seconds"] == 1.5
@@ -163,13 +164,13 @@ def test_the_whole_command(data, model, tmp_path, monkeypatch, capsys):
 def test_more_samples_change_none_of_the_first(model, data):
     from eval.recognition.paraphrases import make_motions
     from sample.common.session import open_session
-    from sample.options import SamplingCommand, parse_sampling
+    from sample.options import SamplingLine, parse_sampling_line
 
     asked = [Prompt("walk", "he strolls"), Prompt("wave", "she says hello")]
     made = []
     for count in (1, 3):
         argv = ["--model_path", str(model), "--num_samples", str(count), "--motion_length", "1.5", "--threads", "1"]
-        made.append(make_motions(open_session(parse_sampling("t", "", SamplingCommand, argv)), asked))
+        made.append(make_motions(open_session(parse_sampling_line(SamplingLine, "t", "", argv)), asked))
     assert made[1].shape == (3, 2, 30, 22, 3)
     np.testing.assert_allclose(made[1][:1], made[0], atol=1e-4)
 

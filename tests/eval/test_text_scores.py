@@ -10,10 +10,11 @@ import torch
 
 from data_loaders.registry import dataset_spec
 from eval.text import evaluators as text_evaluators
+from eval.text import published_evaluator
 from eval.text import record as text_record
 from eval.text import scores as text_scores
 from eval.text.evaluators import load_text_evaluator
-from eval.text.scores import MADE, REAL, REPEATED, TextSettings
+from eval.text.scores import GENERATED, REAL, REPEATED, TextSettings
 from model.evaluators.text_motion import from_published
 from sample.common.session import Session
 from tests.commands import run
@@ -79,6 +80,12 @@ def whole_session(folder: Path, seed: int = 0, masked: bool = True) -> Session:
     return dataclasses.replace(session, model_options=options, model=Halving())
 
 
+def evaluate(session: Session, evaluator, settings: TextSettings) -> text_scores.Values:
+    """The metrics of a model, here and now."""
+    evaluation = text_scores.prepared(session, evaluator, settings)
+    return evaluation.scores(evaluation.gather())
+
+
 class Halving(torch.nn.Module):
     """A network that remembers the shapes it saw."""
 
@@ -94,13 +101,13 @@ class Halving(torch.nn.Module):
 def test_each_replication_asks_for_a_set_of_its_own(data):
     session = whole_session(data)
     evaluation = text_scores.prepared(session, Plain(), SMALL)
-    first, second = (text_scores.asked(evaluation, k) for k in range(2))
-    again = text_scores.asked(text_scores.prepared(whole_session(data), Plain(), SMALL), 0)
+    first, second = (evaluation.requested(k) for k in range(2))
+    again = text_scores.prepared(whole_session(data), Plain(), SMALL).requested(0)
     assert len(first.lengths) == 64 == SMALL.count, "whole batches"
     np.testing.assert_array_equal(first.captions, again.captions)
     assert torch.equal(first.lengths, again.lengths)
     assert not np.array_equal(first.captions, second.captions)
-    other = text_scores.asked(text_scores.prepared(whole_session(data, seed=1), Plain(), SMALL), 0)
+    other = text_scores.prepared(whole_session(data, seed=1), Plain(), SMALL).requested(0)
     assert not np.array_equal(first.captions, other.captions)
     assert (first.lengths % 4 == 0).all() and int(first.lengths.max()) <= SPEC.max_frames
 
@@ -110,7 +117,7 @@ def test_no_real_motion_is_asked_for_twice_in_a_batch(data, monkeypatch):
     taken: list[int] = []
     real = evaluation.dataset.batch
     recording = type("Recording", (), {"batch": lambda self, chosen, rng: (taken.extend(chosen), real(chosen, rng))[1]})
-    text_scores.asked(dataclasses.replace(evaluation, dataset=recording()), 0)
+    dataclasses.replace(evaluation, dataset=recording()).requested(0)
     assert len(taken) == 96
     for first in range(0, 96, 32):
         assert len(set(taken[first : first + 32])) == 32
@@ -119,14 +126,14 @@ def test_no_real_motion_is_asked_for_twice_in_a_batch(data, monkeypatch):
 def test_embeddings_come_back_in_the_order_of_what_was_asked(data):
     session = whole_session(data)
     evaluation = text_scores.prepared(session, Plain(), SMALL)
-    work = text_scores.units(evaluation)
+    work = evaluation.units()
     drawn: list[float] = []
     for k in range(2):
-        wanted = text_scores.asked(evaluation, k)
-        made = text_scores.gathered(evaluation, lambda name: work[name](), k, MADE)
+        wanted = evaluation.requested(k)
+        made = evaluation.gathered(lambda name: work[name](), k, GENERATED)
         np.testing.assert_array_equal(made["motion"][:, 0], wanted.lengths.numpy())
         assert made["text"][:, 0].tolist() == [len(evaluation.dataset.captions[index]) for index in wanted.captions]
-        repeats = text_scores.gathered(evaluation, lambda name: work[name](), k, REPEATED)["motion"]
+        repeats = evaluation.gathered(lambda name: work[name](), k, REPEATED)["motion"]
         repeats = repeats.reshape(32, REPEATS, 3)
         assert (repeats[..., 0] == wanted.lengths.numpy()[:32, None]).all(), "so many motions of each sentence"
         assert (repeats[..., 1].std(1) > 0).all(), "each with other noise"
@@ -138,7 +145,7 @@ def test_embeddings_come_back_in_the_order_of_what_was_asked(data):
 def test_no_unit_is_made_twice_and_motions_of_a_length_are_made_together(data):
     session = whole_session(data)
     settings = TextSettings(replications=1, samples=96)
-    text_scores.evaluate(session, Plain(), settings)
+    evaluate(session, Plain(), settings)
     steps = session.process.steps - session.last
     shapes = session.model.seen[::steps]
     assert [shape[0] // 2 for shape in shapes] == [64, 32], "the guided and the other half of each unit"
@@ -160,7 +167,7 @@ def test_an_endless_model_goes_on_from_the_beginning_of_the_clip(data):
     session = dip_session(folder=data)
     evaluation = text_scores.prepared(session, Plain(), TextSettings(replications=1, samples=32))
     assert (evaluation.dataset.frames[evaluation.usable] >= CONTEXT + WINDOW).all()
-    wanted = text_scores.asked(evaluation, 0)
+    wanted = evaluation.requested(0)
     beginnings = {evaluation.dataset.item(i)[at : at + CONTEXT].tobytes() for i in evaluation.usable for at in range(5)}
     assert all(row.numpy().tobytes() in beginnings for row in wanted.prefix)
     session.encode.encoder.asked.clear()
@@ -173,22 +180,24 @@ def test_an_endless_model_goes_on_from_the_beginning_of_the_clip(data):
 
 
 def test_figures_of_a_set(data, judge):
-    values = text_scores.evaluate(whole_session(data), judge, SMALL)
-    assert list(values) == [REAL, MADE]
-    assert set(values[MADE]) - set(values[REAL]) == {"multimodality"}
+    values = evaluate(whole_session(data), judge, SMALL)
+    assert list(values) == [REAL, GENERATED]
+    assert set(values[GENERATED]) - set(values[REAL]) == {"multimodality"}
     assert all(len(found) == 2 and np.isfinite(found).all() for row in values.values() for found in row.values())
-    assert values[REAL]["fid"][0] < values[MADE]["fid"][0], "real motion is nearer to real motion than noise"
-    assert values == text_scores.evaluate(whole_session(data), judge, SMALL), "the same seed, the same figures"
-    alone = text_scores.evaluate(whole_session(data), judge, dataclasses.replace(SMALL, replications=1))
-    assert alone[MADE]["fid"] == values[MADE]["fid"][:1], "a replication does not depend on how many there are"
-    more = values[MADE]["r_precision_top1"][0], values[MADE]["r_precision_top3"][0]
+    assert values[REAL]["fid"][0] < values[GENERATED]["fid"][0], "real motion is nearer to real motion than noise"
+    assert values == evaluate(whole_session(data), judge, SMALL), "the same seed, the same figures"
+    alone = evaluate(whole_session(data), judge, dataclasses.replace(SMALL, replications=1))
+    assert alone[GENERATED]["fid"] == values[GENERATED]["fid"][:1], (
+        "a replication does not depend on how many there are"
+    )
+    more = values[GENERATED]["r_precision_top1"][0], values[GENERATED]["r_precision_top3"][0]
     assert more[0] <= more[1]
 
 
 def test_matched_embeddings_are_found_and_a_set_is_at_no_distance_from_itself():
     rng = np.random.RandomState(0)
     x = rng.normal(0, 1, (64, 8))
-    found = text_scores.figures(x, x, x, rng)
+    found = text_scores.metrics_of(x, x, x, rng)
     assert found["matching_score"] == 0 and found["r_precision_top1"] == 1
     assert found["fid"] == pytest.approx(0, abs=1e-9)
 
@@ -206,7 +215,7 @@ def test_multimodality_has_the_published_size(monkeypatch):
 def test_published_names_for_a_platform():
     values = {
         REAL: {"fid": [0.0], "r_precision_top1": [0.5]},
-        MADE: {"fid": [1.0, 2.0], "r_precision_top1": [0.25, 0.75], "multimodality": [3.0]},
+        GENERATED: {"fid": [1.0, 2.0], "r_precision_top1": [0.25, 0.75], "multimodality": [3.0]},
     }
     assert text_scores.scalars(values) == {
         "FID_ground truth": 0.0,
@@ -233,7 +242,7 @@ def test_what_cannot_be_judged_is_refused(data, judge, tmp_path):
     broken = whole_session(data)
     broken.model.forward = lambda x, step, condition: x * float("nan")
     with pytest.raises(NumericError, match="NaN"):
-        text_scores.evaluate(broken, judge, TextSettings(replications=1, samples=32))
+        evaluate(broken, judge, TextSettings(replications=1, samples=32))
 
 
 def test_the_published_evaluator_normalises_and_pads_as_it_was_trained(judge, files):
@@ -251,7 +260,7 @@ def test_the_published_evaluator_normalises_and_pads_as_it_was_trained(judge, fi
         np.testing.assert_allclose(alone[0], found[k], atol=1e-5)
     assert mean.shape == std.shape == (263,)
     # The spread of the root is 25 times smaller than that of the data: what the published evaluators were trained with.
-    assert np.load(text_evaluators.STATS / "t2m_std.npy")[0] == pytest.approx(
+    assert np.load(published_evaluator.STATS / "t2m_std.npy")[0] == pytest.approx(
         np.load(Path("data_loaders/stats/humanml/Std.npy"))[0] / 25, rel=0.01
     )
 
@@ -355,8 +364,10 @@ def example() -> dict[str, dict[str, list[float]]]:
     real |= {"r_precision_top1": 0.511, "r_precision_top2": 0.703, "r_precision_top3": 0.797}
     made = real | {"matching_score": 3.33, "diversity": 9.92, "multimodality": 2.29}
     made |= {"r_precision_top1": 0.455, "r_precision_top2": 0.645, "r_precision_top3": 0.749}
-    values = {row: {name: [value] * 2 for name, value in found.items()} for row, found in ((REAL, real), (MADE, made))}
-    values[MADE]["fid"] = [0.4, 0.6]
+    values = {
+        row: {name: [value] * 2 for name, value in found.items()} for row, found in ((REAL, real), (GENERATED, made))
+    }
+    values[GENERATED]["fid"] = [0.4, 0.6]
     return values
 
 

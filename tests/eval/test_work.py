@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from eval.common.work import parts, path_of, run_units, unit_folder
+from utils.run.arrays import load_archive
 from utils.run.errors import UsageError
-from utils.run.files import load_archive
 
 
 class Counted:

@@ -104,12 +104,11 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, OpenAITex
 @pytest.fixture(scope="module")
 def converted(published: tuple[Path, OpenAIText], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same network and words in the layout of transformers."""
-    from transformers import CLIPTextConfig, CLIPTextModelWithProjection
-
+    transformers = pytest.importorskip("transformers")
     folder, network = published
     target = tmp_path_factory.mktemp("transformers")
     size = dict(vocab_size=520, hidden_size=128, intermediate_size=512, num_hidden_layers=2, num_attention_heads=2)
-    model = CLIPTextModelWithProjection(CLIPTextConfig(**size, projection_dim=24))
+    model = transformers.CLIPTextModelWithProjection(transformers.CLIPTextConfig(**size, projection_dim=24))
     state = network.state_dict()
     names = {"layer_norm1": "ln_1", "layer_norm2": "ln_2", "fc1": "mlp.c_fc", "fc2": "mlp.c_proj"}
     names |= {"out_proj": "attn.out_proj"}
@@ -138,12 +137,11 @@ def converted(published: tuple[Path, OpenAIText], tmp_path_factory: pytest.TempP
 @pytest.fixture(scope="module")
 def distilbert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small random DistilBERT with a few words."""
-    from transformers import DistilBertConfig, DistilBertModel
-
+    transformers = pytest.importorskip("transformers")
     folder = tmp_path_factory.mktemp("distilbert")
     words = "[PAD] [UNK] [CLS] [SEP] [MASK] a man walks he sits down and stands up again jumps".split()
     size = dict(dim=16, n_layers=2, n_heads=2, hidden_dim=32, max_position_embeddings=64)
-    DistilBertModel(DistilBertConfig(vocab_size=len(words), **size)).save_pretrained(folder)
+    transformers.DistilBertModel(transformers.DistilBertConfig(vocab_size=len(words), **size)).save_pretrained(folder)
     (folder / "vocab.txt").write_text("\n".join(words))
     (folder / "tokenizer_config.json").write_text('{"do_lower_case": true, "model_max_length": 64}')
     return folder
@@ -318,13 +316,7 @@ def test_another_network_is_refused(converted: Path, distilbert: Path):
     with pytest.raises(DataError, match=r"vectors of 24; clip has 512"):
         load_text_encoder("clip", converted)
     with pytest.raises(DataError, match=r"lacks the weights text_model"):
-        text_encoders.read_network(clip_class(), distilbert, CPU)
-
-
-def clip_class():
-    from transformers import CLIPTextModelWithProjection
-
-    return CLIPTextModelWithProjection
+        text_encoders.load_clip(distilbert, CPU)
 
 
 def test_damaged_weights_are_refused(converted: Path, tmp_path: Path, small: None):

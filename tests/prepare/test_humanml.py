@@ -18,6 +18,7 @@ from prepare.humanml import HumanMLOptions, gait, part_of
 from prepare.text import folder as text_folder
 from tests.people import SMPL, standing_smpl22
 from utils.run.errors import DataError, MissingFileError, UsageError
+from utils.run.folders import RECORD
 
 LAYOUT = hml.layout_of("smpl22")
 
@@ -57,7 +58,7 @@ def test_the_layout_of_the_folder(tmp_path, capsys):
     out = tmp_path / "out"
     found = sorted(path.name for path in out.iterdir())
     lists = ["all.txt", "index.json", "new_joint_vecs", "new_joints", "test.txt", "texts", "train.txt", "val.txt"]
-    assert found == ["Mean.npy", "Std.npy", *lists]
+    assert found == [RECORD, "Mean.npy", "Std.npy", *lists]
     assert names(out, "all") == ["npy_jump_01", "npy_walk_01", "Mnpy_jump_01", "Mnpy_walk_01"] == list(index)
     assert names(out, "train") == names(out, "all") and names(out, "val") == names(out, "test") == []
     features = np.load(out / "new_joint_vecs" / "npy_walk_01.npy")
@@ -203,6 +204,22 @@ def test_parts():
 )
 def test_what_a_gait_tells(actions, speed, turn, told):
     assert gait(person(61, speed, turn), 20, actions) == told
+
+
+def test_what_is_wrong_in_a_folder_is_named(tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    for name in "ab":
+        np.save(tmp_path / "in" / f"{name}.npy", person())
+    (tmp_path / "in" / "a.txt").write_text("a person walks\n#walk/VERB#0.0#0.0\n")
+    np.save(tmp_path / "in" / "c.npy", person()[:, :16])
+    run(tmp_path / "out", "--sources", tmp_path / "in", "--mirror", "False")
+    captured = capsys.readouterr()
+    assert "2 clips in" in captured.out
+    assert [line.removeprefix("note: ").removeprefix(f"{tmp_path / 'in'}/") for line in captured.err.splitlines()] == [
+        "a.txt, line 2: no caption",
+        f"passed over: {tmp_path}/in/c.npy holds float32 (61, 16, 3); a motion is [frames, 22, 3] in metres",
+    ]
+    assert [line.caption for line in read_lines(tmp_path / "out" / "texts" / "npy_a.txt")] == ["a person walks"]
 
 
 def test_refusals(tmp_path):

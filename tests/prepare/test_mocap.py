@@ -169,8 +169,23 @@ def test_refusals(tmp_path):
             run(tmp_path / "other", "--sources", tmp_path, flag, value)
     (tmp_path / "two.bvh").write_text((tmp_path / "one.bvh").read_text().replace("left_knee", "tentacle"))
     with pytest.raises(DataError, match="two.*left_knee"):
-        run(tmp_path / "other", "--sources", tmp_path)
+        run(tmp_path / "other", "--sources", tmp_path / "two.bvh")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.bvh", "out", "two.bvh"], "nothing is left behind"
+
+
+def test_one_foreign_file_does_not_stop_a_folder(tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    write_bvh(tmp_path / "in" / "one.bvh", person(61))
+    (tmp_path / "in" / "three.bvh").write_text("a letter")
+    (tmp_path / "in" / "two.bvh").write_text((tmp_path / "in" / "one.bvh").read_text().replace("left_knee", "tentacle"))
+    motions = run(tmp_path / "out", "--sources", tmp_path / "in")
+    assert [clip["name"] for clip in motions.clips] == ["bvh/one"]
+    three, two = capsys.readouterr().err.splitlines()
+    assert three.startswith("note: passed over: ") and "three.bvh" in three
+    assert two.startswith("note: passed over: ") and "left_knee" in two
+    (tmp_path / "in" / "one.bvh").unlink()
+    with pytest.raises(DataError, match="three.bvh"):
+        run(tmp_path / "other", "--sources", tmp_path / "in")
 
 
 def test_recorded_files_of_every_format_become_people(shared, tmp_path):

@@ -43,6 +43,7 @@ from utils.geometry.motion import Motion
 from utils.geometry.rotations import about_axis
 from utils.geometry.skeleton import SKELETONS
 from utils.run.errors import DataError, UsageError
+from utils.run.folders import RECORD
 from utils.run.options import RunOptions
 from utils.run.randomness import torch_generator
 
@@ -510,7 +511,13 @@ def test_clips_of_the_test_part_are_edited(model, data, tmp_path, capsys):
     assert not np.allclose(made["features"][0], made["features"][2], atol=1e-2)
     names = {f"sample{s:02d}_rep{r:02d}.mp4" for s in range(2) for r in range(2)}
     names |= {"input_motions_00.mp4", "input_motions_01.mp4", "samples_00_to_01.mp4"}
-    assert set(listing(folder)) == names | {"results.npy", "results.txt", "results_len.txt", "contact_sheet.png"}
+    assert set(listing(folder)) == names | {
+        RECORD,
+        "results.npy",
+        "results.txt",
+        "results_len.txt",
+        "contact_sheet.png",
+    }
     assert frame_count(folder / "input_motions_01.mp4") == lengths[1] == frame_count(folder / "sample01_rep01.mp4")
     assert frame_count(folder / "samples_00_to_01.mp4") == max(lengths)
 

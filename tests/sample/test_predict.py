@@ -14,6 +14,7 @@ from tests.commands import listing, refusal, toy, train
 from utils.formats import hik
 from utils.formats.video import frame_count
 from utils.run.errors import MissingFileError, UsageError
+from utils.run.folders import RECORD
 from utils.run.options import RunOptions
 
 TEXT = "--dataset mocap --text_encoder_type minilm --arch dit --lr 0.02 --num_steps 20"
@@ -48,7 +49,7 @@ def content(videos: list[Path]) -> list[bytes]:
 def test_a_video_of_each_repetition(ready, tmp_path):
     videos = ready.predict("a person walks", 2, folder=tmp_path / "out")
     assert videos == [tmp_path / "out" / f"repetition_{i}.mp4" for i in range(2)]
-    assert set(listing(tmp_path / "out")) == {video.name for video in videos}
+    assert set(listing(tmp_path / "out")) == {RECORD, *(video.name for video in videos)}
     assert [frame_count(video) for video in videos] == [16, 16]
     first, second = content(videos)
     assert first != second
@@ -101,7 +102,7 @@ def test_a_model_that_is_shown_frames_goes_on_from_a_person_who_stands(models, t
 
 def test_joint_angles_of_a_body(ready, models, tmp_path, capsys):
     (file,) = ready.predict("a person walks", 2, "json_file", folder=tmp_path / "out")
-    assert file == tmp_path / "out" / "joint_angles.json" and set(listing(tmp_path / "out")) == {file.name}
+    assert file == tmp_path / "out" / "joint_angles.json" and set(listing(tmp_path / "out")) == {RECORD, file.name}
     (angles, root), (other, _) = hik.read(file)
     assert angles.shape == other.shape == (16, 24, 3) and root.shape == (16, 3)
     assert not np.allclose(angles, other, atol=1)
@@ -167,7 +168,7 @@ def test_the_default_model_is_the_shipped_one_that_reads_sentences(monkeypatch):
         asked.append(_[3])
         raise MissingFileError("read no further")
 
-    monkeypatch.setattr(module, "parse_sampling", read)
+    monkeypatch.setattr(module, "parse_sampling_line", read)
     with pytest.raises(MissingFileError, match="read no further"):
         Predictor()
     assert asked == [["--model_path", "save/mocap_text", "--text_encoder_path", ""]]

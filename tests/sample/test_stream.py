@@ -37,6 +37,7 @@ from tests.dip import CONTEXT, LAYOUT, SPEC, WINDOW, dip_session, told
 from utils.formats import results
 from utils.formats.motion_files import read_motion
 from utils.run.errors import DataError, MissingFileError, UsageError
+from utils.run.folders import RECORD
 
 ROOT = Path(__file__).parent.parent.parent
 SECONDS = WINDOW / SPEC.fps
@@ -329,10 +330,10 @@ def test_whole_commands(model, data, tmp_path, capsys):
     folder = tmp_path / "out"
     run(*line, "--prompts", tmp_path / "prompt", "--prefix_motion standing --seconds 1.5 --output_dir", folder)
     windows = [f"window_{i:05d}.npz" for i in range(3)]
-    assert set(listing(folder)) == {*windows, "results.npy", "results.txt", "results_len.txt"}
+    assert set(listing(folder)) == {RECORD, *windows, "results.npy", "results.txt", "results_len.txt"}
     assert len(results.read(folder / "results.npy")[0].positions) == 30 and capsys.readouterr().out == ""
     run(*line, "--text_prompt runs --seconds 0.3 --overwrite --output_dir", folder)
-    assert set(listing(folder)) == {windows[0], "results.npy", "results.txt", "results_len.txt"}
+    assert set(listing(folder)) == {RECORD, windows[0], "results.npy", "results.txt", "results_len.txt"}
 
 
 def test_a_signal_ends_it_with_all_that_was_written(model, tmp_path, monkeypatch):

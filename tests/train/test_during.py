@@ -18,7 +18,7 @@ from utils.formats import results
 from utils.formats.video import frame_count
 from utils.run import checkpoint
 from utils.run.errors import DataError
-from utils.run.files import locked
+from utils.run.folders import locked
 
 TEXT = "--dataset mocap --text_encoder_type minilm --use_ema"
 FEW = "--gen_during_training --gen_num_samples 2 --gen_num_repetitions 1"

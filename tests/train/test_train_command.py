@@ -18,9 +18,9 @@ from tests.commands import TINY, listing, refusal, run, toy, train
 from tests.published import tiny_session
 from utils.formats import results
 from utils.run import checkpoint
-from utils.run.files import locked
+from utils.run.folders import RECORD, locked
 
-RUN_FILES = {"args.json", "Mean.npy", "Std.npy", "manifest.json", "progress.jsonl"}
+RUN_FILES = {RECORD, "args.json", "Mean.npy", "Std.npy", "manifest.json", "progress.jsonl"}
 
 
 @pytest.fixture(scope="module")

@@ -166,8 +166,8 @@ def test_a_disk_that_is_full_for_the_manifest_only(tmp_path, monkeypatch):
 
 def test_pruning_keeps_milestones_and_the_newest(tmp_path):
     for step in (5, 7, 10, 12, 14, 16):
-        checkpoint.save(tmp_path, step, content())
-    checkpoint.prune(tmp_path, keep=2, milestone=5)
+        checkpoint.save(tmp_path, step, content(), passing=step % 5 > 0)
+    checkpoint.prune(tmp_path, keep=2)
     assert sorted(checkpoint.step_of(path) for path in tmp_path.glob("*.pth")) == [5, 10, 14, 16]
     checkpoint.save(tmp_path, 18, content())
     assert set(json.loads((tmp_path / "manifest.json").read_text())) == {
@@ -189,3 +189,32 @@ def test_damaged_files_end_in_a_data_error_or_a_dict(tmp_path, zipped):
             assert isinstance(checkpoint.load(path), dict)
         except DataError as error:
             assert "checkpoint_3.pth" in str(error) and "\n" not in str(error)
+
+
+def test_files_of_others_are_left_alone(tmp_path):
+    for name in ("checkpoint_best.pth", "checkpoint_3.pth", "checkpoint_x_4.pth"):
+        (tmp_path / name).write_bytes(b"mine")
+    for step in (5, 6, 7):
+        checkpoint.save(tmp_path, step, content(), passing=True)
+    checkpoint.prune(tmp_path, keep=1)
+    assert sorted(path.name for path in tmp_path.glob("*.pth")) == [
+        "checkpoint_3.pth", "checkpoint_7.pth", "checkpoint_best.pth", "checkpoint_x_4.pth",
+    ]  # fmt: skip
+    assert checkpoint.resolve(tmp_path).name == "checkpoint_7.pth"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        '{"checkpoint_5.pth": 3}', '{"checkpoint_5.pth": {"bytes": 3}}', "[]", "3", "null", '{"a": []}', '{"a": null}',
+        '{"checkpoint_5.pth": {"bytes": "3", "sha256": "a"}}', '{"checkpoint_5.pth": {"bytes": 3, "sha256": 4}}',
+    ],
+)  # fmt: skip
+def test_a_manifest_that_is_none(tmp_path, told):
+    path = checkpoint.save(tmp_path, 5, content())
+    (tmp_path / "manifest.json").write_text(told)
+    for use in (checkpoint.verify, checkpoint.load):
+        with pytest.raises(DataError, match=r"manifest.json is no manifest of checkpoints; .*: remove it"):
+            use(path)
+    (tmp_path / "manifest.json").unlink()
+    assert checkpoint.load(checkpoint.resolve(tmp_path))["step"] == 5

@@ -10,13 +10,16 @@ from tests.bodies import walking
 from utils.formats import obj
 from utils.geometry.body import vertices_of
 from utils.run.errors import DataError, MissingFileError, NumericError, UsageError
+from utils.run.folders import RECORD
 
 
 def test_every_vertex_of_every_frame_in_its_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(obj, "_BLOCK", 5)
     motion = walking(12)
     obj.write_sequence(tmp_path / "walk_obj", motion)
-    assert sorted(path.name for path in (tmp_path / "walk_obj").iterdir()) == [f"frame{k:03d}.obj" for k in range(12)]
+    assert sorted(path.name for path in (tmp_path / "walk_obj").iterdir()) == [RECORD] + [
+        f"frame{k:03d}.obj" for k in range(12)
+    ]
     wanted = vertices_of(motion)
     for frame in range(12):
         vertices, faces = obj.read(tmp_path / f"walk_obj/frame{frame:03d}.obj")
@@ -45,9 +48,9 @@ def test_a_folder_that_is_there_is_not_touched(tmp_path: Path):
     obj.write_sequence(tmp_path / "out", walking(2))
     with pytest.raises(UsageError, match="exists already"):
         obj.write_sequence(tmp_path / "out", walking(1))
-    assert len(list((tmp_path / "out").iterdir())) == 2
+    assert len(list((tmp_path / "out").iterdir())) == 3
     obj.write_sequence(tmp_path / "out", walking(1), overwrite=True)
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["frame000.obj"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [RECORD, "frame000.obj"]
 
 
 def test_nothing_is_left_of_what_cannot_be_written(tmp_path: Path, full_disk):

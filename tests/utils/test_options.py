@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from sample.options import AblationCommand, SamplingCommand, parse_sampling
+from sample.options import AblationLine, SamplingLine, parse_sampling_line
 from tests.commands import TINY, run, toy, train, words
 from utils.run.errors import DataError, MissingFileError, UsageError
-from utils.run.options import RunOptions, build_parser, option, parse
+from utils.run.options import RunOptions, build_parser, option, parse, parse_line
 
 ROOT = Path(__file__).parents[2]
 FLAGS = ROOT / "tests" / "cli" / "flags.txt"
@@ -32,11 +32,11 @@ COMMANDS = (
 class Shape:
     """A group for these tests."""
 
-    width: int = option(0, "how wide", least=0)
+    width: int = option(0, "how wide", min=0)
     kind: str = option("round", "which", ("round", "square"))
     sharp: bool = option(False, "or not")
     edges: tuple[str, ...] = option((), "which ones", ("left", "right", ""), many=True)
-    share: float = option(0.5, "how much", most=1)
+    share: float = option(0.5, "how much", max=1)
     title: str | None = option(None, "a name", aliases=("name",))
     model_path: str = option("", "a checkpoint")
     habit: str = option("ours", "-", ("ours", "theirs"), saved_default="theirs")
@@ -82,6 +82,25 @@ def test_the_higher_source_wins(low, high, tmp_path):
     if "line" in active:
         argv += ["--width", "5"]
     assert parsed(*argv).width == {"field": 0, "dataset": 2, "saved": 3, "config": 4, "line": 5}[high]
+
+
+def test_a_preset_is_a_default_of_its_command(tmp_path):
+    presets, square = {"width": 6}, ["--kind", "square"]
+    assert parsed(presets=presets).width == 6
+    assert parsed(*square, presets=presets).width == 6, "it wins over the dataset's default"
+    assert parsed("--model_path", saved(tmp_path, {"width": 3}), presets=presets).width == 3
+    assert parsed("--config", config(tmp_path, {"width": 4}), presets=presets).width == 4
+    assert parsed("--width", "5", presets=presets).width == 5
+
+
+def test_a_whole_line_is_one_object():
+    @dataclass(frozen=True)
+    class Line:
+        shape: Shape
+        run: RunOptions
+
+    line = parse_line(Line, "shape", "-", ["--width", "3", "--seed", "7"])
+    assert line == Line(Shape(width=3), RunOptions(seed=7))
 
 
 def test_the_dataset_may_come_from_the_file(tmp_path):
@@ -204,7 +223,7 @@ def published(golden):
 
 def groups(*parts: object) -> list:
     """Run, sampling, data, model, diffusion, MAS and ablation options of a sampling command's line."""
-    return list(vars(parse_sampling("sample.ablations", "-", AblationCommand, words(*parts))).values())
+    return list(vars(parse_sampling_line(AblationLine, "sample.ablations", "-", words(*parts))).values())
 
 
 def test_sampling_takes_what_describes_the_model_from_its_file(published):
@@ -240,7 +259,7 @@ def test_published_spellings(published):
     assert sampling.max_batch == 5 and sampling.overwrite and sampling.use_data
     assert data.data_augmentations == ("length_aug", "shift_aug")
     line = ["--model_path", str(published), "--data_augmentations", ""]
-    assert parse_sampling("sample.mas", "-", SamplingCommand, line).data.data_augmentations == ("",)
+    assert parse_sampling_line(SamplingLine, "sample.mas", "-", line).data.data_augmentations == ("",)
 
 
 def test_dead_names_of_a_published_file_mean_nothing(published, tmp_path, capsys):

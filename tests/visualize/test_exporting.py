@@ -35,6 +35,17 @@ def test_a_format(name, motions, tmp_path):
     assert export(motions, [name], tmp_path / "out", "results", overwrite=True) == written
 
 
+def test_names_that_are_paths_stay_in_the_folder(motions, tmp_path):
+    names = ("../../x", "/abs/x", "a/b", "a:b", "走" * 100)
+    clips = [dataclasses.replace(motions[0], name=name) for name in names]
+    out = tmp_path / "deep" / "out"
+    written = export(clips, ["csv", "html"], out, "../results")
+    assert {path.parent for path in written} == {out} and len(set(written)) == len(names) + 1
+    assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in written)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file() and path.parent != out] == []
+    assert {"a_b.csv", "a_b__2.csv"} < {path.name for path in written}
+
+
 def test_a_file_of_many_motions_is_read_once(motions, tmp_path):
     form, read = TABLE["html"], []
     (path,) = export(motions, ["html"], tmp_path, "results")
@@ -88,3 +99,37 @@ def test_who_has_not_smpls_joints_is_refused_before_anything_is_written(name, tm
     with pytest.raises(UsageError, match="no SMPL parameters"):
         export([motion], ["glb", name], tmp_path / "out", "results")
     assert not (tmp_path / "out").exists()
+
+
+def test_old_files_stay_until_the_new_ones_are_found_right(motions, tmp_path, monkeypatch):
+    """Also those of other formats of the same command: all of them change, or none."""
+    out = tmp_path / "out"
+    export(motions[:1], ["obj", "csv"], out, "results")
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    broken = dataclasses.replace(TABLE["csv"], write=lambda path, some: path.write_text("time"))
+    monkeypatch.setitem(TABLE, "csv", broken)
+    other = dataclasses.replace(motions[0], root=motions[0].root + 1)
+    with pytest.raises(DataError, match=r"^\S+/out/result_0.csv"):
+        export([other], ["obj", "csv"], out, "results", overwrite=True)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_a_shorter_sequence_leaves_no_frame_of_the_longer_one(motions, tmp_path):
+    export(motions[:1], ["obj"], tmp_path, "results")
+    short = dataclasses.replace(motions[0], rotations=motions[0].rotations[:4], root=motions[0].root[:4])
+    export([short], ["obj"], tmp_path, "results", overwrite=True)
+    assert sorted(path.name for path in (tmp_path / "result_0_obj").iterdir()) == [f"frame00{i}.obj" for i in range(4)]
+
+
+def test_what_is_no_earlier_export_is_never_replaced(motions, tmp_path):
+    export(motions[:1], ["obj"], tmp_path, "results")
+    (tmp_path / "result_0_obj" / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match="notes.txt is no earlier export"):
+        export(motions[:1], ["obj"], tmp_path, "results", overwrite=True)
+    assert (tmp_path / "result_0_obj" / "notes.txt").read_text() == "mine"
+    (tmp_path / "result_0.glb").mkdir()
+    with pytest.raises(UsageError, match="result_0.glb is no earlier export"):
+        export(motions[:1], ["glb"], tmp_path, "results", overwrite=True)
+    (tmp_path / "result_1_obj").write_text("mine")
+    with pytest.raises(UsageError, match="result_1_obj is no earlier export"):
+        export(motions[1:], ["obj"], tmp_path, "results", overwrite=True)

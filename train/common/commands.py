@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, get_type_hints
 
 from data_loaders.options import DataOptions
 from data_loaders.registry import dataset_defaults
 from train.common.platforms import Platform, open_platform
-from train.common.runs import run_folder
+from train.common.runs import passed_over, run_folder
 from train.options import TrainingOptions
-from utils.run.options import RunOptions, groups_of, parse
+from utils.run.options import RunOptions, parse_line
 from utils.run.parallel import is_first
 
 if TYPE_CHECKING:
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 NEVER_SAVED = ("save_dir", "overwrite_model", "resume_checkpoint", "device", "config")
 
 
-class TrainingCommand(Protocol):
-    """The options of a command that trains, a group each; single commands have more groups."""
+class TrainingLine(Protocol):
+    """The command line of whatever trains, a dataclass; commands have more groups."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property
     def run(self) -> RunOptions: ...
@@ -35,32 +37,34 @@ class TrainingCommand(Protocol):
     def training(self) -> TrainingOptions: ...
 
 
-Command = TypeVar("Command", bound=TrainingCommand)
+TrainedLine = TypeVar("TrainedLine", bound=TrainingLine)
 
 
-def parse_training(
+def parse_training_line(
+    line: type[TrainedLine],
     command: str,
     purpose: str,
-    kind: type[Command],
     argv: Sequence[str],
     *,
     defaults_of: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dataset_defaults,
     saved_from: Sequence[str] = ("resume_checkpoint",),
     unsaved: Sequence[type] = (),
     **more: Any,
-) -> Command:
-    """The options of a command line; those of a checkpoint that `saved_from` names hold, but for `unsaved` groups."""
-    saved = [group for group in groups_of(kind) if group not in unsaved]
-    groups = parse(
-        command, purpose, groups_of(kind), argv, defaults_of=defaults_of, saved_from=saved_from, saved_groups=saved,
-        known=saved, never_saved=NEVER_SAVED, **more,
+) -> TrainedLine:
+    """The command line of a command that trains, `line` naming its groups.
+
+    Options of the checkpoint that `saved_from` names hold, but for those of `unsaved` groups; for `more` see `parse`.
+    """
+    saved = [group for group in get_type_hints(line).values() if group not in unsaved]
+    return parse_line(
+        line, command, purpose, argv, defaults_of=defaults_of, saved_from=saved_from, saved_groups=saved, known=saved,
+        never_saved=NEVER_SAVED, **more,
     )  # fmt: skip
-    return kind(*groups)
 
 
-def saved_options(command: TrainingCommand, unsaved: Sequence[type] = ()) -> dict[str, Any]:
+def saved_options(line: TrainingLine, unsaved: Sequence[type] = ()) -> dict[str, Any]:
     """What args.json says of a command: all its options by name, but for `unsaved` groups."""
-    groups = [group for group in vars(command).values() if type(group) not in unsaved]
+    groups = [group for group in vars(line).values() if type(group) not in unsaved]
     return {name: value for group in groups for name, value in vars(group).items()}
 
 
@@ -88,7 +92,7 @@ MakeCallback = Callable[[Platform | None], Callable[[Path], None]]
 
 
 def run_training(
-    command: TrainingCommand,
+    line: TrainingLine,
     args: Mapping[str, Any],
     subject_of: "Callable[[torch.device], Subject]",
     callbacks_of: "Callable[[torch.device], Sequence[MakeCallback]]" = lambda _: (),
@@ -105,7 +109,7 @@ def run_training(
     from utils.run.device import device_of
     from utils.run.randomness import seeded
 
-    run, options = command.run, command.training
+    run, options = line.run, line.training
     if run.threads:
         torch.set_num_threads(run.threads)
     device = device_of(run)
@@ -123,7 +127,8 @@ def run_training(
         network, subject.task, options, run.seed, device, run.precision, subject.to_file, subject.from_file
     )
     with run_folder(options, args, subject.dataset):
-        print(f"{len(subject.dataset)} motions of {command.data.dataset} ({command.data.data_split}){subject.about}")
+        about = f"{len(subject.dataset)} motions of {line.data.dataset} ({line.data.data_split}){subject.about}"
+        print(about, *passed_over(subject.dataset), sep="\n")
         parameters = sum(weight.numel() for weight in network.parameters())
         print(f"{subject.network} with {parameters / 1e6:.2f} M parameters on {device}")
         platform = open_platform(options.train_platform_type, options.save_dir, args)

@@ -93,8 +93,8 @@ def train(
             progress.add(state.step, losses if finite else {}, model)
             milestone = state.step % options.save_interval == 0 or state.step == last
             if milestone or state.step % options.resume_interval == 0 or stop:
-                saved = save(folder, state, training.to_file)
-                checkpoint.prune(folder, KEPT_SAVES, options.save_interval)
+                saved = save(folder, state, training.to_file, passing=not milestone)
+                checkpoint.prune(folder, KEPT_SAVES)
                 if milestone and not stop:
                     model.eval()
                     after_save(saved)
@@ -178,15 +178,15 @@ def over_ranks(model: nn.Module, losses: dict[str, Tensor], caught: Sequence[int
     return dict(zip(losses, values.tolist(), strict=True)), stop
 
 
-def save(folder: Path, state: State, to_file: Callable[[Weights], Weights]) -> Path:
-    """Write a checkpoint that holds exactly the updates of a state."""
+def save(folder: Path, state: State, to_file: Callable[[Weights], Weights], passing: bool = False) -> Path:
+    """Write a checkpoint that holds exactly the updates of a state; a `passing` one goes when newer ones are there."""
     content = {
         "model": to_file(state.model.state_dict()), "optimizer": state.optimizer.state_dict(), "step": state.step,
         "run": circumstances(),
     }  # fmt: skip
     if state.average:
         content["model_avg"] = to_file(state.average)
-    return checkpoint.save(folder, state.step, content)
+    return checkpoint.save(folder, state.step, content, passing)
 
 
 def circumstances() -> dict[str, Any]:

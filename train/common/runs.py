@@ -2,6 +2,9 @@
 
 import contextlib
 import dataclasses
+import itertools
+import re
+import shutil
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,13 +12,24 @@ from typing import Any
 from train.common.platforms import check_platform
 from train.options import TrainingOptions
 from utils.run.errors import UsageError
-from utils.run.files import atomic_folder, atomic_write, locked, refuse_existing, write_json
+from utils.run.files import atomic_write, write_json
+from utils.run.folders import atomic_folder, claim, locked, refuse_existing
 from utils.run.parallel import is_first, shares
 
 OF_DENOISERS = (
     "loss_weight", "text_noise", "lambda_vel", "lambda_rcxyz", "lambda_fc", "lambda_target_loc",
     "eval_during_training", "gen_during_training", "autoregressive",
 )  # fmt: skip
+NAMED = 5  # faults of the data that are named one by one
+DESCRIBED = ("Mean.npy", "Std.npy", "args.json")
+# What a run adds to its folder as it goes: saves, what is looked at in them, progress.
+LATER = (
+    r"checkpoint_\d+\.pth(\.samples)?", r"manifest\.json", r"progress\.jsonl", r"eval_humanml_\d+\.log",
+    r"events\.out\.tfevents\..+",
+)  # fmt: skip
+
+_OF_SAVE = re.compile(r"checkpoint_(\d+)(?!\d)")
+_DESCRIBES = ("args.json", "Mean.npy", "Std.npy", "progress.jsonl")
 
 
 def refuse_denoisers(training: TrainingOptions, but: Collection[str] = ()) -> None:
@@ -40,7 +54,7 @@ def placed(training: TrainingOptions) -> TrainingOptions:
         raise UsageError("--save_dir is required: the folder where checkpoints are kept")
     shares(training.train_batch_size, training.accumulate)
     if is_first() and not continues(training):
-        refuse_existing(training.save_dir, training.overwrite_model, "--overwrite_model")
+        refuse_existing(training.save_dir, training.overwrite_model, "--overwrite_model", ("args.json",), LATER)
     return training
 
 
@@ -48,6 +62,14 @@ def continues(training: TrainingOptions) -> bool:
     """Whether the run goes on in the folder of the checkpoint that it resumes."""
     source, folder = Path(training.resume_checkpoint).resolve(), Path(training.save_dir).resolve()
     return bool(training.resume_checkpoint) and folder in (source, source.parent)
+
+
+def passed_over(dataset: Any) -> list[str]:
+    """What to say of the clips and lines of a dataset that are not trained on: how many for each reason, and which."""
+    counts, faults = getattr(dataset, "skipped", {}), getattr(dataset, "faults", [])
+    said = [f"passed over: {', '.join(f'{count} {reason}' for reason, count in counts.items())}"] if counts else []
+    more = [f"  and {len(faults) - NAMED} more (all: python -m prepare.check FOLDER)"] if len(faults) > NAMED else []
+    return said + [f"  {fault}" for fault in faults[:NAMED]] + more
 
 
 @contextlib.contextmanager
@@ -63,19 +85,52 @@ def run_folder(training: TrainingOptions, args: Mapping[str, Any], dataset: Any)
     import numpy as np
 
     def describe(folder: Path) -> None:
-        for name, values in (("Mean.npy", dataset.mean), ("Std.npy", dataset.std)):
+        for name, values in zip(DESCRIBED, (dataset.mean, dataset.std), strict=False):
             with atomic_write(folder / name) as handle:
                 np.save(handle, values)
-        write_json(folder / "args.json", args)
+        write_json(folder / DESCRIBED[-1], args)
 
     folder = Path(training.save_dir)
     with contextlib.ExitStack() as held:
-        if folder.is_dir():
+        if there := folder.is_dir():
             held.enter_context(locked(folder))
         if continues(training):
+            set_aside(folder, training.resume_checkpoint)
             describe(folder)
+            claim(folder, DESCRIBED)
         else:
-            with atomic_folder(folder, training.overwrite_model) as made:
+            with atomic_folder(folder, training.overwrite_model, LATER) as made:
                 describe(made)
+        if not there:
             held.enter_context(locked(folder))
         yield
+
+
+def set_aside(folder: Path, resumed: str) -> Path | None:
+    """Move the saves of a folder that the run which resumes a checkpoint supersedes, and say so.
+
+    They, and what was made of them, go to `superseded_<step>` in the folder, with copies of what describes the run
+    that they are of. Returns that folder; None if there are no later saves.
+    """
+    from train.common.loop import note
+    from utils.run import checkpoint
+
+    step = checkpoint.resumed_step(checkpoint.resolve(resumed))
+    later = [path for path in folder.iterdir() if (found := _OF_SAVE.match(path.name)) and int(found[1]) > step]
+    if not later:
+        return None
+    names = (f"superseded_{step}{f'_{number}' if number > 1 else ''}" for number in itertools.count(1))
+    aside = next(folder / name for name in names if not (folder / name).exists())
+    aside.mkdir()
+    for name in _DESCRIBES:
+        if (folder / name).is_file():
+            shutil.copyfile(folder / name, aside / name)
+    # What is told of them is there before they are, and nowhere missing if the process is killed in between.
+    known = checkpoint.read_manifest(folder)
+    moved = {path.name: known[path.name] for path in later if path.name in known}
+    write_json(aside / checkpoint.MANIFEST, moved)
+    for path in later:
+        path.rename(aside / path.name)
+    write_json(folder / checkpoint.MANIFEST, {name: entry for name, entry in known.items() if name not in moved})
+    note(f"saves later than step {step}, which this run makes anew, were moved to {aside}")
+    return aside

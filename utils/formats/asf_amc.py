@@ -16,7 +16,8 @@ from utils.formats.lines import Refused, numbers
 from utils.geometry.kinematics import forward
 from utils.geometry.motion import Motion
 from utils.geometry.rotations import EULER_ORDERS, euler_to_matrix
-from utils.run.errors import DataError, MissingFileError
+from utils.run.errors import DataError
+from utils.run.files import read_text
 
 _INCH = 0.0254
 
@@ -64,10 +65,7 @@ def read(asf: str | Path, amc: str | Path, fps: float = 120.0, metres_per_unit: 
 
 def _lines(path: str | Path) -> list[tuple[int, list[str]]]:
     """Number and words of each line that is neither empty nor a comment."""
-    try:
-        text = Path(path).read_text(encoding="latin-1")
-    except FileNotFoundError as error:
-        raise MissingFileError(f"{path} does not exist") from error
+    text = read_text(path, otherwise="latin-1")
     rows = ((number, line.split()) for number, line in enumerate(text.split("\n"), 1) if not line.startswith("#"))
     return [(number, words) for number, words in rows if words]
 

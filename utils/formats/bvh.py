@@ -15,13 +15,14 @@ import numpy as np
 import torch
 
 from utils.formats.checks import check_motion
+from utils.formats.export_format import Format, look_at_points, single
 from utils.formats.lines import Refused, numbers
 from utils.geometry.body import Body, BodyMotion
 from utils.geometry.kinematics import forward
 from utils.geometry.motion import Motion
 from utils.geometry.rotations import EULER_ORDERS, euler_to_matrix, matrix_to_euler
-from utils.run.errors import DataError, MissingFileError
-from utils.run.files import atomic_write
+from utils.run.errors import DataError
+from utils.run.files import atomic_write, read_text
 
 _COMMON_RATES = (30, 60, 120, 24, 25, 50, 100, 240)
 _BLOCK = 2_000_000  # numbers turned into matrices at a time
@@ -46,10 +47,7 @@ def read(path: str | Path, scale: float = 1.0) -> Motion:
     A frame time that is a rounded 1/n is read as n frames a second. Raises MissingFileError or DataError.
     """
     path = Path(path)
-    try:
-        lines = path.read_text(encoding="utf-8-sig", errors="replace").split("\n")
-    except FileNotFoundError as error:
-        raise MissingFileError(f"{path} does not exist") from error
+    lines = read_text(path, otherwise="latin-1").split("\n")
     try:
         nodes, start = _read_tree(lines)
         fps, values = _read_frames(lines, start, sum(len(node.columns) + len(node.positions) for node in nodes))
@@ -292,3 +290,6 @@ def _continuous(angles: np.ndarray) -> np.ndarray:
     )
     changed = np.cumsum(np.pad(change < stay, ((1, 0), (0, 0))), 0) % 2 == 1
     return np.unwrap(np.where(changed[..., None], other, angles), axis=0)
+
+
+FORMAT = Format(".bvh", single(write), read, look_at_points)

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from utils.formats.checks import check_motion
+from utils.formats.export_format import Format, look_at_points, single
 from utils.formats.lines import Refused, numbers
 from utils.geometry.body import BodyMotion, joints_of
 from utils.geometry.motion import Motion
-from utils.run.errors import DataError, MissingFileError, NumericError
-from utils.run.files import atomic_write
+from utils.run.errors import DataError, NumericError
+from utils.run.files import atomic_write, read_text
 
 
 def write(path: str | Path, motion: BodyMotion) -> None:
@@ -42,10 +43,8 @@ def read(path: str | Path) -> Motion:
     """
     path = Path(path)
     try:
-        rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"))))
-    except FileNotFoundError as error:
-        raise MissingFileError(f"{path} does not exist") from error
-    except (csv.Error, UnicodeDecodeError) as error:
+        rows = list(csv.reader(io.StringIO(read_text(path))))
+    except csv.Error as error:
         raise DataError(f"{path} is no table of numbers: {error}") from error
     try:
         header = rows[0] if rows else []
@@ -84,3 +83,6 @@ def _rate(table: np.ndarray) -> float:
     if not 1e-6 <= rate <= 1e6:
         raise Refused(2, f"{rate:g} frames a second is no frame rate")
     return float(round(rate)) if abs(rate - round(rate)) < 1e-4 * rate else rate
+
+
+FORMAT = Format(".csv", single(write), read, look_at_points)

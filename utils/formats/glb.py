@@ -16,6 +16,7 @@ import torch
 
 from utils.formats import glb_container
 from utils.formats.checks import check_motion
+from utils.formats.export_format import Format, look_at_bodies
 from utils.formats.glb_container import INDICES, VERTICES, Broken, Container
 from utils.geometry.body import Body, BodyMotion
 from utils.geometry.kinematics import walk
@@ -250,3 +251,6 @@ def _read_contacts(extras: dict[str, Any], joints: tuple[str, ...], frames: int)
         for first, last in spans:
             contacts[first:last, joints.index(name)] = True
     return contacts
+
+
+FORMAT = Format(".glb", write, read, look_at_bodies)

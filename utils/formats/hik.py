@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from utils.formats.checks import check_motion
+from utils.formats.export_format import Format, Look
 from utils.formats.smpl_motion import smpl_rotations
 from utils.geometry.body import BodyMotion
 from utils.geometry.rotations import matrix_to_euler
@@ -81,3 +82,13 @@ def read(path: str | Path) -> list[tuple[np.ndarray, np.ndarray]]:
             f"{path}: thetas are not finite [repetitions][T][24][3] with root_translation [repetitions][T][3]"
         )
     return list(zip(thetas, roots, strict=True))
+
+
+def _look(found: list[tuple[np.ndarray, np.ndarray]], motion: BodyMotion, number: int) -> Look:
+    """Angles beside angles, with the place of the pelvis."""
+    angles, root = found[number]
+    wanted = np.concatenate([*content([motion])["thetas"], motion.root[:, None]], axis=1)
+    return len(angles), np.concatenate([angles, root[:, None]], axis=1), wanted
+
+
+FORMAT = Format("_hik.json", write, read, _look, need=smpl_rotations)

@@ -18,8 +18,8 @@ from utils.formats import asf_amc, bvh, results, shards
 from utils.geometry.human import to_smpl22
 from utils.geometry.motion import Motion
 from utils.geometry.skeleton import Skeleton
+from utils.run.arrays import load_archive, load_array
 from utils.run.errors import DataError, MissingFileError, UsageError
-from utils.run.files import load_archive, load_array
 
 FEATURES = {263: "smpl22", 251: "kit21"}  # numbers a frame of HumanML3D and KIT-ML
 _AMC_RATE = 120.0
@@ -116,7 +116,7 @@ def _from_array(path: Path, fps: float | None, skeleton: Skeleton | None, raw: b
     """Results, positions or features."""
     values = load_array(path)
     if values.dtype == object:
-        return results.read(path, skeleton=skeleton, fps=fps, raw=raw)
+        return results.to_motions(results.content_of(values, path, raw), path, skeleton, fps, raw)
     if values.dtype.kind in "fiu" and values.ndim == 2 and values.shape[1] in FEATURES:
         name, features = FEATURES[values.shape[1]], values.astype(np.float32)
         nowhere, rate = np.empty((len(values), 0, 3), np.float32), fps or results.PUBLISHED_RATES[name]

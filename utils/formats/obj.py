@@ -4,18 +4,23 @@
 frames, so that a frame can serve as a shape key of another. No normals, no texture coordinates.
 """
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from utils.formats.checks import check_motion
+from utils.formats.export_format import Format, Look, single
 from utils.formats.lines import Refused, numbers
-from utils.geometry.body import BodyMotion, skinned
-from utils.run.errors import DataError, MissingFileError, NumericError
-from utils.run.files import atomic_folder
+from utils.geometry.body import BodyMotion, skinned, vertices_of
+from utils.run.errors import DataError, NumericError
+from utils.run.files import read_text
+from utils.run.folders import atomic_folder
 
 _BLOCK = 16  # frames skinned at a time
+_FRAME = re.compile(r"frame\d{3,}\.obj")
 
 
 def write_sequence(folder: str | Path, motion: BodyMotion, overwrite: bool = False) -> None:
@@ -55,10 +60,7 @@ def read(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     Normals, texture coordinates, groups and materials are passed over. Raises MissingFileError or DataError.
     """
     path = Path(path)
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    except FileNotFoundError as error:
-        raise MissingFileError(f"{path} does not exist") from error
+    lines = read_text(path, otherwise="latin-1").split("\n")
     vertices: list[list[float]] = []
     faces: list[list[int]] = []
     try:
@@ -84,3 +86,25 @@ def _corners(words: list[str], count: int, line: int) -> list[int]:
     if len(corners) != 3 or not all(corner.isdecimal() and 1 <= int(corner[:12]) <= count for corner in corners):
         raise Refused(line, f"a face is three of the {count} vertices before it, not {' '.join(words)[:60]!r}")
     return [int(corner) - 1 for corner in corners]
+
+
+def read_last(folder: str | Path) -> tuple[int, np.ndarray]:
+    """How many meshes a folder of `write_sequence` holds, and the vertices [V, 3] of the last. Raises as `read`."""
+    frames = sum(_FRAME.fullmatch(path.name) is not None for path in Path(folder).iterdir())
+    return frames, read(Path(folder) / f"frame{frames - 1:03d}.obj")[0]
+
+
+def _look(found: tuple[int, np.ndarray], motion: BodyMotion, number: int) -> Look:
+    frames, vertices = found
+    last = replace(motion, rotations=motion.rotations[-1:], root=motion.root[-1:])
+    return frames, vertices, vertices_of(last)[0]
+
+
+def _in_the_way(path: Path) -> list[Path]:
+    """What a new sequence would take with it: a file of that name, or what is in the folder besides frames."""
+    if not path.is_dir():
+        return [path] if path.exists() else []
+    return [entry for entry in sorted(path.iterdir()) if not _FRAME.fullmatch(entry.name)]
+
+
+FORMAT = Format("_obj", single(write_sequence), read_last, _look, in_the_way=_in_the_way)

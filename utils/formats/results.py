@@ -18,8 +18,9 @@ import numpy as np
 
 from utils.geometry.motion import Motion
 from utils.geometry.skeleton import SKELETONS, Skeleton
+from utils.run.arrays import load_array, save_dict
 from utils.run.errors import DataError, NumericError
-from utils.run.files import atomic_write, load_array, save_dict
+from utils.run.files import atomic_write
 
 FORMAT_VERSION = 1
 _MDM_KEYS = ("text", "lengths", "num_samples", "num_repetitions")
@@ -53,7 +54,11 @@ def load(path: str | Path, raw: bool = False) -> dict[str, Any]:
 
     Raises MissingFileError or DataError.
     """
-    holder = load_array(path)
+    return content_of(load_array(path), path, raw)
+
+
+def content_of(holder: np.ndarray, path: str | Path, raw: bool = False) -> dict[str, Any]:
+    """The same of the array that the file `path` holds. Raises DataError."""
     content = holder.item() if holder.dtype == object and holder.ndim == 0 else None
     motions = content.get("motions", content.get("motion")) if isinstance(content, dict) else None
     if not isinstance(content, dict) or not isinstance(motions, np.ndarray) or motions.dtype.kind not in "fiu":
@@ -77,14 +82,16 @@ def to_motions(
 ) -> list[Motion]:
     """The 3D motions of the content of `path` as records, right-handed, y up, cut to length.
 
-    `skeleton` and `fps` (else 30) are those of a published file of MAS, which names neither; `raw` takes 2D motions
+    `skeleton` is that of files that name no joints, `fps` (else 30) that of MAS's among them; `raw` takes 2D motions
     too, as 3D ones with z = 0 (and `flat` in their `meta`).
 
     Those of MDM come in metres; `meta` has the text, the features if there are any, the name of the skeleton, and what
     was concluded of a published file, which names no joints (`note`). Raises DataError where the motions are 2D, carry
     no joint names, or are not what is said of them.
     """
-    return _from_mdm(content, path) if "motion" in content else _from_mas(content, path, skeleton, fps, raw)
+    if "motion" in content:
+        return _from_mdm(content, path, skeleton)
+    return _from_mas(content, path, skeleton, fps, raw)
 
 
 def _from_mas(
@@ -100,11 +107,7 @@ def _from_mas(
     if "joint_names" not in content:
         if skeleton is None:
             raise DataError(f"{path} names no joints (it was not written by this project): say which skeleton it has")
-        if motions.shape[2] != len(skeleton.joints):
-            raise DataError(
-                f"{path} holds motions of {motions.shape[2]} joints, but {skeleton.name} has {len(skeleton.joints)}: "
-                "say another skeleton"
-            )
+        _check_count(path, motions.shape[2], skeleton)
         content = {"fps": fps or 30.0, **content, "joint_names": skeleton.joints, "parents": skeleton.parents}
     fps, names, parents = named(content, path, motions.shape[2])
     try:
@@ -121,7 +124,16 @@ def _from_mas(
     ]  # fmt: skip
 
 
-def _from_mdm(content: Mapping[str, Any], path: str | Path) -> list[Motion]:
+def _check_count(path: str | Path, joints: int, skeleton: Skeleton) -> None:
+    """Raise DataError unless the skeleton that a user names for a file has as many joints."""
+    if joints != len(skeleton.joints):
+        raise DataError(
+            f"{path} holds motions of {joints} joints, but {skeleton.name} has {len(skeleton.joints)}: "
+            "say another skeleton"
+        )
+
+
+def _from_mdm(content: Mapping[str, Any], path: str | Path, stated: Skeleton | None) -> list[Motion]:
     """Motions [N, J, 3, F] of the MDM family, in metres."""
     _check_mdm(content, path)
     positions, note = content["motion"].transpose(0, 3, 1, 2), ""
@@ -131,6 +143,8 @@ def _from_mdm(content: Mapping[str, Any], path: str | Path) -> list[Motion]:
         fps, names, parents = named(content, path, joints)
         skeleton = next((row for row in SKELETONS.values() if row.joints == names), None)
     else:
+        if stated is not None:
+            _check_count(path, joints, stated)
         skeleton, note = by_count(path, joints)
         fps, names, parents = PUBLISHED_RATES[skeleton.name], skeleton.joints, skeleton.parents
         if skeleton.name == "smpl24":

@@ -5,8 +5,6 @@ Keys: `start` [C+1], `pos_dd` int16 [3J, N] with `pos_quantum` (metres), `rot_dd
 """
 
 import json
-import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,13 +14,11 @@ import torch
 
 from utils.geometry.motion import Motion
 from utils.geometry.rotations import axis_angle_to_matrix
-from utils.run.errors import DataError, MissingFileError
+from utils.run.arrays import load_archive
+from utils.run.errors import DataError
 
-# What numpy, zipfile and json raise at files that are no shard, or no longer one.
-_UNREADABLE = (
-    ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, NotImplementedError, RuntimeError,
-    zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
+# What arrays that are no shard, or none at all, end in.
+_UNREADABLE = (DataError, ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError)
 
 
 def _integrate(second_differences: np.ndarray) -> np.ndarray:
@@ -56,10 +52,7 @@ def read(path: str | Path) -> Iterator[Motion]:
     Raises MissingFileError or DataError.
     """
     try:
-        with np.load(path, allow_pickle=False) as packed:
-            meta, start, positions, rotations = _unpack(dict(packed))
-    except FileNotFoundError as error:
-        raise MissingFileError(f"{path} does not exist") from error
+        meta, start, positions, rotations = _unpack(load_archive(path))
     except _UNREADABLE as error:
         raise DataError(f"{path} is not a packed motion shard: {error}") from error
     shared = {name: meta.get(name, "") for name in ("licence", "credit", "dataset")}

@@ -1,20 +1,20 @@
 """Reads SMPL's model files: the pickles of its release, which hold chumpy arrays, and `.npz` with the same keys.
 
-Nothing of chumpy or SciPy is imported, and nothing of a pickle is run: a restricted unpickler gives their objects
-stand-ins that keep what they are told, and refuses everything else. Layout: Loper et al. 2015, SMPL, section 3.
+Nothing of chumpy or SciPy is imported, and nothing of a pickle is run: their objects get stand-ins that keep what they
+are told, and everything else is refused. Layout: Loper et al. 2015, SMPL, section 3.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from utils.geometry.skeleton import SKELETONS
+from utils.run.arrays import load_archive, load_pickle
 from utils.run.errors import DataError, UsageError
-from utils.run.files import load_archive, load_pickle
+from utils.run.pickles import Kept
 
 SHAPES = 10  # files of version 1.1 have 300 components; everything published uses the first ten
 _KEYS = ("v_template", "f", "weights", "J_regressor", "shapedirs", "posedirs", "kintree_table")
@@ -36,33 +36,15 @@ class SmplArrays:
     pose_directions: np.ndarray
 
 
-class _Kept:
-    """Stands in for an object of chumpy or SciPy: it keeps its state and can do nothing."""
-
-    state: Mapping[str, Any] = MappingProxyType({})
-
-    def __setstate__(self, state: Any) -> None:
-        self.state = state if isinstance(state, dict) else {}
-
-
-class _Sparse(_Kept):
+class _Sparse(Kept):
     """Stands in for a compressed sparse column matrix."""
 
 
-def _rebuilt(kind: Any, *_: Any) -> _Kept:
-    """Stands in for `copy_reg._reconstructor`, by which old pickles make objects."""
-    if kind not in (_Kept, _Sparse):
-        raise ValueError("it makes an object that no SMPL file has")
-    return kind()
-
-
-def _stand_in(module: str, name: str) -> Any:
+def _stand_in(module: str, name: str) -> type[Kept] | None:
     """What is given for a class of a SMPL pickle, or nothing."""
     if module.split(".")[0] in ("chumpy", "scipy"):
-        return _Sparse if name == "csc_matrix" else _Kept
-    if module in ("copy_reg", "copyreg") and name == "_reconstructor":
-        return _rebuilt
-    return {"object": object, "set": set}.get(name) if module in ("__builtin__", "builtins") else None
+        return _Sparse if name == "csc_matrix" else Kept
+    return None
 
 
 def read(path: str | Path) -> SmplArrays:
@@ -137,7 +119,7 @@ def _dense(value: Any, shape: tuple[int, int] = (0, 0)) -> np.ndarray:
     """An array from what a file holds: an array, one of chumpy's, or a sparse matrix of this shape."""
     if isinstance(value, _Sparse):
         return _dense_columns(value.state, shape)
-    if isinstance(value, _Kept):
+    if isinstance(value, Kept):
         state = value.state
         if "x" in state:
             return _dense(state["x"])

@@ -21,7 +21,8 @@ import numpy as np
 import torch
 
 from utils.formats.checks import check_motion
-from utils.geometry.body import Body, BodyMotion
+from utils.formats.export_format import Format, Look, single
+from utils.geometry.body import Body, BodyMotion, joints_of
 from utils.geometry.resample import resample
 from utils.geometry.rotations import (
     axis_angle_to_matrix,
@@ -31,8 +32,9 @@ from utils.geometry.rotations import (
     slerp,
 )
 from utils.geometry.skeleton import SKELETONS
+from utils.run.arrays import load_archive
 from utils.run.errors import DataError, UsageError
-from utils.run.files import atomic_write, load_archive
+from utils.run.files import atomic_write
 from utils.run.provenance import VERSION
 
 ADDON_RATE = 30  # frames a second: the add-on's target; it truncates other rates and refuses lower ones
@@ -248,3 +250,16 @@ def to_motion(clip: SmplMotion, body: Body) -> BodyMotion:
         contacts = np.zeros((len(turned), len(body.joints)), bool)
         contacts[:, [body.joints.index(name) for name in CONTACTS]] = clip.contacts
     return BodyMotion(body, rotations, root.astype(np.float32), clip.fps, clip.name, clip.text, contacts)
+
+
+def _look(found: SmplMotion, motion: BodyMotion, number: int) -> Look:
+    made = to_motion(found, motion.body)
+    return len(made.root), joints_of(made)[0][:, :22], joints_of(motion)[0][:, :22]
+
+
+def _look_at_addon(found: SmplMotion, motion: BodyMotion, number: int) -> Look:
+    return _look(found, at_rate(motion, ADDON_RATE), number)
+
+
+SMPLH = Format(".npz", single(write), read, _look, need=smpl_rotations)
+SMPLX = Format("_smplx.npz", single(write, "smplx"), read, _look_at_addon, fps=ADDON_RATE, need=smpl_rotations)

@@ -16,11 +16,12 @@ import numpy as np
 import torch
 
 from utils.formats.checks import check_motion
+from utils.formats.export_format import Format, Look, single
 from utils.formats.smpl_motion import smpl_rotations
 from utils.geometry.body import BodyMotion, vertices_of
 from utils.geometry.rotations import matrix_to_rotation_6d
+from utils.run.arrays import load_array, save_dict
 from utils.run.errors import DataError, NumericError
-from utils.run.files import load_array, save_dict
 
 _ARRAYS = ("motion", "thetas", "root_translation", "vertices", "faces")
 
@@ -80,3 +81,11 @@ def read(path: str | Path) -> dict[str, Any]:
     if faces.dtype.kind not in "iu" or (len(faces) and (faces.min() < 0 or faces.max() >= len(vertices))):
         raise DataError(f"{path} has faces of vertices that it does not hold ({len(vertices)})")
     return content
+
+
+def _look(found: dict[str, Any], motion: BodyMotion, number: int) -> Look:
+    vertices = found["vertices"].transpose(2, 0, 1)
+    return len(vertices), vertices, vertices_of(motion)
+
+
+FORMAT = Format("_smpl_params.npy", single(write), read, _look, need=smpl_rotations)

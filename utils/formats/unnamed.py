@@ -9,8 +9,8 @@ from utils.geometry.amass22 import ESTIMATORS, every_third
 from utils.geometry.joint_maps import JOINT_SETS
 from utils.geometry.motion import Motion
 from utils.geometry.skeleton import SKELETONS, Skeleton
+from utils.run.arrays import load_array
 from utils.run.errors import DataError
-from utils.run.files import load_array
 
 RATES = {"nba": 30.0, "gymnastics": 20.0, "horse": 30.0}  # frames a second of published motion
 _H36M_PARENTS = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 8, 11, 12, 8, 14, 15)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from utils.formats.export_format import Format, look_at_bodies
 from utils.formats.glb import check, continuous_quaternions
 from utils.geometry.body import Body, BodyMotion
 from utils.geometry.kinematics import walk
@@ -231,3 +232,6 @@ def _read_motion(pxr: Any, stage: Any, prim: Any) -> BodyMotion:
 def _places(matrices: Any) -> np.ndarray:
     """The translations [K, 3] of matrices."""
     return np.array([matrix.ExtractTranslation() for matrix in matrices], np.float32)
+
+
+FORMAT = Format(".usdc", write, read, look_at_bodies, need=lambda _: usd_core())

@@ -1,22 +1,24 @@
 """The only reader and writer of weights and training state.
 
 A checkpoint is one file in the published name and layout, `checkpoint_<step>.pth` with `model`, `optimizer`, `step`
-(and `model_avg`, `run` of our own); `manifest.json` beside it is written last and holds each file's size and SHA-256.
+(and `model_avg`, `run` of our own); `manifest.json` beside it is written last and holds each file's size and SHA-256,
+and whether it is a passing save, which goes when newer ones are there.
 Every save is whole or absent, and opening one never runs code (`weights_only`).
 Read are also the published files of MDM, `model<step>.pt`: bare weights, or `model` and `model_avg`.
 """
 
-import hashlib
 import re
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from utils.run.arrays import check_sizes
 from utils.run.errors import DataError, MissingFileError, NumericError
-from utils.run.files import atomic_write, read_json, write_json
+from utils.run.files import atomic_write, digest, read_json, write_json
 
 MANIFEST = "manifest.json"
 _NAME = re.compile(r"(?:checkpoint_|model)(\d+)\.(?:pth|pt)$")
@@ -30,21 +32,35 @@ def step_of(path: str | Path) -> int:
     return int(match[1])
 
 
-def digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+def resumed_step(path: Path) -> int:
+    """The step that a run resumes at: that of the file's name, else the one in it. Raises DataError."""
+    if _NAME.search(path.name):
+        return step_of(path)
+    step = load(path).get("step")
+    if type(step) is not int:
+        raise DataError(f"{path} says no step: it can be sampled from, but not resumed")
+    return step
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a folder of checkpoints, empty where there is none."""
+    """The manifest of a folder of checkpoints, empty where there is none. Raises DataError."""
     path = folder / MANIFEST
-    return read_json(path) if path.is_file() else {}
+    content = read_json(path) if path.is_file() else {}
+    if not isinstance(content, dict) or not all(map(_is_entry, content.values())):
+        raise DataError(f"{path} is no manifest of checkpoints; without it they are read as they are: remove it")
+    return content
 
 
-def save(folder: str | Path, step: int, content: dict[str, Any]) -> Path:
+def _is_entry(entry: Any) -> bool:
+    """Whether an entry of a manifest says what a file's bytes are."""
+    told = (entry.get("sha256"), entry.get("bytes")) if isinstance(entry, dict) else ()
+    return tuple(map(type, told)) == (str, int)
+
+
+def save(folder: str | Path, step: int, content: dict[str, Any], passing: bool = False) -> Path:
     """Write `checkpoint_<step>.pth`, read its digest into the manifest, and return its path.
 
+    A `passing` save is one that `prune` may remove.
     Raises NumericError if a weight is not finite, OSError if it cannot be written; older saves stay as they are.
     """
     folder = Path(folder)
@@ -60,6 +76,8 @@ def save(folder: str | Path, step: int, content: dict[str, Any]) -> Path:
             raise error.__context__ if isinstance(error.__context__, OSError) else error from None
     manifest = {name: entry for name, entry in read_manifest(folder).items() if (folder / name).is_file()}
     manifest[path.name] = {"sha256": digest(path), "bytes": path.stat().st_size}
+    if passing:
+        manifest[path.name]["passing"] = True
     write_json(folder / MANIFEST, manifest)
     return path
 
@@ -82,6 +100,9 @@ def load(path: str | Path) -> dict[str, Any]:
     if path.name in read_manifest(path.parent) and not verify(path):
         raise DataError(f"{path} is damaged: its bytes are not those that {MANIFEST} records; fetch or train it again")
     try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                check_sizes(archive.infolist(), path.stat().st_size)
         with warnings.catch_warnings(action="ignore"):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
@@ -128,9 +149,10 @@ def resolve(path: str | Path) -> Path:
     return chosen
 
 
-def prune(folder: str | Path, keep: int, milestone: int) -> None:
-    """Remove resume saves older than the newest `keep`; multiples of `milestone` steps are never removed."""
-    saves = sorted(Path(folder).glob("checkpoint_*.pth"), key=step_of)
-    for path in saves[:-keep]:
-        if step_of(path) % milestone:
+def prune(folder: str | Path, keep: int) -> None:
+    """Remove passing saves that are not among the newest `keep`. All others, and files of others, stay."""
+    manifest = read_manifest(Path(folder))
+    saves = [path for path in Path(folder).glob("checkpoint_*.pth") if path.name in manifest]
+    for path in sorted(saves, key=step_of)[:-keep]:
+        if manifest[path.name].get("passing"):
             path.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """Where the arithmetic happens and how exactly."""
 
 import contextlib
+import re
 from typing import Any
 
 import torch
@@ -11,24 +12,23 @@ from utils.run.parallel import own_device
 
 
 def pick_device(name: str) -> torch.device:
-    """The device that `--device` names: cpu, cuda, mps or a CUDA index; the CPU where there is no such GPU.
+    """The device that `--device` names: cpu, cuda, cuda:1, mps or a CUDA index; the CPU where there is no such GPU.
 
-    A negative index means the CPU, as published. Raises UsageError for another word.
+    Upper case is lower case. A negative index means the CPU, as published. Raises UsageError for another word.
     """
-    if name == "mps":
+    word = name.strip().lower()
+    if word in ("mps", "mps:0"):
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    if name == "cpu" or not torch.cuda.is_available():
-        if name not in ("cpu", "cuda") and not name.lstrip("-").isdigit():
-            raise UsageError(f"--device {name}: choose cpu, cuda, mps or a GPU index")
+    number = word.removeprefix("cuda:")
+    if word not in ("cpu", "cuda") and not re.fullmatch(r"-?[0-9]{1,4}", number):
+        raise UsageError(f"--device {name}: choose cpu, cuda, mps or a GPU index")
+    if word == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
-    if name == "cuda":
+    if word == "cuda":
         return torch.device("cuda")
-    try:
-        index = int(name)
-    except ValueError:
-        raise UsageError(f"--device {name}: choose cpu, cuda, mps or a GPU index") from None
+    index = int(number)
     if index >= torch.cuda.device_count():
-        raise UsageError(f"--device {index}: there are only {torch.cuda.device_count()} GPUs")
+        raise UsageError(f"--device {name}: there are only {torch.cuda.device_count()} GPUs")
     return torch.device("cuda", index) if index >= 0 else torch.device("cpu")
 
 

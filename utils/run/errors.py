@@ -5,11 +5,21 @@ import os
 import sys
 from collections.abc import Callable
 
+from utils.run.streams import secure_streams
+
+LONGEST = 300  # characters of a sentence; files are quoted in it, and may hold anything
+
 
 class PolykineError(Exception):
-    """What is wrong, the value, and what is allowed or which command mends it: one sentence for the user."""
+    """What is wrong, the value, and what is allowed or which command mends it: one sentence for the user.
+
+    It is one printable line; of a long one the middle, where files are quoted, is left out.
+    """
 
     exit_code = 1
+
+    def __init__(self, said: object = ""):
+        super().__init__(one_line(str(said)))
 
 
 class UsageError(PolykineError):
@@ -36,25 +46,53 @@ class NumericError(PolykineError):
     exit_code = 5
 
 
+def one_line(text: str) -> str:
+    """At most 300 printable characters of a text, its beginning and its end."""
+    if len(text) > LONGEST:
+        end = text[-LONGEST // 3 :]
+        text = f"{text[: LONGEST - len(end) - 5]} ... {end}"
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
 def sentence(error: Exception) -> str:
     """What an error says, in one line; an error of the system with its file."""
     if not isinstance(error, OSError) or not error.strerror:
-        return " ".join(str(error).split())
+        return one_line(" ".join(str(error).split()))
     where = f"{error.filename}: " if error.filename else ""
     advice = "; what was being written is removed, make room and run it again" if error.errno == errno.ENOSPC else ""
-    return f"{where}{error.strerror}{advice}"
+    return one_line(f"{where}{error.strerror}{advice}")
 
 
-def run_command(main: Callable[[list[str]], None]) -> None:
+def _refuse_bytes(argv: list[str]) -> None:
+    """Raise UsageError for a word that is no UTF-8: no tokenizer, film or JSON file could hold it."""
+    for word in argv:
+        if not is_text(word):
+            shown = os.fsencode(word).decode("utf-8", "backslashreplace")
+            raise UsageError(f"{shown[:120]} is no UTF-8 text: rename the file, or set the terminal to UTF-8")
+
+
+def is_text(word: str) -> bool:
+    """Whether a text can be written as UTF-8: one from undecodable bytes cannot."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def run_command(main: Callable[[list[str]], None], whoever_reads: bool = True) -> None:
     """Run an entry module's `main(argv)` and leave the process with the exit code of what happened.
 
     A `PolykineError` becomes one line on stderr; `--debug` anywhere on the line shows the traceback instead.
-    A full disk or a missing permission is reported the same way (exit code 4).
+    A full disk or a missing permission is reported the same way (exit code 4). `whoever_reads` is that of
+    `secure_streams`: False for commands whose result is what they print.
     """
+    secure_streams(whoever_reads)
     # Threads that wait by spinning make a command twenty times slower where other work shares the cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     argv = sys.argv[1:]
     try:
+        _refuse_bytes(argv)
         main(argv)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -1,21 +1,24 @@
 """Options: frozen dataclasses, one a concern; each field is a flag, its default, its help and its choices.
 
-Order, lowest to highest: field default < defaults of the dataset < `args.json` of the checkpoint (only the groups
-that describe it) < `--config file.json` < command line. Entry modules parse before they import torch.
+Order, lowest to highest: field default < defaults of the dataset < presets of the command < `args.json` of the
+checkpoint (only the groups that describe it) < `--config file.json` < command line. Entry modules parse before they
+import torch.
 """
 
-import argparse
 import dataclasses
-import difflib
 import math
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
-from utils.run.errors import DataError, MissingFileError, PolykineError, UsageError
+from utils.run.errors import DataError, MissingFileError, PolykineError, UsageError, is_text
 from utils.run.files import read_json
+from utils.run.parser import HELP, HELP_ALL, build_parser, nearest, out_of_bounds, scalar_type
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 def option(
@@ -24,110 +27,35 @@ def option(
     choices: Sequence[Any] | None = None,
     aliases: Sequence[str] = (),
     many: bool = False,
-    least: float = -math.inf,
-    most: float = math.inf,
+    min: float = -math.inf,
+    max: float = math.inf,
     saved_default: Any = None,
+    advanced: bool = False,
 ) -> Any:
     """A dataclass field that is also a flag.
 
-    `many` takes several values after the flag; `least` and `most` bound a number. `saved_default` is the value of a
+    `many` takes several values after the flag; `min` and `max` bound a number. `saved_default` is the value of a
     checkpoint whose `args.json` does not name the field: what the published programs, which lack the flag, always do.
+    `advanced`: few people need it, so `--help_all` shows it and `-h` does not.
     """
-    meta = {"help": help, "choices": choices, "aliases": tuple(aliases), "many": many, "bounds": (least, most)}
-    return field(default=default, metadata=meta | {"saved_default": saved_default})
+    meta = {"help": help, "choices": choices, "aliases": tuple(aliases), "many": many, "bounds": (min, max)}
+    return field(default=default, metadata=meta | {"saved_default": saved_default, "advanced": advanced})
 
 
 @dataclass(frozen=True)
 class RunOptions:
     """What every command takes."""
 
-    device: str = option("0", "cpu, cuda, mps or a GPU index; the CPU is used where there is no GPU")
-    cuda: bool = option(True, "False: the CPU, as --device cpu")
-    seed: int = option(0, "sample i depends on (seed, i) only; training on (seed, step)", least=0, most=2**32 - 1)
-    compat: str = option("none", "published: the published programs' draws, order and solvers", ("none", "published"))
-    precision: str = option("fp32", "arithmetic of the network", ("fp32", "bf16"))
-    threads: int = option(0, "CPU threads; 0 leaves torch's choice", least=0)
-    config: str = option("", "a JSON file of flags; the command line wins over it")
-    external_mode: bool = option(False, "published, and without effect there too")
-
-
-def _parse_bool(text: str) -> bool:
-    if text.lower() in ("true", "1", "yes"):
-        return True
-    if text.lower() in ("false", "0", "no"):
-        return False
-    raise argparse.ArgumentTypeError(f"{text!r} is neither True nor False")
-
-
-def _scalar_type(annotation: Any) -> Any:
-    kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
-    return kinds[0] if kinds else annotation
-
-
-def _number(kind: type, bounds: tuple[float, float]) -> Callable[[str], Any]:
-    """What turns a flag's text into a number of this kind."""
-
-    def read(text: str) -> Any:
-        value = kind(text)
-        if fault := _fault(value, bounds):
-            raise argparse.ArgumentTypeError(f"{text} is {fault}")
-        return value
-
-    read.__name__ = kind.__name__  # argparse names it where the text is no number
-    return read
-
-
-def _fault(value: float, bounds: tuple[float, float]) -> str:
-    """What is wrong with a number, or nothing."""
-    least, most = bounds
-    if not math.isfinite(value):
-        return "not a finite number"
-    return f"less than {least}" if value < least else f"more than {most}" if value > most else ""
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> Any:
-        raise UsageError(f"{message} (see {self.prog} -h)")
-
-
-def build_parser(
-    command: str, purpose: str, groups: Sequence[type], presets: Mapping[str, Any] | None = None
-) -> argparse.ArgumentParser:
-    """An argument parser for the fields of `groups`; absent flags are absent from what it returns.
-
-    `presets` are the defaults of this command where they are not the fields'.
-    """
-    parser = _Parser(prog=f"python -m {command}", description=purpose, allow_abbrev=False)
-    for group in groups:
-        section = parser.add_argument_group(group.__name__, (group.__doc__ or "").strip().splitlines()[0])
-        hints = get_type_hints(group)
-        for item in dataclasses.fields(group):
-            kind = _scalar_type(hints[item.name])
-            arguments: dict[str, Any] = {"dest": item.name, "default": argparse.SUPPRESS}
-            preset = (presets or {}).get(item.name, item.default)
-            default = "" if preset in ("", None, ()) else f" (default: {preset})"
-            arguments["help"] = f"{item.metadata['help']}{default}".replace("%", "%%")
-            if item.metadata["choices"] is not None and not item.metadata["many"]:
-                arguments["choices"] = tuple(item.metadata["choices"])
-            if kind is bool:
-                arguments.update(nargs="?", const=True, type=_parse_bool, metavar="True|False")
-            elif item.metadata["many"]:
-                words = "|".join(filter(None, item.metadata["choices"] or [])) or item.name.upper()
-                arguments.update(nargs="*", type=str, metavar=words)
-            else:
-                arguments["type"] = kind if kind is str else _number(kind, item.metadata["bounds"])
-            flags = (f"-{name}" if len(name) == 1 else f"--{name}" for name in (item.name, *item.metadata["aliases"]))
-            section.add_argument(*flags, **arguments)
-    parser.add_argument(
-        "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error"
+    device: str = option("0", "cpu, cuda, cuda:1, mps or a GPU index; the CPU is used where there is no GPU")
+    cuda: bool = option(True, "False: the CPU, as --device cpu", advanced=True)
+    seed: int = option(0, "sample i depends on (seed, i) only; training on (seed, step)", min=0, max=2**32 - 1)
+    compat: str = option(
+        "none", "published: the published programs' draws, order and solvers", ("none", "published"), advanced=True
     )
-    return parser
-
-
-def nearest(name: str, known: Sequence[str]) -> str:
-    """`; did you mean x?` for the known name closest to `name`, or nothing."""
-    close = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean {close[0]}?" if close else ""
+    precision: str = option("fp32", "arithmetic of the network", ("fp32", "bf16"), advanced=True)
+    threads: int = option(0, "CPU threads; 0 leaves torch's choice", min=0, advanced=True)
+    config: str = option("", "a JSON file of flags; the command line wins over it")
+    external_mode: bool = option(False, "published, and without effect there too", advanced=True)
 
 
 Refusal = Callable[[str], PolykineError]
@@ -135,7 +63,7 @@ Refusal = Callable[[str], PolykineError]
 
 def _checked(item: dataclasses.Field[Any], annotation: Any, value: Any, refusal: Refusal) -> Any:
     """A value from a file, held against the field's type and choices; raises `refusal(what is wrong)`."""
-    kind = _scalar_type(annotation)
+    kind = scalar_type(annotation)
     if item.metadata["many"]:
         value = tuple(value) if isinstance(value, list) else (value,)
         for word in value:
@@ -145,9 +73,11 @@ def _checked(item: dataclasses.Field[Any], annotation: Any, value: Any, refusal:
         return None
     if isinstance(value, int) and not isinstance(value, bool) and kind in (float, str):
         value = kind(value)
+    if isinstance(value, str) and not is_text(value):
+        raise refusal(f"{item.name} is {value!r}, which is no text")
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise refusal(f"{item.name} is {value!r}, not {kind.__name__}")
-    if isinstance(value, int | float) and (fault := _fault(value, item.metadata["bounds"])):
+    if isinstance(value, int | float) and (fault := out_of_bounds(value, item.metadata["bounds"])):
         raise refusal(f"{item.name} is {value}, which is {fault}")
     if item.metadata["choices"] is not None:
         _check_word(item, value, refusal)
@@ -157,7 +87,7 @@ def _checked(item: dataclasses.Field[Any], annotation: Any, value: Any, refusal:
 def _check_word(item: dataclasses.Field[Any], word: Any, refusal: Refusal) -> None:
     """Hold a word against the field's choices."""
     choices = item.metadata["choices"]
-    if not isinstance(word, str):
+    if not isinstance(word, str) or not is_text(word):
         raise refusal(f"{item.name} holds {word!r}, which is no text")
     if choices is not None and word not in choices:
         near = nearest(word, choices)
@@ -239,6 +169,7 @@ def parse(
     translate: Callable[[dict[str, Any]], dict[str, Any]] = dict,
     presets: Mapping[str, Any] | None = None,
     first_word: str = "",
+    advanced: Collection[str | type] = (),
 ) -> list[Any]:
     """One instance of each of `groups`, filled in the order that this module's docstring gives.
 
@@ -246,14 +177,55 @@ def parse(
     fields of `saved_groups` but `never_saved`, and the single fields `saved_names`; `known` are the groups whose
     names may appear there unremarked, and `translate` puts older names right. `defaults_of` gives the defaults that
     depend on other values (the dataset's), `presets` those of this command where they are not the fields'. A line that
-    begins with a word in place of a flag says the field `first_word`, where there is one.
-    Raises UsageError for unknown flags, values and names in `--config`.
+    begins with a word in place of a flag says the field `first_word`, where there is one. `advanced` are the fields
+    and groups that `-h` of this command leaves to `--help_all`, beside those that are so everywhere.
+    Raises UsageError for unknown flags, values and names in `--config`; SystemExit after help, which prints the
+    defaults that would hold beside the rest of the line.
     """
-    parser = build_parser(command, purpose, groups, presets)
-    fields = {item.name: item for group in groups for item in dataclasses.fields(group)}
-    defaults = {name: item.default for name, item in fields.items()} | dict(presets or {})
     if first_word and argv and not argv[0].startswith("-"):
         argv = [f"--{first_word}", *argv]
+    fields = {item.name: item for group in groups for item in dataclasses.fields(group)}
+    defaults = {name: item.default for name, item in fields.items()} | dict(presets or {})
+    whole = {item.name for group in saved_groups for item in dataclasses.fields(group)} - set(never_saved)
+
+    def values_of(line: Sequence[str], known: Sequence[type]) -> dict[str, Any]:
+        given = _given(command, purpose, groups, line, presets)
+        paths = (given.get(flag, defaults[flag]) for flag in saved_from)
+        path = next(filter(None, paths), None)
+        saved = read_saved(path, groups, whole | set(saved_names), known, translate) if path else {}
+        values = saved | given
+        dependent = {name: value for name, value in defaults_of(defaults | values).items() if name in fields}
+        return defaults | dependent | dict(presets or {}) | values
+
+    if asked := {*HELP, HELP_ALL} & set(argv):
+        rest = [word for word in argv if word not in asked]
+        try:
+            holding = values_of(rest, known=())
+        except (PolykineError, OSError):  # a line that is not finished, or a checkpoint that is not there
+            holding = defaults
+        hidden = set() if HELP_ALL in asked else _advanced(groups, advanced)
+        build_parser(command, purpose, groups, holding, hidden).print_help()
+        raise SystemExit(0)
+    values = values_of(argv, known)
+    return [group(**{item.name: values[item.name] for item in dataclasses.fields(group)}) for group in groups]
+
+
+Line = TypeVar("Line", bound="DataclassInstance")
+
+
+def parse_line(line: type[Line], command: str, purpose: str, argv: Sequence[str], **sources: Any) -> Line:
+    """A whole command line as one object: `line` is a dataclass each of whose fields is a group. See `parse`."""
+    hints = get_type_hints(line)
+    groups = [hints[item.name] for item in dataclasses.fields(line)]
+    return line(*parse(command, purpose, groups, argv, **sources))
+
+
+def _given(
+    command: str, purpose: str, groups: Sequence[type], argv: Sequence[str], presets: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """What the line says, and below it the file that it names with `--config`. Raises UsageError."""
+    parser = build_parser(command, purpose, groups, presets)
+    fields = {item.name: item for group in groups for item in dataclasses.fields(group)}
     namespace, unknown = parser.parse_known_args(list(argv))
     if unknown:
         flags = [flag.lstrip("-") for action in parser._actions for flag in action.option_strings]
@@ -266,21 +238,14 @@ def parse(
             given[name] = tuple(value)
             for word in value:
                 _check_word(fields[name], word, lambda fault: UsageError(f"--{fault}"))
-    if source := given.get("config"):
-        given = _read_config(source, groups) | given
-    saved: dict[str, Any] = {}
-    paths = (given.get(flag, defaults[flag]) for flag in saved_from)
-    if path := next(filter(None, paths), None):
-        whole = {item.name for group in saved_groups for item in dataclasses.fields(group)} - set(never_saved)
-        saved = read_saved(path, groups, whole | set(saved_names), known, translate)
-    values = saved | given
-    values = (
-        defaults | {name: value for name, value in defaults_of(defaults | values).items() if name in fields} | values
-    )
-    return [group(**{item.name: values[item.name] for item in dataclasses.fields(group)}) for group in groups]
+    return _read_config(given["config"], groups) | given if given.get("config") else given
 
 
-def groups_of(command: type) -> tuple[type, ...]:
-    """The groups of options that a command takes: the types of its dataclass's fields, in order."""
-    hints = get_type_hints(command)
-    return tuple(hints[item.name] for item in dataclasses.fields(command))
+def _advanced(groups: Sequence[type], more: Collection[str | type]) -> set[str]:
+    """The names of the fields that `-h` leaves out: those that are advanced anywhere, and `more` of this command."""
+    return {
+        item.name
+        for group in groups
+        for item in dataclasses.fields(group)
+        if item.metadata["advanced"] or group in more or item.name in more
+    }

@@ -1,15 +1,14 @@
 """What it takes to make a result again."""
 
 import platform
-import shlex
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from utils.run.checkpoint import digest
+from utils.run.files import digest
+from utils.run.program import command_line
 from utils.run.project import ROOT
 
 VERSION = "0.1.0"
@@ -29,7 +28,7 @@ def revision() -> str:
 def provenance(seed: int, checkpoint: Path) -> dict[str, Any]:
     """Command, seed, versions, threads and the digest of the weights."""
     return {
-        "command": shlex.join([Path(sys.orig_argv[0]).name, *sys.orig_argv[1:]]),
+        "command": command_line(),
         "seed": seed,
         "version": VERSION,
         "revision": revision(),

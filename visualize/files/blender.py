@@ -5,8 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from utils.formats import glb
+from utils.formats.export_format import Format, Look
+from utils.geometry.body import BodyMotion
 from utils.run.errors import DataError, MissingFileError
 from utils.run.project import ROOT
 
@@ -58,3 +62,26 @@ def convert(motion: str | Path, output: str | Path, *flags: str, timeout: float 
     if ended.returncode or not Path(output).is_file():
         said = [text for text in ended.stderr.splitlines() if text.strip()] or ["no reason given"]
         raise DataError(f"Blender did not write {output}: {said[-1].removeprefix('error: ')}")
+
+
+def _write(path: Path, motions: Sequence[BodyMotion]) -> None:
+    """Write a GLB beside `path`, and let Blender turn it into the file. Raises MissingFileError or DataError."""
+    source = path.with_name(f"{path.name}.glb")
+    try:
+        glb.write(source, motions)
+        convert(source, path)
+    finally:
+        source.unlink(missing_ok=True)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size
+
+
+def _look(size: int, motion: BodyMotion, number: int) -> Look:
+    """What Blender writes is not read here: it is there, or it is not."""
+    return len(motion.root) if size else 0, motion.root, motion.root
+
+
+FBX = Format(".fbx", _write, _size, _look, need=lambda _: command(""))
+ABC = Format(".abc", _write, _size, _look, need=lambda _: command(""))

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from utils.formats.export_format import Format, Look
+from utils.formats.video import frame_count, write_video
 from utils.geometry.body import Body, BodyMotion, outline, vertices_of
 from utils.geometry.mesh import vertex_normals
 from utils.run.errors import DataError, NumericError
@@ -150,3 +152,15 @@ def _check(motion: BodyMotion, size: int) -> None:
     finite = np.isfinite(motion.root).all(-1) & np.isfinite(motion.rotations).all((1, 2, 3))
     if not finite.all():
         raise NumericError(f"{motion.name or 'the motion'} is not finite at frame {finite.argmin()}: cannot be drawn")
+
+
+def _film(path: Path, motions: Sequence[BodyMotion]) -> None:
+    write_video(path, draw_body(motions[0], motions[0].text), motions[0].fps)
+
+
+def _look(frames: int, motion: BodyMotion, number: int) -> Look:
+    """Of a video only its frames are counted."""
+    return frames, motion.root, motion.root
+
+
+FORMAT = Format("_mesh.mp4", _film, frame_count, _look)

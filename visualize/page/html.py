@@ -22,12 +22,13 @@ import numpy as np
 import torch
 
 from utils.formats.checks import check_motion
+from utils.formats.export_format import Format, look_at_bodies
 from utils.geometry.body import Body, BodyMotion, joints_of
 from utils.geometry.mesh import influences, whole_shares
 from utils.geometry.rotations import matrix_to_quaternion, quaternion_to_matrix
 from utils.geometry.skeleton import Skeleton
-from utils.run.errors import DataError, MissingFileError
-from utils.run.files import atomic_write
+from utils.run.errors import DataError
+from utils.run.files import atomic_write, read_text
 
 VERSION = 1
 FIELD_OF_VIEW = 30.0  # degrees from the lower to the upper edge; player.js has the same
@@ -69,12 +70,7 @@ def read(path: str | Path) -> list[BodyMotion]:
 
     Raises MissingFileError or DataError.
     """
-    try:
-        page = Path(path).read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise MissingFileError(f"{path} does not exist") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not a page of motions") from error
+    page = read_text(path, otherwise="latin-1")
     found = re.search(r'<script id="data" type="application/json">(.*?)</script>', page, re.DOTALL)
     try:
         if found is None:
@@ -201,3 +197,6 @@ def _decoded_motion(record: dict[str, Any], arrays: list[np.ndarray], bodies: li
         contacts,
         {} if mesh else {"mesh": False},
     )
+
+
+FORMAT = Format(".html", write_page, read, look_at_bodies, together=True)

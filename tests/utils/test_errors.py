@@ -1,0 +1,21 @@
+"""A sentence is one printable line of at most 300 characters, whatever it quotes."""
+
+from utils.run.errors import DataError, UsageError, sentence
+
+
+def test_long_sentences_lose_their_middle():
+    said = str(DataError(f"a.npz holds {'x' * 100_000}; choose another file"))
+    assert len(said) == 300 and said.startswith("a.npz holds xxx") and said.endswith("xxx; choose another file")
+    assert " ... " in said
+    for length in (299, 300):
+        assert str(DataError("a" * length)) == "a" * length
+
+
+def test_what_is_no_letter_is_a_space():
+    assert str(UsageError("a\nb\x1b[31mc\x00d\u2028e\udcff")) == "a b [31mc d e "
+    assert str(DataError("走る 🏃 é")) == "走る 🏃 é"
+
+
+def test_the_line_that_a_command_ends_with_is_as_long():
+    for error in (DataError("a  b" * 999), ValueError("a\n" * 999), OSError(28, "No space left", "x" * 999)):
+        assert len(sentence(error)) <= 300 and sentence(error).isprintable()
