@@ -49,17 +49,20 @@ pip := $(RUN) -m pip --disable-pip-version-check
 find_links = $$($(pip) config list | sed -n "s/.*find-links='\(.*\)'/\1/p" | head -n 1)
 
 # On Linux, PyPI's torch brings gigabytes of CUDA along, and PyTorch's other builds lie elsewhere; uv knows where.
-# So where there is no GPU, and pip was not told of another source of packages, uv fetches the CPU build.
-# Where it cannot, the next line of the set-up takes the usual one.
+# So where there is no GPU, and pip was not told of a folder of packages, uv fetches the CPU build: an index beside
+# PyPI's does not have it. Where it cannot be fetched, the next line of the set-up takes the usual one, and how to take
+# the CPU build by hand is said.
 define torch
 build='$(TORCH)'; uv='$(UV)'; \
 if [ -z "$$build" ] && [ "$$(uname)" = Linux ] && ! command -v nvidia-smi >/dev/null \
-	&& ! $(pip) config list | grep -E 'find-links|extra-index-url' >/dev/null; then build=cpu; fi; \
+	&& ! $(pip) config list | grep find-links >/dev/null; then build=cpu; fi; \
 case "$$build" in ''|pip) exit 0;; esac; \
 [ -n "$$uv" ] || { $(pip) install -qq uv && uv=$(VENV)/bin/uv; }; \
 UV_HTTP_TIMEOUT=20 UV_HTTP_RETRIES=1 \
 	"$$uv" pip install --quiet --python $(RUN) --torch-backend="$$build" -c constraints.txt torch || \
-	{ echo "the $$build build of torch could not be fetched (other choices: make help)"; [ -z '$(TORCH)' ]; }
+	{ echo "the $$build build of torch could not be fetched (other choices: make help); by hand: \
+	$(RUN) -m pip install -c constraints.txt torch --index-url https://download.pytorch.org/whl/$$build"; \
+	[ -z '$(TORCH)' ]; }
 endef
 
 demo: $(VENV)/.done

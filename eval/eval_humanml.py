@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from data_loaders.registry import dataset_spec
 from eval.options import RARELY
 from sample.options import TEXT_MODEL, PrefixOptions, SamplingLine, parse_sampling_line, refuse_simulator
+from train.options import PLATFORMS
 from utils.run.errors import UsageError, run_command
 from utils.run.options import option
 
@@ -39,6 +40,9 @@ class TextEvalOptions:
     eval_rep_times: int = option(0, "replications (0: as the mode says)", min=0)
     eval_num_samples: int = option(
         1000, "motions of a replication, rounded up to whole batches of 32, which R-precision compares", min=1
+    )
+    train_platform_type: str = option(
+        "NoPlatform", "where the means are reported too, as those of milestones are", PLATFORMS, advanced=True
     )
     samples_dir: str = option("", "where finished work is kept (default: beside the log, <log>_eval_samples)")
     resume: bool = option(False, "take the work that an earlier run finished, and do only the rest")
@@ -71,10 +75,13 @@ def main(argv: list[str]) -> None:
 
     from eval.text import record as text_record
     from eval.text.evaluators import load_text_evaluator
-    from eval.text.scores import prepared
+    from eval.text.scores import prepared, scalars
     from sample.common.session import open_session
+    from train.common.platforms import check_platform, open_platform
+    from utils.run.checkpoint import step_of
     from utils.run.device import device_of
 
+    check_platform(requested.train_platform_type)
     evaluator = load_text_evaluator(
         dataset_spec(data.dataset), requested.evaluator_path, requested.glove_path, device_of(line.run),
         data.text_encoder_path,
@@ -86,6 +93,10 @@ def main(argv: list[str]) -> None:
     if outcome := evaluation.evaluate():
         print(text_record.write(stem, evaluation, outcome), end="")
         print(f"Saved eval log to [{stem}.log]")
+        if platform := open_platform(requested.train_platform_type, str(stem.parent), vars(requested)):
+            for name, value in scalars(outcome.values).items():
+                platform.report_scalar(name, value, step_of(session.path), "Eval")
+            platform.close()
 
 
 def settings_of(requested: TextEvalOptions) -> "TextSettings":

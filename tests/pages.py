@@ -9,19 +9,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted(
-    str(path.relative_to(ROOT))
-    for pattern in (
-        "README.md",
-        "CONTRIBUTING.md",
-        "docs/*.md",
-        "*/README.md",
-        "save/*/README.md",
-        "save/*/*/README.md",
-    )
-    for path in ROOT.glob(pattern)
-    if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
-)
+_WHERE = ("README.md", "CONTRIBUTING.md", "docs/*.md", "*/README.md", "save/*/README.md", "save/*/*/README.md")
+PAGES = sorted(str(path.relative_to(ROOT)) for pattern in _WHERE for path in ROOT.glob(pattern))
 _FENCE = re.compile(r"^```([^\n`]*)\n(.*?)^```$", re.M | re.S)
 _INDENTED = re.compile(r"(?:^|\n)\n((?:    .*\n)+)")
 _SPAN = re.compile(r"`([^`\n]+)`")

@@ -225,6 +225,7 @@ def save(path: Path, objects: list[Any], frame: int | None = None, size: int = 7
         if path.suffix == ".blend":
             bpy.ops.wm.save_as_mainfile(filepath=str(temporary), copy=True, compress=True)
         elif path.suffix == ".fbx":
+            scene.name = next((item.animation_data.action.name for item in objects if _moves(item)), scene.name)
             clips = {"bake_anim_use_all_actions": False, "bake_anim_use_nla_strips": False}
             bpy.ops.export_scene.fbx(
                 filepath=str(temporary),

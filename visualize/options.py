@@ -28,3 +28,9 @@ class ExportOptions:
     format: tuple[str, ...] = option(("glb",), "one or several", tuple(FORMATS), many=True, aliases=("formats",))
     output_dir: str = option("", "where they go (default: beside the input)")
     overwrite: bool = option(False, "replace files that exist")
+    fps: float = option(
+        0.0, "frames a second of the files, as 24, 25, 30 or 60 (default: those of the motion)", min=0, max=1000
+    )
+    root_bone: bool = option(
+        False, "a bone on the floor that carries path and heading: glb, bvh, fbx, for game engines"
+    )

@@ -74,7 +74,7 @@ def main(argv: list[str]) -> None:
     import torch
 
     from body.from_joints import bodies_of, read_clips
-    from visualize.files.exporting import export
+    from visualize.files.exporting import export, prepared
 
     if run.threads:
         torch.set_num_threads(run.threads)
@@ -82,6 +82,7 @@ def main(argv: list[str]) -> None:
     clip = clip_of(read_clips(which), results, name, sample)
     motions = bodies_of([replace(clip, name=name)], which, print)
     folder = Path(wanted.output_dir) if wanted.output_dir else video.parent
+    motions = prepared(motions, wanted)
     print("\n".join(map(str, export(motions, wanted.format, folder, name, wanted.overwrite))))
 
 

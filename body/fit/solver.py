@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from body.fit.pose_prior import PosePrior, pose_coordinates
-from utils.geometry.kinematics import forward, walk
+from utils.geometry.kinematics import forward
 from utils.geometry.rotations import axis_angle_to_matrix
 
 _SPAN = 128  # frames whose equations are built at a time, so that what they are built of stays in the cache
@@ -79,15 +79,25 @@ class _Errors:
     cost: float
 
 
+@dataclass(frozen=True)
+class _Tables:
+    """The tree as tables of 1 and 0."""
+
+    above: Tensor  # the joint of a row is that of the column or above it [N, N]
+    below: Tensor  # it is below it [N, N]
+    gathers: Tensor  # what a joint moves: [1 + M, J], first all by the way of the root
+    hangs: Tensor  # a joint is at or below another that has a bone [J, J - 1]
+
+
 def solve(problem: Problem, state: State, iterations: int = 15, tolerance: float = 1e-4) -> tuple[State, int]:
     """The state at the minimum next to `state`, and the number of steps taken.
 
     Ends after `iterations` steps, or when a step gains less than the part `tolerance` of the cost.
     """
     errors = _errors(problem, state)
-    damping = 1e-4
+    damping, room = 1e-4, _room(problem)
     for count in range(iterations):
-        system = _normal_equations(problem, state, errors)
+        system = _normal_equations(problem, state, errors, room)
         for _ in range(8):
             trial = _moved(problem, state, *_step(*system, damping))
             found = _errors(problem, trial)
@@ -130,20 +140,31 @@ def _errors(problem: Problem, state: State) -> _Errors:
     return _Errors(positions, turned, joints, coordinates, slopes, pull, beyond, change, tilt, float(cost))
 
 
-def _normal_equations(problem: Problem, state: State, errors: _Errors) -> tuple[Tensor, ...]:
-    """Blocks [T, N, N], their neighbours [T - 1, N, N], border [T, N, S], corner [S, S], gradients [T, N] and [S]."""
-    frames, shapes = len(problem.weights), len(problem.precision)
-    size = 3 + 3 * len(problem.moving)
-    blocks, neighbours = (errors.turned.new_empty(count, size, size) for count in (frames, frames - 1))
-    right = errors.turned.new_empty(frames, size, 1 + shapes)  # gradient and border
+def _room(problem: Problem) -> tuple[Tensor, Tensor, Tensor]:
+    """Memory for blocks [T, N, N], neighbours [T - 1, N, N], and gradient and border [T, N, 1 + S]."""
+    frames, size = len(problem.weights), 3 + 3 * len(problem.moving)
+    shapes = ((frames, size, size), (frames - 1, size, size), (frames, size, 1 + len(problem.precision)))
+    blocks, neighbours, right = (problem.weights.new_empty(shape) for shape in shapes)
+    return blocks, neighbours, right
+
+
+def _normal_equations(
+    problem: Problem, state: State, errors: _Errors, room: tuple[Tensor, Tensor, Tensor] | None = None
+) -> tuple[Tensor, ...]:
+    """Blocks [T, N, N], their neighbours [T - 1, N, N], border [T, N, S], corner [S, S], gradients [T, N] and [S].
+
+    `room` is memory that they are written to, if it is to be used again.
+    """
+    frames = len(problem.weights)
+    blocks, neighbours, right = room or _room(problem)
     corner, of_shape = torch.diag(problem.precision), problem.precision * state.shape
-    weights, relations = _weights(problem), _relations(problem)
+    weights, tables = _weights(problem), _tables(problem)
     for first in range(0, frames, _SPAN):
         span = slice(first, min(first + _SPAN, frames))
         equations = blocks[span], neighbours[span], right[span]
-        found = _write_equations(*equations, problem, errors, span, weights, relations)
+        found = _write_equations(*equations, problem, errors, span, weights, tables)
         corner, of_shape = corner + found[:, 1:], of_shape + found[:, 0]
-    gradient, border = right[..., 0].clone(), right[..., 1:].contiguous()
+    gradient, border = right[..., 0], right[..., 1:]
     _add_pose(problem, errors, blocks, neighbours, gradient)
     _add_level(problem, errors, blocks, gradient)
     return blocks, neighbours, border, corner, gradient, of_shape
@@ -157,7 +178,7 @@ def _write_equations(
     errors: _Errors,
     span: slice,
     weights: Tensor,
-    relations: tuple[Tensor, Tensor],
+    tables: _Tables,
 ) -> Tensor:
     """Write what the joints' errors ask of a few frames, and return what they ask of the shape [S, 1 + S].
 
@@ -173,23 +194,22 @@ def _write_equations(
     places = (errors.positions[around] - errors.positions[around, :1])[:, :, :, None]
     points = torch.cat([_crossing(-places[:, :count]), torch.eye(3).to(places).expand(len(places), count, 3, 3)], -1)
     twists = _twists(places[:, problem.moving], errors.turned[around][:, problem.moving])  # [n, 1 + M, 6, 3]
-    by_shape = _shape_derivatives(problem, errors.turned[around])
+    by_shape = _shape_derivatives(problem, errors.turned[around], tables)
     sides = torch.cat([errors.joints[around, :, :, None], by_shape], -1)
     sides = _weighted(sides, weights[around], problem.steady[around.start : around.stop - 1])[inner]
     of_shape = by_shape[inner].flatten(0, 2).T @ sides.flatten(0, 2)
 
     steady = problem.steady[span.start : span.start + later.stop - later.start]
     after = slice(later.start + 1, later.stop + 1)
-    own = _gathered(problem, (weights[span, :, None, None] * points[inner]).mT @ points[inner])
-    beside = _gathered(problem, (-steady[..., None, None] * points[later]).mT @ points[after])
-    above, below = relations
+    own = _gathered((weights[span, :, None, None] * points[inner]).mT @ points[inner], tables)
+    beside = _gathered((-steady[..., None, None] * points[later]).mT @ points[after], tables)
     wide = _side_by_side(twists)
     products = wide[inner].mT @ _side_by_side(own @ twists[inner])
-    torch.mul(products, above, out=blocks).addcmul_(products.mT, below)
+    torch.mul(products, tables.above, out=blocks).addcmul_(products.mT, tables.below)
     products = wide[later].mT @ _side_by_side(beside @ twists[after])
-    torch.mul(products, above, out=neighbours)
-    neighbours.addcmul_(_side_by_side(beside.mT @ twists[later]).mT @ wide[after], below)
-    right.copy_((twists[inner].mT @ _gathered(problem, points[inner].mT @ sides)).flatten(1, 2))
+    torch.mul(products, tables.above, out=neighbours)
+    neighbours.addcmul_(_side_by_side(beside.mT @ twists[later]).mT @ wide[after], tables.below)
+    right.copy_((twists[inner].mT @ _gathered(_wrenches(places[inner, :count], sides), tables)).flatten(1, 2))
     return of_shape
 
 
@@ -204,8 +224,8 @@ def _weights(problem: Problem) -> Tensor:
 def _weighted(values: Tensor, weights: Tensor, steady: Tensor) -> Tensor:
     """The quadratic form of the joints' errors times values [n, J, 3, ...] of neighbouring frames."""
     taken = weights[..., None, None] * values
-    taken[:-1] -= steady[..., None, None] * values[1:]
-    taken[1:] -= steady[..., None, None] * values[:-1]
+    taken[:-1].addcmul_(steady[..., None, None], values[1:], value=-1)
+    taken[1:].addcmul_(steady[..., None, None], values[:-1], value=-1)
     return taken
 
 
@@ -224,38 +244,35 @@ def _twists(places: Tensor, turned: Tensor) -> Tensor:
     return torch.cat([way.expand(len(turned), 1, 6, 3), turns], 1)
 
 
-def _shape_derivatives(problem: Problem, turned: Tensor) -> Tensor:
+def _shape_derivatives(problem: Problem, turned: Tensor, tables: _Tables) -> Tensor:
     """Of the targeted joints by shape [n, J, 3, S]."""
-    count = problem.targets.shape[1]
-    moved = {0: turned.new_zeros(len(turned), 3, len(problem.precision))}
-    for joint in walk(problem.parents)[1:]:
-        if joint < count:
-            parent = problem.parents[joint]
-            moved[joint] = moved[parent] + turned[:, parent] @ problem.directions[joint]
-    return torch.stack([moved[joint] for joint in range(count)], 1)
+    count, start = problem.targets.shape[1], [max(parent, 0) for parent in problem.parents]
+    bones = turned[:, start[1:count]] @ problem.directions[1:count]
+    return (tables.hangs @ bones.flatten(2)).unflatten(-1, bones.shape[2:])
 
 
-def _gathered(problem: Problem, values: Tensor) -> Tensor:
-    """Sums [n, 1 + M, ...] of values [n, J, ...] over all joints, and over those at and below each that turns."""
-    sums = values.clone()
-    for joint in reversed(walk(problem.parents)):
-        if 0 < joint < values.shape[1]:
-            sums[:, problem.parents[joint]] += sums[:, joint]
-    return sums[:, [0, *problem.moving]]
+def _gathered(values: Tensor, tables: _Tables) -> Tensor:
+    """Sums [n, 1 + M, ...] of values [n, J, ...] over all joints, and over those below each that turns."""
+    return (tables.gathers @ values.flatten(2)).unflatten(-1, values.shape[2:])
 
 
-def _relations(problem: Problem) -> tuple[Tensor, Tensor]:
-    """1 where the joint of a row is that of the column or above it, and where it is below [N, N].
+def _wrenches(places: Tensor, forces: Tensor) -> Tensor:
+    """What forces [n, J, 3, C] at places [n, J, 3, 1] do to twists [n, J, 6, C]: their moments, and themselves."""
+    x, y, z = places.unbind(-2)
+    a, b, c = forces.unbind(-2)
+    return torch.cat([torch.stack([y * c - z * b, z * a - x * c, x * b - y * a], -2), forces], -2)
 
-    The way of the root is above all.
-    """
+
+def _tables(problem: Problem) -> _Tables:
+    """The tables of a problem; the way of the root is above all."""
     moving, count = problem.moving, problem.targets.shape[1]
-    above = torch.ones(1 + len(moving), 1 + len(moving), dtype=problem.weights.dtype)
+    below = _below(problem.parents, moving, count)
+    above = torch.ones(1 + len(moving), 1 + len(moving), dtype=below.dtype)
     above[1:, 0] = 0
-    above[1:, 1:] = _below(problem.parents, moving, count)[moving].T + torch.eye(len(moving))
-    above = above.repeat_interleave(3, 0).repeat_interleave(3, 1)
-    same = torch.eye(1 + len(moving)).to(above).repeat_interleave(3, 0).repeat_interleave(3, 1)
-    return above, above.T - same
+    above[1:, 1:] = below[moving].T + torch.eye(len(moving))
+    above, same = (table.repeat_interleave(3, 0).repeat_interleave(3, 1) for table in (above, torch.eye(len(above))))
+    hangs = _below(problem.parents, list(range(count)), count) + torch.eye(count)
+    return _Tables(above, above.T - same, torch.cat([torch.ones_like(below[:, :1]), below], -1).T, hangs[:, 1:])
 
 
 def _side_by_side(columns: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ from body.motion.legs import feet_of
 from utils.geometry.body import BodyMotion, joints_of
 from utils.geometry.joint_maps import known_joints
 from utils.geometry.motion import Motion
+from utils.geometry.smoothing import gaussian_over_time
 from utils.run.errors import DataError
 
 _GRAVITY = 9.81  # metres / second^2
@@ -95,7 +96,7 @@ def path_of_feet(
     joints = [joint for foot in feet for joint in foot]
     below = points[:, joints] - root[:, None]
     low = below[..., 1] - _standing_heights(points, feet, sole)
-    height = _flown(_smoothed(-low.min(1), _CALM * fps), 1 / fps)
+    height = _flown(gaussian_over_time(-low.min(1), _CALM * fps, short="held"), 1 / fps)
     path = np.stack([np.zeros(len(root)), height, np.zeros(len(root))], -1)
     if len(root) > 1:
         told = -np.diff(below[..., [0, 2]], axis=0) * fps  # [T - 1, n, 2]: the speed of the hips if this joint stands
@@ -131,7 +132,7 @@ def _flown(least: np.ndarray, dt: float) -> np.ndarray:
 
 def _agreed(told: np.ndarray, above: np.ndarray, fps: float) -> np.ndarray:
     """The speed [T, 2] of the hips of what each joint of the feet tells [T, n, 2], being so high `above` the floor."""
-    told = _smoothed(told, _STEADY * fps)
+    told = gaussian_over_time(told, _STEADY * fps, short="held")
     near = np.exp(-above.clip(0) / _NEAR)
     speed = _steady(told, near, fps)
     for _ in range(3):
@@ -164,13 +165,3 @@ def _steady(told: np.ndarray, weights: np.ndarray, fps: float) -> np.ndarray:
     for t in range(len(speed) - 2, -1, -1):
         speed[t] -= ratio[t] * speed[t + 1]
     return speed
-
-
-def _smoothed(values: np.ndarray, width: float) -> np.ndarray:
-    """The values [T, ...] after a Gaussian of `width` frames; beyond its ends a clip goes on as it came."""
-    reach = max(1, round(3 * width))
-    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / width) ** 2)
-    edges = ((reach, reach),) + ((0, 0),) * (values.ndim - 1)
-    how: dict = dict(mode="reflect", reflect_type="odd") if len(values) > reach else dict(mode="edge")
-    windows = np.lib.stride_tricks.sliding_window_view(np.pad(values, edges, **how), len(weights), axis=0)
-    return windows @ (weights / weights.sum())

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from utils.geometry.kinematics import bone_lengths, forward, local_rotations, main_root, rigid_bones, walk
+from utils.geometry.kinematics import bone_lengths, bone_vectors, forward, local_rotations, main_root, rigid_bones, walk
 from utils.geometry.motion import Motion
 from utils.geometry.rest import rest_joints
 from utils.geometry.rotations import about_axis, between_vectors, nearest_rotations
@@ -115,7 +115,7 @@ def _rest_directions(common: Tensor, turns: Tensor, joints: tuple[str, ...], par
     known = next((SKELETONS[name] for name in ("smpl22", "smpl24") if set(joints) <= set(SKELETONS[name].joints)), None)
     if known is not None:
         table = rest_joints()[[SKELETONS["smpl24"].index(joint) for joint in joints]].to(common)
-        return _bones(table, parents)
+        return _bone_directions(table, parents)
     tree = Skeleton("", joints, (), parents)
     up = (turns.mT @ turns.new_tensor((0.0, 1.0, 0.0))).mean(0)
     if up.norm() < 0.2:
@@ -126,7 +126,7 @@ def _rest_directions(common: Tensor, turns: Tensor, joints: tuple[str, ...], par
     if torch.hypot(across[0], across[2]) > 1e-6:
         stood = stood @ about_axis("Y", torch.atan2(across[2], across[0])).mT  # brings left to +x
         stood = (stood + stood[list(tree.mirror)] * stood.new_tensor((-1.0, 1.0, 1.0))) / 2
-    return _bones(stood, parents)
+    return _bone_directions(stood, parents)
 
 
 def _measured_fans(points: Tensor, offsets: Tensor, parents: tuple[int, ...]) -> Tensor:
@@ -142,9 +142,9 @@ def _measured_fans(points: Tensor, offsets: Tensor, parents: tuple[int, ...]) ->
     return offsets
 
 
-def _bones(points: Tensor, parents: tuple[int, ...]) -> Tensor:
+def _bone_directions(points: Tensor, parents: tuple[int, ...]) -> Tensor:
     """Directions [K, 3] from the parents, upward where a bone has no length; 0 for the root."""
-    bones = points - points[[max(parent, 0) for parent in parents]]
+    bones = bone_vectors(points, parents)
     length = torch.linalg.vector_norm(bones, dim=-1, keepdim=True)
     upward = bones.new_tensor((0.0, 1.0, 0.0)) * (torch.tensor(parents) >= 0)[:, None]
     return torch.where(length > 1e-9, bones / length.clamp_min(1e-9), upward)

@@ -59,6 +59,8 @@ def read(folder: str | Path) -> PackedMotions:
         raise DataError(f"{folder / 'positions.npy'} has shape {positions.shape}, not [N, {len(skeleton.joints)}, 3]")
     if positions.dtype.kind != "f":
         raise DataError(f"{folder / 'positions.npy'} holds {positions.dtype} values, not numbers of metres")
+    if not all(type(clip[end]) is int for clip in clips for end in ("start", "stop")):
+        raise DataError(f"{folder / 'index.json'}: a clip's start or stop is no number of a frame")
     starts = [0, *(clip["stop"] for clip in clips)]
     if [clip["start"] for clip in clips] != starts[:-1] or sorted(starts) != starts or starts[-1] != len(positions):
         raise DataError(f"{folder}: index.json and positions.npy disagree about the number of frames")

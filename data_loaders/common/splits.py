@@ -26,7 +26,8 @@ def _listed(folder: Path, names: Sequence[str], split: str) -> list[str]:
     path = folder / "split.json"
     content = read_json(path)
     parts: dict[str, list[str]] = content if isinstance(content, dict) else {}
-    if not all(isinstance(parts.get(part), list) for part in ("train", "test")):
+    listed = [parts.get(part) for part in ("train", "test")]
+    if not all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in listed):
         raise DataError(f'{path} must hold {{"train": [names], "test": [names]}}')
     known = set(names)
     for name in parts["train"] + parts["test"]:

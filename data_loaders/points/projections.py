@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from data_loaders.common import packed
+from data_loaders.common.labels import action_of
 from data_loaders.common.order import epoch_order
 from data_loaders.options import DataOptions
 from data_loaders.points import keypoints as base
@@ -35,17 +36,10 @@ IDLE_SHARE = 0.15  # long standing takes would otherwise fill a sixth of all fra
 BALANCE = 0.3  # frames of a class count by its frequency to the power of minus this
 BATCH = -1  # position of the draw that belongs to the whole batch
 
-_ACTION_WORDS = {
-    "walking": "walk", "running": "run", "jog": "run", "jumping": "jump",
-    "indian dance": "dance", "breakdance": "dance", "arabesque": "dance", "pirouette": "dance",
-    "basketball_signal": "basketball", "dribble": "basketball", "kata": "punch", "block": "punch",
-    "directing_traffic": "direct traffic", "sword": "swing", "slash": "swing",
-}  # fmt: skip
-
 
 def action_ids(actions: Sequence[str], spec: DatasetSpec) -> list[int]:
     """Indices in `spec.actions` of a clip's labels, spelt in each source's way; unknown ones are `other`."""
-    names = [_ACTION_WORDS.get(action, action) for action in actions]
+    names = [action_of(label) for label in actions]
     return sorted({spec.actions.index(name if name in spec.actions else "other") for name in names or ["other"]})
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from data_loaders.common.labels import PHRASES_OF
 from utils.run.errors import DataError
 from utils.run.files import read_text
 from utils.run.randomness import numpy_rng
@@ -22,6 +23,7 @@ from utils.run.randomness import numpy_rng
 SENTENCES = 12  # of a clip, its own ones first
 POOL = 100  # sentences of a kind of motion in a style, from which its clips draw
 PLAIN = 0.2  # share of the sentences of a styled motion that do not tell the style
+LAST_SECOND = 1e6  # in which a span may end; a recording of eleven days
 
 NEUTRAL = (
     "a person", "a person", "a person", "a person", "someone", "the person", "a human", "a figure", "somebody",
@@ -153,19 +155,6 @@ PHRASES: dict[str, tuple[str, ...]] = {
     "move": ("*move", "*move around", "*do something"),
 }  # fmt: skip
 
-# Labels of the sources that are spelt otherwise than the kinds, the more telling first.
-_KINDS: dict[str, str] = {
-    "salsa": "salsa", "breakdance": "breakdance", "indian dance": "indian dance", "pirouette": "pirouette",
-    "arabesque": "ballet", "dance-short": "dance", "dance-long": "dance", "soccer": "soccer", "stairs": "stairs",
-    "kata": "kata", "block": "block", "sword": "sword", "slash": "sword", "dribble": "basketball", "wash": "wash",
-    "bend": "bend", "balance": "balance", "exercise": "exercise", "directing_traffic": "direct traffic",
-    "climb": "climb", "acrobatics": "breakdance", "reach": "jump-reach", "jumping": "jump", "walking": "walk",
-    "running": "run", "jog": "run", "wave": "wave-left-hand", "raise arms": "raise-up-both-hands", "swing": "climb",
-    "standing": "idle", "stand": "idle", "waving": "wave-left-hand", "dancing": "dance", "sitting": "sit",
-    "kicking": "kick", "punching": "punch", "boxing": "box", "climbing": "climb", "laughing": "laugh",
-    "drinking": "drink", "bowing": "bow",
-}  # fmt: skip
-
 # What the sources' own template sentences tell beyond the labels.
 _TOLD: dict[str, str] = {
     "a person runs and turns left": "run-turn-left", "a person runs up and punches": "run-punch",
@@ -270,7 +259,7 @@ def _parsed(line: str, path: str | Path, number: int) -> TextLine:
     except ValueError:
         raise DataError(f"{path}, line {number}: {line[:80]!r} is not caption#word/TAG ...#start#end") from None
     span = [0.0 if math.isnan(time) else time for time in (start, end)]
-    if not all(0 <= time < math.inf for time in span):
+    if not all(0 <= time < LAST_SECOND for time in span):
         raise DataError(f"{path}, line {number}: the span {start:g} to {end:g} is no span of seconds")
     return TextLine(caption.strip(), tuple(tags.split()), *span)
 
@@ -331,13 +320,13 @@ def kind_of(record: Mapping[str, Any]) -> tuple[str, bool]:
     labels = list(record.get("actions", ()))
     exact = [
         record.get("content") or "",
-        *(f"{_KINDS.get(label, label)}-turn-{record.get('turn')}" for label in labels),
+        *(f"{PHRASES_OF.get(label, label)}-turn-{record.get('turn')}" for label in labels),
     ]
     for label in exact:
         for flip in (False, True):
             if (mirrored(label) if flip else label) in PHRASES:
                 return (mirrored(label) if flip else label), flip
-    known = [kind for label, kind in _KINDS.items() if label in [*exact, *labels]]
+    known = [kind for label, kind in PHRASES_OF.items() if label in [*exact, *labels]]
     return next(iter(known + [label for label in labels if label in PHRASES]), "move"), False
 
 
@@ -411,4 +400,4 @@ def _participle(verb: str) -> str:
 def labels_in(name: str) -> list[str]:
     """Kinds of motion that a file name tells: `run_01` -> [`run`]."""
     words = re.findall(r"[a-z]+", name.lower())
-    return [word for word in words if word in PHRASES or word in _KINDS]
+    return [word for word in words if word in PHRASES or word in PHRASES_OF]

@@ -26,8 +26,9 @@ from data_loaders.representations.hml import layout_of
 from data_loaders.text.captions import TextLine, read_lines
 from data_loaders.text.transitions import gone_over
 from utils.run.arrays import array_shape, load_array
-from utils.run.errors import DataError, MissingFileError, PolykineError, UsageError
+from utils.run.errors import DataError, MissingFileError, PolykineError, UsageError, reading
 from utils.run.files import read_json, read_text
+from utils.run.names import is_file_name
 
 UNIT = 4  # lengths are multiples of this many frames
 ROOT = 4  # features of the root: its turn, its step in x and z, its height
@@ -211,6 +212,8 @@ def listed(spec: DatasetSpec, folder: str | Path, split: str) -> list[str]:
     if not path.is_file():
         raise MissingFileError(f"{path} is missing: {_remedy(spec, folder)}")
     names = [line.strip() for line in read_text(path).split("\n") if line.strip()]
+    if strange := [name for name in names if not is_file_name(name)]:
+        raise DataError(f"{path}: {strange[0]!r} is not the name of a clip")
     if not names:
         raise DataError(f"{path} names no clip; choose another --data_split, or make the folder anew")
     return names
@@ -393,4 +396,5 @@ def _shares(spec: DatasetSpec, folder: Path) -> dict[str, float]:
     if index.get("fps") != spec.fps:
         raise DataError(f"{path} tells {index.get('fps')} frames a second; {spec.name} has {spec.fps:g}")
     shares = {name: clip.get("share", -1) if isinstance(clip, dict) else -1 for name, clip in clips.items()}
-    return {name: float(share) for name, share in shares.items() if isinstance(share, int | float)}
+    with reading(path, "an index of clips"):
+        return {name: float(share) for name, share in shares.items() if isinstance(share, int | float)}

@@ -7,6 +7,7 @@ import torch
 
 from data_loaders.points.projections import ProjectedDataset, action_ids, drawn_windows, rotate_y, see
 from data_loaders.registry import load_dataset
+from eval.common.held_out import held_out_part
 from eval.metrics.physical import facing_aligned, nearest_labels, summary
 from sample.common.plain import sample_plain
 from sample.common.request import choose_conditions, frames_in
@@ -49,7 +50,8 @@ def quality_table(session: Session, options: MasOptions, real: int) -> str:
     """
     spec, count, seconds = session.spec, session.sampling.num_samples, session.sampling.motion_length
     longest = frames_in(seconds, spec) if seconds else None
-    dataset = load_dataset(spec, session.data, "none", session.run.seed)
+    with held_out_part(spec, session.data.datapath):
+        dataset = load_dataset(spec, session.data, "none", session.run.seed)
     flat_real, solid_real, lengths = real_clips(dataset, real, session.run.seed, longest)
     request = Request(lengths[:count], *choose_conditions(session, count))
     flat = cut(sample_plain(session, request) * spec.skeleton.metres_per_unit, request.lengths)

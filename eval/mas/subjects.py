@@ -3,6 +3,7 @@
 A set of motions is [N, T, J, 2 or 3] in the units of the dataset with lengths [N]; 3D in the camera frame, or rotated.
 """
 
+import contextlib
 import dataclasses
 import functools
 import math
@@ -20,6 +21,7 @@ from data_loaders.options import DataOptions
 from data_loaders.points.keypoints import denormalise
 from data_loaders.points.projections import ProjectedDataset, drawn_windows, rotate_y, see
 from data_loaders.registry import DatasetSpec, load_dataset
+from eval.common.held_out import held_out_part
 from eval.common.work import Arrays
 from eval.options import PREDICTIONS
 from sample.common.plain import sample_plain
@@ -52,7 +54,8 @@ def load_real(spec: DatasetSpec, data: DataOptions, split: str, count: int, comp
     """The real motions of a part, unvaried but for their views. Raises DataError if they are too few."""
     views = ("facing_aug",) if spec.seen_from_3d else ()
     data = dataclasses.replace(data, data_split=split, data_augmentations=views, data_size=None)
-    dataset = load_dataset(spec, data, compat, seed)
+    with held_out_part(spec, data.datapath) if split == "test" else contextlib.nullcontext():
+        dataset = load_dataset(spec, data, compat, seed)
     if not isinstance(dataset, ProjectedDataset) and len(dataset) < count:
         raise DataError(
             f"the {split} part of {spec.folder(data.datapath)} holds {len(dataset)} motions, fewer than "

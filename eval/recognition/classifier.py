@@ -6,6 +6,7 @@ keyed by the seed, so training twice gives the same classifier; several such net
 mind about a few motions from seed to seed.
 """
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from data_loaders.common.labels import recognised_as
 from data_loaders.options import DataOptions
-from data_loaders.points.projections import action_ids
 from data_loaders.registry import dataset_spec
 from data_loaders.representations import hml
 from data_loaders.text import humanml
 from data_loaders.text.humanml import TextMotions
+from eval.common.held_out import held_out_part
 from eval.metrics.physical import SWIFT, band
 from utils.geometry.resample import sample_frames
 from utils.run.errors import DataError
@@ -30,7 +32,6 @@ KINDS = (
     "walk", "run", "wave", "raise arms", "bow", "dance", "punch", "kick", "jump", "sit", "climb", "laugh", "drink",
     "basketball", "idle", "swing", "direct traffic",
 )  # fmt: skip
-LABELS = dataset_spec("mocap2d")  # whose spelling of a clip's labels counts
 WINDOW = (40, 120)  # frames of the windows that are learnt from
 EACH = 300  # windows of each kind
 TEMPO, SHAKE = 0.12, 0.02  # how their tempo is varied, and by how many metres their joints are moved
@@ -39,8 +40,6 @@ NETWORKS, HIDDEN, DROPOUT, STEPS, RATE, DECAY = 5, 64, 0.3, 200, 0.01, 0.1
 FURTHEST = 5.0  # deviations from the mean beyond which a number of the description says no more
 
 _MIXED = {"exercise"}  # clips of many things in turn: no window of them is sure to show what they are named after
-# A referee's signals are signs of the arms, not play.
-_COUNTED_AS = {"salsa": "dance", "soccer": "kick", "stairs": "climb", "basketball_signal": "direct traffic"}
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def kinds_of(labels: Sequence[str]) -> list[int]:
     """The kinds that a clip with these labels shows, each source's spelling allowed; none for labels of other kinds."""
     if not labels or _MIXED & set(labels):
         return []
-    names = {LABELS.actions[k] for k in action_ids([_COUNTED_AS.get(label, label) for label in labels], LABELS)}
+    names = {recognised_as(label) for label in labels}
     if "climb" in names:
         names.discard("swing")  # who hangs on a climbing frame swings; all other swinging is of a sword
     return sorted(KINDS.index(name) for name in names if name in KINDS)
@@ -106,7 +105,8 @@ def kinds_of(labels: Sequence[str]) -> list[int]:
 def load_real(folder: str | Path, part: str) -> RealMotions:
     """The labelled clips of a part of a folder that `prepare.humanml` made. Raises MissingFileError or DataError."""
     spec = dataset_spec("mocap")
-    motions = humanml.load(spec, DataOptions(dataset=spec.name, datapath=str(folder), data_split=part))
+    with held_out_part(spec, str(folder)) if part == "test" else contextlib.nullcontext():
+        motions = humanml.load(spec, DataOptions(dataset=spec.name, datapath=str(folder), data_split=part))
     path = Path(folder) / "index.json"
     clips = read_json(path)["clips"]
     try:

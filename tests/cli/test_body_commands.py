@@ -5,7 +5,7 @@ import pytest
 
 from data_loaders.points.toy import body_motion
 from tests.commands import refusal, run
-from utils.formats import motion_files, results, smpl_params
+from utils.formats import bvh, glb, motion_files, results, smpl_params
 from utils.geometry.skeleton import SKELETONS
 from utils.run.folders import RECORD
 from visualize import render_mesh
@@ -90,6 +90,14 @@ def test_a_whole_file_is_exported(mdm, tmp_path, capsys):
     names = {"results.html", *(f"sample0{i}_rep0{i}.{ending}" for i in (0, 1) for ending in ("glb", "csv"))}
     assert {path.name for path in (tmp_path / "out").iterdir()} == names
     assert capsys.readouterr().out.splitlines()[-1] == str(tmp_path / "out" / "sample01_rep01.csv")
+
+
+def test_rate_and_root_bone_of_files(mdm, tmp_path):
+    line = ("--samples 0 --format glb bvh --fps 25 --root_bone --output_dir", tmp_path / "out")
+    run("visualize.export", mdm / "results.npy", *line)
+    (motion,) = glb.read(tmp_path / "out/sample00_rep00.glb")
+    assert (motion.fps, motion.root_bone, len(motion.root)) == (25.0, True, 12)
+    assert bvh.read(tmp_path / "out/sample00_rep00.bvh").joints[0] == "Root"
 
 
 def test_holes_are_closed_and_said_or_named(mdm, tmp_path, capsys):

@@ -4,6 +4,7 @@ Needs Blender, or bpy in an environment of its own (python3.11 -m venv ENV; ENV/
 `blender` on PATH, or POLYKINE_BLENDER=ENV/bin/python. USD also needs usd-core here (pip install usd-core).
 """
 
+import dataclasses
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +14,10 @@ import pytest
 
 from tests import skinned
 from utils.formats import bvh, glb, usd
-from utils.geometry.body import BodyMotion, joints_of, vertices_of
+from utils.geometry.body import BodyMotion, joints_of, on_floor, vertices_of
 from utils.run.errors import DataError, MissingFileError
 from visualize.files import blender
+from visualize.files.exporting import TABLE
 
 pytestmark = [pytest.mark.clients, pytest.mark.slow]
 ROOT = Path(__file__).parents[2]
@@ -99,6 +101,34 @@ def test_what_only_blender_writes(motion: BodyMotion, seen, tmp_path: Path, suff
     path = tmp_path / f"motion{suffix}"
     blender.convert(tmp_path / "motion.glb", path)
     agree(seen(path)["mesh0"], vertices_of(motion)[list(FRAMES)], suffix)
+
+
+@pytest.mark.parametrize("suffix", [".glb", ".bvh", ".fbx"])
+@pytest.mark.parametrize("root_bone", [False, True])
+def test_bones_point_along_the_limbs_after_a_plain_import(
+    motion: BodyMotion, tmp_path: Path, suffix: str, root_bone: bool
+):
+    """By the operators' own settings; the action has the name of the clip, and the rest pose stands on the floor."""
+    shown = dataclasses.replace(motion, name="a clip", body=on_floor(motion.body), root_bone=root_bone)
+    path = tmp_path / f"a clip{suffix}"
+    TABLE[suffix[1:]].write(path, [shown])
+    script = ROOT / "tests" / "clients" / "blender_bones.py"
+    line = blender.command(script, path, tmp_path / "bones.npz")
+    ended = subprocess.run(line, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 0, ended.stderr
+    with np.load(tmp_path / "bones.npz") as found:
+        (action,), names = found["actions"].tolist(), found["bones"].tolist()
+        heads, ways = found["heads"], found["tails"] - found["heads"]
+    assert action.split("|")[-1] == "a clip"
+    for joint, parent in zip(motion.body.joints, motion.body.parents, strict=True):
+        if parent >= 0 and motion.body.parents.count(parent) == 1:
+            bone, way = ways[names.index(motion.body.joints[parent])], heads[names.index(joint)]
+            way = way - heads[names.index(motion.body.joints[parent])]
+            assert bone @ way > 0.999 * np.linalg.norm(bone) * np.linalg.norm(way), joint
+    if suffix != ".bvh" or root_bone:
+        assert 0 < heads[names.index("left_foot"), 2] < 0.1
+    if root_bone:
+        np.testing.assert_allclose(heads[names.index("Root")], 0, atol=1e-5)
 
 
 def test_scene_and_picture(motion: BodyMotion, tmp_path: Path):

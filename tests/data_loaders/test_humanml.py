@@ -317,3 +317,22 @@ def test_the_genuine_sample_clip(shared, tmp_path):
     expected = [(features[k : k + length] - mean) / std for k in range(170 - length + 1)]
     assert min(np.abs(batch["motion"][0].numpy() - window).max() for window in expected) < 1e-5
     assert humanml.own(MOCAP) and not humanml.own(HUMANML)
+
+
+@pytest.mark.parametrize(
+    ("listed", "said"),
+    [
+        (b"a\n../../etc/x\n", "'../../etc/x' is not the name of a clip"),
+        (b"a\n/abs/x\n", "'/abs/x' is not the name of a clip"),
+        (b"a\nb\x00c\n", "is not the name of a clip"),
+        (b"a\n" + b"x" * 100_000, "is not the name of a clip"),
+        (b"a\n\xff\xfe\n", "train.txt is not UTF-8 text"),
+    ],
+)
+def test_a_list_of_what_are_no_names(tmp_path, listed, said):
+    write(tmp_path, HUMANML, {"a": (50, [whole("x")])})
+    (tmp_path / "train.txt").write_bytes(listed)
+    for read in (lambda: load(HUMANML, options(tmp_path)), lambda: read_captions(HUMANML, tmp_path, "train")):
+        with pytest.raises(DataError, match=said) as error:
+            read()
+        assert len(str(error.value)) <= 300

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from data_loaders.common import packed
+from data_loaders.common import labels, packed
 from data_loaders.options import DataOptions
 from data_loaders.points import projections
 from data_loaders.points.keypoints import denormalise
@@ -247,8 +247,9 @@ def test_labels_are_normalised(tmp_path):
     assert action_ids(["jog", "run"], SPEC) == [index("run")]
     assert action_ids([], SPEC) == action_ids(["juggling"], SPEC) == [index("other")]
     assert action_ids(["kata", "kick"], SPEC) == sorted([index("punch"), index("kick")])
-    assert set(projections._ACTION_WORDS.values()) <= set(SPEC.actions)
-    assert not set(projections._ACTION_WORDS) & set(SPEC.actions)
+    spelt = {name: label.action for name, label in labels.LABELS.items() if label.action}
+    assert set(spelt.values()) <= set(SPEC.actions)
+    assert not set(spelt) & set(SPEC.actions)
     data = loaded(tmp_path, [(moving(80), record("a", actions=("kick", "walking")))])
     drawn = [int(data.batch([0], lambda i, k=k: numpy_rng(k, i))["action"]) for k in range(60)]
     assert set(drawn) == {index("kick"), index("walk")}

@@ -175,3 +175,28 @@ def test_a_model_that_reads_nothing_is_refused(data, judges, tmp_path, capsys):
     run("train.train_mdm", "--dataset humanml --unconstrained --datapath", data, "--save_dir", folder, TINY)
     said = refusal(capsys, 2, ENTRY, "--model_path", folder, "--datapath", data)
     assert "models that read sentences" in said
+
+
+def test_the_means_on_a_platform(data, model, judges, monkeypatch):
+    points, closed = {}, []
+
+    class Board:
+        def report_scalar(self, name: str, value: float, step: int, group: str) -> None:
+            points[group, name] = (value, step)
+
+        def close(self) -> None:
+            closed.append(True)
+
+    monkeypatch.setattr("train.common.platforms.check_platform", lambda name: None)
+    monkeypatch.setattr("train.common.platforms.open_platform", lambda *_: Board())
+    run(ENTRY, "--model_path", model, "--datapath", data, FEW, "--train_platform_type WandBPlatform")
+    fid = record.read(model / f"{NAME}.json")["subjects"]["vald"]["fid"]["mean"]
+    assert points["Eval", "FID_vald"] == (pytest.approx(fid), 2)
+    assert ("Eval", "Matching Score_ground truth") in points and closed == [True]
+
+
+def test_a_platform_that_is_not_installed(data, model, judges, capsys):
+    said = refusal(
+        capsys, 3, ENTRY, "--model_path", model, "--datapath", data, FEW, "--train_platform_type WandBPlatform"
+    )
+    assert "wandb" in said and "pip install" in said

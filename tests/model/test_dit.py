@@ -7,7 +7,8 @@ import torch
 
 from data_loaders.registry import dataset_spec
 from model.denoisers.build import build_denoiser
-from model.denoisers.dit import DiT, rotary_table, rotate, sinusoid
+from model.denoisers.dit import DiT, sinusoid
+from model.denoisers.rotary import rotary_table, rotate
 from model.options import ModelOptions
 from tests.people import TINY, tiny_dit
 from utils.run import checkpoint

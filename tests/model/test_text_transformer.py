@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from model import openai_clip
+from model.text import openai_clip
+from model.text.encoders import bert_words, default_folder, read_network, read_weights
 from model.text.transformer import BERT, CLIP, DISTILBERT, Family, from_transformers
-from model.text_encoders import bert_words, default_folder, read_network, read_weights
 from utils.run.errors import DataError, MissingFileError
 
 CPU = torch.device("cpu")

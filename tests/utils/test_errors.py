@@ -11,6 +11,12 @@ def test_long_sentences_lose_their_middle():
         assert str(DataError("a" * length)) == "a" * length
 
 
+def test_a_command_is_whole():
+    command = f"python -m prepare.check {'x' * 400}"
+    said = DataError("a" * 400, command)
+    assert str(said) == sentence(said) == str(DataError("a" * 400)) + ": " + command
+
+
 def test_what_is_no_letter_is_a_space():
     assert str(UsageError("a\nb\x1b[31mc\x00d\u2028e\udcff")) == "a b [31mc d e "
     assert str(DataError("走る 🏃 é")) == "走る 🏃 é"

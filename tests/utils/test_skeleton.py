@@ -3,7 +3,7 @@
 import pytest
 
 from utils.geometry.kinematics import walk
-from utils.geometry.skeleton import SKELETONS, mirrored_name
+from utils.geometry.skeleton import SKELETONS, check_tree, mirrored_name
 
 ROWS = sorted(SKELETONS)
 
@@ -86,3 +86,34 @@ def test_the_bodies_by_hand():
 def test_a_name_without_another_side_is_its_own_mirror_image():
     joints = ("Root", "RArm", "LArm", "Lumbar", "Rib", "left_eye")
     assert [mirrored_name(name, joints) for name in joints] == ["Root", "LArm", "RArm", "Lumbar", "Rib", "left_eye"]
+
+
+def test_a_tree():
+    for joints, parents in ((["a"], [-1]), (list("abc"), [-1, -1, 0]), (list("abc"), [2, -1, 1])):
+        check_tree(joints, parents)
+
+
+@pytest.mark.parametrize(
+    ("joints", "parents", "said"),
+    [
+        (list("ab"), [1, 0], "a is its own ancestor"),
+        (list("abc"), [-1, 1, 0], "b is its own ancestor"),
+        (list("abc"), [-1, 2, 1], "b is its own ancestor"),
+        (list("ab"), [-1, 2], "not as many numbers from -1 to 1"),
+        (list("ab"), [-1, -2], "not as many numbers"),
+        (list("ab"), [-1], "not as many numbers"),
+        (list("ab"), [-1, 0.0], "not as many numbers"),
+        (list("ab"), [-1, True], "not as many numbers"),
+        ([1, 2], [-1, 0], "have no names"),
+        ([], [], "have no names"),
+    ],
+)
+def test_what_is_no_tree(joints, parents, said):
+    with pytest.raises(ValueError, match=said):
+        check_tree(joints, parents)
+
+
+def test_a_long_chain_is_a_tree():
+    """Of any length, and as fast from its end as from its root."""
+    check_tree(["a"] * 5000, list(range(-1, 4999)))
+    check_tree(["a"] * 50_000, [*range(1, 50_000), -1])

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from tests.bodies import small_body, walking
+from utils.formats import bvh, csv, glb
+from utils.geometry.body import joints_of
 from utils.run.errors import DataError, MissingFileError, UsageError
+from utils.run.folders import RECORD
 from visualize.files import exporting
-from visualize.files.exporting import TABLE, export
-from visualize.options import FORMATS
+from visualize.files.exporting import TABLE, export, prepared
+from visualize.options import FORMATS, ExportOptions
 
 THROUGH_OTHERS = {"usd", "fbx", "abc"}
 
@@ -118,7 +121,8 @@ def test_a_shorter_sequence_leaves_no_frame_of_the_longer_one(motions, tmp_path)
     export(motions[:1], ["obj"], tmp_path, "results")
     short = dataclasses.replace(motions[0], rotations=motions[0].rotations[:4], root=motions[0].root[:4])
     export([short], ["obj"], tmp_path, "results", overwrite=True)
-    assert sorted(path.name for path in (tmp_path / "result_0_obj").iterdir()) == [f"frame00{i}.obj" for i in range(4)]
+    written = sorted(path.name for path in (tmp_path / "result_0_obj").iterdir())
+    assert written == [RECORD, *(f"frame00{i}.obj" for i in range(4))]
 
 
 def test_what_is_no_earlier_export_is_never_replaced(motions, tmp_path):
@@ -133,3 +137,25 @@ def test_what_is_no_earlier_export_is_never_replaced(motions, tmp_path):
     (tmp_path / "result_1_obj").write_text("mine")
     with pytest.raises(UsageError, match="result_1_obj is no earlier export"):
         export(motions[1:], ["obj"], tmp_path, "results", overwrite=True)
+
+
+@pytest.mark.parametrize("fps", [24.0, 25.0, 60.0])
+def test_every_file_has_the_rate_that_is_asked_for(fps, motions, tmp_path):
+    some = prepared(motions[:1], ExportOptions(fps=fps))
+    written = export(some, ["glb", "bvh", "csv", "html"], tmp_path, "results")
+    frames = int(8 / 30 * fps + 1e-6) + 1
+    clips = glb.read(written[0])[0], bvh.read(written[1]), csv.read(written[2])
+    assert [clip.fps for clip in clips] == pytest.approx([fps] * 3)
+    assert len(clips[0].root) == len(clips[1].positions) == len(clips[2].positions) == frames
+    ours = joints_of(motions[0])[0]
+    at = np.arange(frames) * 30 / fps
+    between = np.stack([[np.interp(at, np.arange(9), track) for track in joint.T] for joint in ours.swapaxes(0, 1)])
+    np.testing.assert_allclose(clips[2].positions, between.transpose(2, 0, 1), atol=0.01)
+
+
+def test_in_rest_bodies_stand_on_the_floor(motions, tmp_path):
+    (path,) = export(motions[:1], ["glb"], tmp_path, "results")
+    (found,) = glb.read(path)
+    assert found.body.vertices[:, 1].min() == pytest.approx(0, abs=1e-6)
+    np.testing.assert_allclose(joints_of(found)[0], joints_of(motions[0])[0], atol=2e-5)
+    assert motions[0].body.vertices[:, 1].min() < -0.5

@@ -27,6 +27,7 @@ from utils.run import checkpoint
 from utils.run.device import arithmetic
 from utils.run.errors import DataError, NumericError
 from utils.run.parallel import group, is_first, ranks, shares, sum_over_ranks
+from utils.run.processor import ways
 from utils.run.randomness import seeded
 
 BAD_STEPS = 3  # consecutive updates whose loss or gradient is not finite before the run gives up
@@ -191,7 +192,8 @@ def save(folder: Path, state: State, to_file: Callable[[Weights], Weights], pass
 
 def circumstances() -> dict[str, Any]:
     """What the last bits of a training depend on beside its options."""
-    return {"torch": str(torch.__version__), "threads": torch.get_num_threads(), "ranks": ranks()[1]}
+    linear = ways().trained
+    return {"torch": str(torch.__version__), "threads": torch.get_num_threads(), "ranks": ranks()[1], "linear": linear}
 
 
 def start_from(model: nn.Module, path: Path, from_file: Callable[[Weights], Weights]) -> None:

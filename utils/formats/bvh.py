@@ -17,9 +17,12 @@ import torch
 from utils.formats.checks import check_motion
 from utils.formats.export_format import Format, look_at_points, single
 from utils.formats.lines import Refused, numbers
-from utils.geometry.body import Body, BodyMotion
+from utils.geometry.body import Body, BodyMotion, on_floor
+from utils.geometry.bone_frames import flesh_end
 from utils.geometry.kinematics import forward
 from utils.geometry.motion import Motion
+from utils.geometry.root_bone import NAME as ROOT_BONE
+from utils.geometry.root_bone import split_root
 from utils.geometry.rotations import EULER_ORDERS, euler_to_matrix, matrix_to_euler
 from utils.run.errors import DataError
 from utils.run.files import atomic_write, read_text
@@ -28,6 +31,7 @@ _COMMON_RATES = (30, 60, 120, 24, 25, 50, 100, 240)
 _BLOCK = 2_000_000  # numbers turned into matrices at a time
 _ORDER = "ZXY"
 _ROTATIONS = " ".join(f"{axis}rotation" for axis in _ORDER)
+_SIX = f"6 Xposition Yposition Zposition {_ROTATIONS}"
 
 
 @dataclass
@@ -218,7 +222,8 @@ def write(path: str | Path, motion: BodyMotion, units: float = 1.0) -> None:
     of all joints those of the world. The root's OFFSET is 0 and its position channels are its place in the world, so
     that readers which add the two and readers which replace one by the other agree. All joints turn in the order ZXY
     (one order, because many readers take that of the root for all); angles run on beyond 180 degrees rather than jump.
-    A joint without children has an End Site at the end of its flesh. Digits go down to a micrometre and 0.0001 degrees.
+    A joint without children has an End Site at the end of its flesh. On a root bone the hips hang as high as they stand
+    in rest, and have position channels too. Digits go down to a micrometre and 0.0001 degrees.
     Raises NumericError for NaN or infinity, DataError for a body with more than one root or a clip without frames.
     """
     body, turned = motion.body, np.asarray(motion.rotations, np.float64)
@@ -227,18 +232,29 @@ def write(path: str | Path, motion: BodyMotion, units: float = 1.0) -> None:
         raise DataError(
             f"{body.name} has {sum(parent < 0 for parent in body.parents)} roots; a BVH file holds one tree"
         )
-    lines, order = _hierarchy(body, units)
-    angles = np.degrees(_continuous(matrix_to_euler(torch.from_numpy(turned[:, order]), _ORDER).numpy()))
-    rows = np.concatenate([motion.root * units, angles.reshape(len(angles), -1)], 1)
-    pattern = " ".join(["%.6f"] * 3 + ["%.4f"] * (3 * len(order)))
+    lines, order = _hierarchy(body, units, motion.root_bone)
+    turned, places = turned[:, order], [motion.root]
+    if motion.root_bone:
+        bone = split_root(motion)
+        turned = np.concatenate([bone.heading[:, None], bone.turned[:, None], turned[:, 1:]], 1)
+        places = [bone.path, bone.hips]
+    angles = np.degrees(_continuous(matrix_to_euler(torch.from_numpy(turned), _ORDER).numpy()))
+    rows = np.concatenate(
+        [
+            *map(np.hstack, zip(np.multiply(places, units), angles.swapaxes(0, 1), strict=False)),
+            angles[:, len(places) :].reshape(len(angles), -1),
+        ],
+        1,
+    )
+    pattern = " ".join((["%.6f"] * 3 + ["%.4f"] * 3) * len(places) + ["%.4f"] * (3 * (angles.shape[1] - len(places))))
     lines += ["MOTION", f"Frames: {len(rows)}", f"Frame Time: {1 / motion.fps:.10f}"]
     lines += [pattern % tuple(row) for row in rows.tolist()]
     with atomic_write(path) as handle:
         handle.write(("\n".join(lines) + "\n").encode())
 
 
-def _hierarchy(body: Body, units: float) -> tuple[list[str], list[int]]:
-    """The lines of the tree of joints, and the joints in the order in which they come there."""
+def _hierarchy(body: Body, units: float, root_bone: bool = False) -> tuple[list[str], list[int]]:
+    """The lines of the tree of joints, and the joints in the order in which they come there (a root bone apart)."""
     children = [
         [child for child, above in enumerate(body.parents) if above == joint] for joint in range(len(body.rest))
     ]
@@ -251,31 +267,24 @@ def _hierarchy(body: Body, units: float) -> tuple[list[str], list[int]]:
     def enter(joint: int, depth: int) -> None:
         outer, inner = "  " * depth, "  " * (depth + 1)
         order.append(joint)
-        channels = f"3 {_ROTATIONS}" if depth else f"6 Xposition Yposition Zposition {_ROTATIONS}"
+        channels = f"3 {_ROTATIONS}" if body.parents[joint] >= 0 else _SIX
+        way = on_floor(body).rest[joint] * (0, 1, 0) if depth and body.parents[joint] < 0 else body.offsets[joint]
         lines.extend([f"{outer}{'JOINT' if depth else 'ROOT'} {names[joint]}", outer + "{"])
-        lines.extend([offset(inner, body.offsets[joint]), f"{inner}CHANNELS {channels}"])
+        lines.extend([offset(inner, way), f"{inner}CHANNELS {channels}"])
         for child in children[joint]:
             enter(child, depth + 1)
         if not children[joint]:
-            lines.extend([f"{inner}End Site", inner + "{", offset(inner + "  ", _end(body, joint)), inner + "}"])
+            lines.extend([f"{inner}End Site", inner + "{", offset(inner + "  ", flesh_end(body, joint)), inner + "}"])
         lines.append(outer + "}")
 
-    enter(body.parents.index(-1), 0)
+    top = body.parents.index(-1)
+    if root_bone:
+        lines += [f"ROOT {ROOT_BONE}", "{", offset("  ", np.zeros(3)), f"  CHANNELS {_SIX}"]
+        enter(top, 1)
+        lines.append("}")
+    else:
+        enter(top, 0)
     return lines, order
-
-
-def _end(body: Body, joint: int) -> np.ndarray:
-    """The way [3] from a joint to the end of the vertices that move with it most, within 45 degrees of its bone.
-
-    Where there are none it is a quarter of the bone on, or 5 cm up from a joint without a bone.
-    """
-    bone = body.offsets[joint]
-    flesh = body.vertices[body.weights.argmax(1) == joint] - body.rest[joint]
-    reach = np.linalg.norm(flesh, axis=1)
-    ahead = flesh @ bone > 0.7 * reach * np.linalg.norm(bone)
-    if ahead.any():
-        return flesh[ahead & (reach >= 0.9 * reach[ahead].max())].mean(0)
-    return bone / 4 if np.linalg.norm(bone) > 1e-3 else np.array([0.0, 0.05, 0.0])
 
 
 def _continuous(angles: np.ndarray) -> np.ndarray:

@@ -25,8 +25,9 @@ class Format:
     """A row of the table of formats.
 
     `write` takes the motions of one file, `read` gives what it holds, of which `look` tells for one of the motions and
-    its number. `together`: all motions in one file. `fps`: the rate that motion is brought to (0: its own). `need`
-    raises where the file cannot be written; `in_the_way` names what stands at a path and is no earlier such file.
+    its number. `together`: all motions in one file. `fps`: the rate that motion is brought to (0: its own).
+    `standing`: the file has a rest pose of its own, so the body stands on the floor in it. `need` raises where the file
+    cannot be written; `in_the_way` names what stands at a path and is no earlier such file.
     """
 
     ending: str
@@ -35,6 +36,7 @@ class Format:
     look: Callable[[Any, BodyMotion, int], Look]
     together: bool = False
     fps: float = 0.0
+    standing: bool = False
     need: Callable[[BodyMotion], object] = lambda motion: None
     in_the_way: Callable[[Path], Iterable[Path]] = files_in_the_way
 

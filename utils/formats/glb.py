@@ -1,13 +1,15 @@
 """GLB: skinned, animated bodies that Blender, game engines and browsers open. Core glTF 2.0, no extension.
 
-Each motion is a mesh, a skeleton whose nodes are turned by nothing in rest (so inverse bind matrices are translations)
-and an animation: one quaternion a joint and frame, and the translation of the root. glTF is right-handed, in metres,
-y up, as this project is. A vertex hangs on at most four joints. What moves vertices by the pose (`pose_directions`)
-has no place in the file.
+Each motion is a mesh, a skeleton and an animation: one quaternion a joint and frame, and the translation of the root.
+The y axes of its nodes point along the bones in rest (`utils.geometry.bone_frames`), for there Blender draws a bone;
+rotations in the file are those of the body seen from these axes. A root bone, where one is asked for, is the last joint
+of the skin. glTF is right-handed, in metres, y up, as this project is. A vertex hangs on at most four joints. What
+moves vertices by the pose (`pose_directions`) has no place in the file.
 Khronos Group, glTF 2.0 specification, sections 3.7 (meshes, skins) and 3.11 (animations).
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,11 @@ from utils.formats.checks import check_motion
 from utils.formats.export_format import Format, look_at_bodies
 from utils.formats.glb_container import INDICES, VERTICES, Broken, Container
 from utils.geometry.body import Body, BodyMotion
+from utils.geometry.bone_frames import bone_frames
 from utils.geometry.kinematics import walk
 from utils.geometry.mesh import influences, vertex_normals, whole_shares
+from utils.geometry.root_bone import NAME as ROOT_BONE
+from utils.geometry.root_bone import RootBone, joined_root, split_root
 from utils.geometry.rotations import matrix_to_quaternion, quaternion_to_matrix
 from utils.run.errors import DataError, UsageError
 
@@ -44,27 +49,33 @@ def write(path: str | Path, motions: Sequence[BodyMotion]) -> None:
     shared: dict[Any, Any] = {}  # what several motions have in common is written once
     for number, motion in enumerate(motions):
         first, body = len(container.document.get("nodes", ())), motion.body
-        if id(body) not in shared:
-            shared[id(body)] = _add_body(container, body)
-        attributes, indices, inverse = shared[id(body)]
-        _add_joints(container, body)
+        same = id(body), motion.root_bone
+        if same not in shared:
+            frames = bone_frames(body)
+            shared[same] = (*_add_body(container, body, frames, motion.root_bone), frames)
+        attributes, indices, inverse, frames = shared[same]
+        _add_joints(container, body, frames)
         colour = [*_COLOURS[number % len(_COLOURS)], 1.0]
         look = {"baseColorFactor": colour, "metallicFactor": 0.0, "roughnessFactor": 0.75}
         material = container.append("materials", {"name": f"skin {number}", "pbrMetallicRoughness": look})
         primitive = {"attributes": attributes, "indices": indices, "material": material}
         name = motion.name or body.name or f"motion {number}"
         mesh = container.append("meshes", {"name": body.name or "body", "primitives": [primitive]})
-        joints = list(range(first, first + len(body.joints)))
-        bound = {"joints": joints, "skeleton": first, "inverseBindMatrices": inverse}
-        skin = container.append("skins", {"name": f"{name} skeleton"} | bound)
+        joints, top = list(range(first, first + len(body.joints))), first
+        if motion.root_bone:
+            top = container.append("nodes", {"name": ROOT_BONE, "translation": [0.0, 0.0, 0.0], "children": [first]})
+            joints.append(top)
+        bound = {"joints": joints, "skeleton": top, "inverseBindMatrices": inverse}
+        told = {"extras": {"rest": np.asarray(body.rest, np.float32).tolist()}}
+        skin = container.append("skins", {"name": f"{name} skeleton"} | bound | told)
         # Blender makes one armature of all joints that stand in the scene itself, so each skeleton has a node above it.
-        above = container.append("nodes", {"name": f"{name} skeleton", "children": [first]})
+        above = container.append("nodes", {"name": f"{name} skeleton", "children": [top]})
         figure = container.append("nodes", {"name": name, "mesh": mesh, "skin": skin})
         container.document["scenes"][0]["nodes"] += [above, figure]
         clock = (len(motion.root), motion.fps)
         if clock not in shared:
             shared[clock] = container.add(times(motion), bounds=True)
-        _add_animation(container, motion, name, first, shared[clock])
+        _add_animation(container, motion, frames, name, joints, shared[clock])
     glb_container.write(path, container)
 
 
@@ -83,7 +94,7 @@ def times(motion: BodyMotion) -> np.ndarray:
     return (np.arange(len(motion.root)) / motion.fps).astype(np.float32)
 
 
-def _add_body(container: Container, body: Body) -> tuple[dict[str, int], int, int]:
+def _add_body(container: Container, body: Body, frames: np.ndarray, root_bone: bool) -> tuple[dict[str, int], int, int]:
     """Enter the mesh of a body: accessors of its attributes, of its indices, of the inverse bind matrices."""
     joints, shares = influences(body.weights)
     whole = whole_shares(shares, _FULL).astype("<u2")
@@ -97,33 +108,56 @@ def _add_body(container: Container, body: Body) -> tuple[dict[str, int], int, in
     }
     # 65535 itself, the largest unsigned short, may not be an index: graphics interfaces use it to cut strips.
     faces = np.asarray(body.faces).reshape(-1).astype("<u2" if len(vertices) <= 65535 else "<u4")
-    inverse = np.tile(np.eye(4, dtype="<f4"), (len(body.joints), 1, 1))
-    inverse[:, :3, 3] = -body.rest
+    inverse = np.tile(np.eye(4, dtype="<f4"), (len(body.joints) + root_bone, 1, 1))
+    inverse[: len(frames), :3, :3] = frames.swapaxes(1, 2)
+    inverse[: len(frames), :3, 3] = -_across(frames, body.rest)
     return attributes, container.add(faces, target=INDICES), container.add(inverse)
 
 
-def _add_joints(container: Container, body: Body) -> None:
+def _across(frames: np.ndarray, ways: np.ndarray) -> np.ndarray:
+    """Ways [..., K, 3] in axes [K, 3, 3]."""
+    return (frames.swapaxes(1, 2) @ np.asarray(ways, np.float64)[..., None]).squeeze(-1)
+
+
+def _above(frames: np.ndarray, parents: Sequence[int]) -> np.ndarray:
+    """The axes [K, 3, 3] of the joint above each; those of the world above the root."""
+    return np.stack([np.eye(3) if parent < 0 else frames[parent] for parent in parents])
+
+
+def _add_joints(container: Container, body: Body, frames: np.ndarray) -> None:
     """Enter one node a joint; the root stands at its place in rest."""
-    first = len(container.document.get("nodes", ()))
-    offsets = body.offsets.astype(np.float32)
-    offsets[0] = body.rest[0]
+    first, above = len(container.document.get("nodes", ())), _above(frames, body.parents)
+    ways = body.offsets.astype(np.float64)
+    ways[0] = body.rest[0]
+    offsets = _across(above, ways).astype(np.float32)
+    turns = matrix_to_quaternion(torch.from_numpy(above.swapaxes(1, 2) @ frames))[:, [1, 2, 3, 0]].float()
     for joint, name in enumerate(body.joints):
         children = [first + child for child, parent in enumerate(body.parents) if parent == joint]
-        node = {"name": name, "translation": offsets[joint].tolist()}
+        node = {"name": name, "translation": offsets[joint].tolist(), "rotation": turns[joint].tolist()}
         container.append("nodes", node | ({"children": children} if children else {}))
 
 
-def _add_animation(container: Container, motion: BodyMotion, name: str, first: int, clock: int) -> None:
-    """Enter the clip of a motion whose joints are the nodes from `first` on, at the times of the accessor `clock`."""
-    quaternions = continuous_quaternions(motion.rotations)[..., [1, 2, 3, 0]].astype("<f4")
-    tracks = [(first, "translation", np.asarray(motion.root, "<f4"))]
-    tracks += [(first + joint, "rotation", quaternions[:, joint]) for joint in range(quaternions.shape[1])]
+def _add_animation(
+    container: Container, motion: BodyMotion, frames: np.ndarray, name: str, nodes: list[int], clock: int
+) -> None:
+    """Enter the clip of a motion with these nodes, a root bone's last, at the times of the accessor `clock`."""
+    above, places = _above(frames, motion.body.parents), {nodes[0]: motion.root}
+    rotations = above.swapaxes(1, 2) @ np.asarray(motion.rotations, np.float64) @ frames
+    if motion.root_bone:
+        bone = split_root(motion)
+        rotations[:, 0] = bone.turned @ frames[0]
+        rotations = np.concatenate([rotations, bone.heading[:, None]], 1)
+        places = {nodes[0]: bone.hips, nodes[-1]: bone.path}
+    quaternions = continuous_quaternions(rotations)[..., [1, 2, 3, 0]].astype("<f4")
+    tracks = [(node, "translation", np.asarray(place, "<f4")) for node, place in places.items()]
+    tracks += [(node, "rotation", quaternions[:, joint]) for joint, node in enumerate(nodes)]
     channels, samplers = [], []
     for node, way, values in tracks:
         channels.append({"sampler": len(samplers), "target": {"node": node, "path": way}})
         samplers.append({"input": clock, "output": container.add(values), "interpolation": "LINEAR"})
     extras: dict[str, Any] = {"fps": float(motion.fps), "frames": len(motion.root), "text": motion.text}
     extras |= {"body": motion.body.name, "joints": list(motion.body.joints)}
+    extras |= {"root_bone": True} if motion.root_bone else {}
     if motion.contacts is not None:
         stands = ((joint, _spans(motion.contacts[:, k])) for k, joint in enumerate(motion.body.joints))
         extras["contacts"] = {joint: spans for joint, spans in stands if spans}
@@ -170,10 +204,12 @@ def read(path: str | Path) -> list[BodyMotion]:
 
 
 def _read_motion(container: Container, figure: dict[str, Any], number: int) -> BodyMotion:
-    nodes = container.item("skins", figure["skin"])["joints"]
-    body = _read_body(container, figure, nodes)
     animation = container.item("animations", number)
     extras = animation["extras"]
+    nodes, floor = container.item("skins", figure["skin"])["joints"], []
+    if extras.get("root_bone"):
+        nodes, floor = nodes[:-1], nodes[-1:]
+    body, axes = _read_body(container, figure, nodes)
     fps, frames = float(extras["fps"]), int(extras["frames"])
     if not 0 < fps < np.inf:
         raise Broken(f"its frame rate is {fps}")
@@ -186,20 +222,27 @@ def _read_motion(container: Container, figure: dict[str, Any], number: int) -> B
         shape = "VEC4" if target["path"] == "rotation" else "VEC3"
         tracks[target["node"], target["path"]] = container.array(sampler["output"], shape)
     missing = [name for name, node in zip(body.joints, nodes, strict=True) if (node, "rotation") not in tracks]
-    if missing or len(tracks) != len(nodes) + 1:
+    if missing or len(tracks) != len(nodes) + 1 + 2 * len(floor):
         raise Broken(f"its animation has no rotation of {missing}" if missing else "its animation moves something else")
-    quaternions = np.stack([tracks[node, "rotation"] for node in nodes], 1)
+    quaternions = np.stack([tracks[node, "rotation"] for node in (*nodes, *floor)], 1)
     if np.abs(np.linalg.norm(quaternions, axis=-1) - 1).max() > 1e-4:
         raise Broken("its animation holds quaternions that are not of length 1")
-    turned = quaternion_to_matrix(torch.from_numpy(quaternions[..., [3, 0, 1, 2]].astype(np.float64)))
+    turned = quaternion_to_matrix(torch.from_numpy(quaternions[..., [3, 0, 1, 2]].astype(np.float64))).numpy()
     root = tracks[nodes[0], "translation"].copy()
+    if floor:
+        bone = RootBone(tracks[floor[0], "translation"], turned[:, -1], root, turned[:, 0])
+        turned = turned[:, :-1].copy()
+        root, turned[:, 0] = joined_root(bone)
+    turned = _above(axes, body.parents) @ turned @ axes.swapaxes(1, 2)
     if len(turned) != frames or len(root) != frames:
         raise Broken(f"its tracks do not have {frames} frames")
     contacts = _read_contacts(extras, body.joints, frames)
-    return BodyMotion(body, turned.float().numpy(), root, fps, figure["name"], extras["text"], contacts)
+    made = BodyMotion(body, turned.astype(np.float32), root, fps, figure["name"], extras["text"], contacts)
+    return replace(made, root_bone=bool(floor))
 
 
-def _read_body(container: Container, figure: dict[str, Any], nodes: list[int]) -> Body:
+def _read_body(container: Container, figure: dict[str, Any], nodes: list[int]) -> tuple[Body, np.ndarray]:
+    """The body in rest, and the axes [K, 3, 3] of its nodes there."""
     skin, mesh = container.item("skins", figure["skin"]), container.item("meshes", figure["mesh"])
     (primitive,) = mesh["primitives"]
     attributes = primitive["attributes"]
@@ -214,33 +257,44 @@ def _read_body(container: Container, figure: dict[str, Any], nodes: list[int]) -
     weights = np.zeros((len(vertices), len(nodes)), np.float32)
     np.add.at(weights, (np.arange(len(vertices))[:, None], joints.astype(np.int64)), shares)
     inverse = container.array(skin["inverseBindMatrices"], "MAT4")
-    parents, offsets, names = _read_tree(container, nodes)
-    rest = -inverse[:, :3, 3]
+    parents, offsets, turns, names = _read_tree(container, nodes)
+    if len(inverse) != len(skin["joints"]):
+        raise Broken("its inverse bind matrices are not as many as its joints")
+    axes, moved = inverse[: len(nodes), :3, :3].swapaxes(1, 2).astype(np.float64), inverse[: len(nodes), :3, 3]
+    bound = -(axes @ moved[..., None]).squeeze(-1)
+    rest = np.array(skin["extras"]["rest"], np.float32)  # as the body has it, to the last digit
     body = Body(mesh["name"], names, parents, rest, vertices, faces, weights)
-    places = np.concatenate([rest[:1], body.offsets[1:]])
-    if (
-        len(rest) != len(nodes)
-        or not np.allclose(places, offsets, atol=1e-5)
-        or (inverse[:, :3, :3] != np.eye(3)).any()
+    above, ways = _above(axes, parents), np.concatenate([rest[:1], body.offsets[1:]])
+    for found, wanted in (
+        (rest, bound),
+        (_across(above, ways), offsets),
+        (above @ turns, axes),
+        (axes @ axes.swapaxes(1, 2), np.eye(3)),
     ):
-        raise Broken("its inverse bind matrices are not those of its joints in rest")
-    return body
+        if not np.allclose(found, wanted, atol=1e-5):
+            raise Broken("its inverse bind matrices are not those of its joints in rest")
+    return body, axes
 
 
-def _read_tree(container: Container, nodes: list[int]) -> tuple[tuple[int, ...], np.ndarray, tuple[str, ...]]:
-    """Parents (as places in `nodes`), translations [K, 3] and names of the joints."""
+def _read_tree(
+    container: Container, nodes: list[int]
+) -> tuple[tuple[int, ...], np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Parents (as places in `nodes`), translations [K, 3], rotations [K, 3, 3] and names of the joints."""
     joints = [container.item("nodes", node) for node in nodes]
     parents = [-1] * len(nodes)
     for number, joint in enumerate(joints):
-        if not set(joint) <= {"name", "translation", "children"}:
-            raise Broken(f"its joint {joint.get('name')!r} is turned or scaled in rest")
+        if not set(joint) <= {"name", "translation", "rotation", "children"}:
+            raise Broken(f"its joint {joint.get('name')!r} is scaled in rest")
         for child in joint.get("children", ()):
             if parents[nodes.index(child)] != -1:
                 raise Broken(f"node {child} has two parents")
             parents[nodes.index(child)] = number
     if parents[0] != -1 or parents.count(-1) != 1 or len(walk(parents)) != len(parents):
         raise Broken("its joints are not one tree")
-    return tuple(parents), np.array([joint["translation"] for joint in joints]), tuple(str(j["name"]) for j in joints)
+    turns = np.array([joint["rotation"] for joint in joints], np.float64)[:, [3, 0, 1, 2]]
+    offsets = np.array([joint["translation"] for joint in joints])
+    names = tuple(str(joint["name"]) for joint in joints)
+    return tuple(parents), offsets, quaternion_to_matrix(torch.from_numpy(turns)).numpy(), names
 
 
 def _read_contacts(extras: dict[str, Any], joints: tuple[str, ...], frames: int) -> np.ndarray | None:
@@ -253,4 +307,4 @@ def _read_contacts(extras: dict[str, Any], joints: tuple[str, ...], frames: int)
     return contacts
 
 
-FORMAT = Format(".glb", write, read, look_at_bodies)
+FORMAT = Format(".glb", write, read, look_at_bodies, standing=True)

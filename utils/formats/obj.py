@@ -17,7 +17,7 @@ from utils.formats.lines import Refused, numbers
 from utils.geometry.body import BodyMotion, skinned, vertices_of
 from utils.run.errors import DataError, NumericError
 from utils.run.files import read_text
-from utils.run.folders import atomic_folder
+from utils.run.folders import RECORD, atomic_folder
 
 _BLOCK = 16  # frames skinned at a time
 _FRAME = re.compile(r"frame\d{3,}\.obj")
@@ -104,7 +104,7 @@ def _in_the_way(path: Path) -> list[Path]:
     """What a new sequence would take with it: a file of that name, or what is in the folder besides frames."""
     if not path.is_dir():
         return [path] if path.exists() else []
-    return [entry for entry in sorted(path.iterdir()) if not _FRAME.fullmatch(entry.name)]
+    return [entry for entry in sorted(path.iterdir()) if entry.name != RECORD and not _FRAME.fullmatch(entry.name)]
 
 
 FORMAT = Format("_obj", single(write_sequence), read_last, _look, in_the_way=_in_the_way)

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from utils.geometry.motion import Motion
-from utils.geometry.skeleton import SKELETONS, Skeleton
+from utils.geometry.skeleton import SKELETONS, Skeleton, check_tree
 from utils.run.arrays import load_array, save_dict
-from utils.run.errors import DataError, NumericError
+from utils.run.errors import DataError, NumericError, reading
 from utils.run.files import atomic_write
 
 FORMAT_VERSION = 1
@@ -89,9 +89,10 @@ def to_motions(
     was concluded of a published file, which names no joints (`note`). Raises DataError where the motions are 2D, carry
     no joint names, or are not what is said of them.
     """
-    if "motion" in content:
-        return _from_mdm(content, path, skeleton)
-    return _from_mas(content, path, skeleton, fps, raw)
+    with reading(path, "a results file"):
+        if "motion" in content:
+            return _from_mdm(content, path, skeleton)
+        return _from_mas(content, path, skeleton, fps, raw)
 
 
 def _from_mas(
@@ -204,22 +205,25 @@ def named(content: Mapping[str, Any], path: str | Path, joints: int) -> tuple[fl
     fps = content.get("fps")
     if not len(names) == len(parents) == joints:
         raise DataError(f"{path} has {len(names)} joint names and {len(parents)} parents for {joints} joints")
-    if not isinstance(fps, int | float | np.number) or not 0 < fps < math.inf:
-        raise DataError(f"{path} says fps {fps!r}, which is no frame rate")
+    if not isinstance(fps, int | float | np.integer | np.floating) or not 0 < fps < math.inf:
+        raise DataError(f"{path} says fps {str(fps)[:80]}, which is no frame rate")
+    with reading(path, "a file of motion"):
+        check_tree(names, parents)
     return float(fps), tuple(names), tuple(parents)
 
 
 def _listed(values: Any) -> list[Any]:
     values = values.tolist() if isinstance(values, np.ndarray) else values
-    return list(values) if isinstance(values, list | tuple) else []
+    values = values if isinstance(values, list | tuple) else ()
+    return [value.item() if isinstance(value, np.generic) else value for value in values]
 
 
 def _lengths(path: str | Path, told: Any, count: int, frames: int) -> list[int]:
     """The frames of each motion. Raises DataError unless they fit the motions."""
-    lengths = np.asarray(told)
+    lengths = np.asarray(told if isinstance(told, np.ndarray) else _listed(told))
     fits = lengths.shape == (count,) and lengths.dtype.kind in "iu"
     if not fits or not all(1 <= length <= frames for length in lengths.tolist()):
-        raise DataError(f"{path} says lengths {lengths.tolist()} for {count} motions of {frames} frames")
+        raise DataError(f"{path} says lengths {str(lengths)[:80]} for {count} motions of {frames} frames")
     return lengths.tolist()
 
 

@@ -13,7 +13,7 @@ the file says which (`trans_pelvis`). Rotations are axis-angle, local, of joints
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,10 @@ import torch
 from utils.formats.checks import check_motion
 from utils.formats.export_format import Format, Look, single
 from utils.geometry.body import Body, BodyMotion, joints_of
-from utils.geometry.resample import resample
+from utils.geometry.body_rate import at_rate
 from utils.geometry.rotations import (
     axis_angle_to_matrix,
     matrix_to_axis_angle,
-    matrix_to_quaternion,
-    quaternion_to_matrix,
-    slerp,
 )
 from utils.geometry.skeleton import SKELETONS
 from utils.run.arrays import load_archive
@@ -157,24 +154,6 @@ def smpl_rotations(motion: BodyMotion) -> np.ndarray:
     known = [joint for joint, name in enumerate(_JOINTS) if name in parents]
     rotations[:, known] = motion.rotations[:, [body.joints.index(_JOINTS[joint]) for joint in known]]
     return rotations
-
-
-def at_rate(motion: BodyMotion, fps: float) -> BodyMotion:
-    """The clip at another rate: rotations along shortest arcs (slerp), the path by cubics, the nearest contacts."""
-    if fps == motion.fps:
-        return motion
-    root = resample(motion.root, motion.fps, fps)
-    times = np.arange(len(root)) * (motion.fps / fps)
-    before = np.clip(np.floor(times).astype(int), 0, len(motion.root) - 1)
-    after = np.minimum(before + 1, len(motion.root) - 1)
-    start, end = (
-        matrix_to_quaternion(torch.from_numpy(np.asarray(motion.rotations[k], np.float64))) for k in (before, after)
-    )
-    turned = quaternion_to_matrix(slerp(start, end, torch.from_numpy(times - before)[:, None])).float().numpy()
-    contacts = None
-    if motion.contacts is not None:
-        contacts = motion.contacts[np.clip(np.rint(times).astype(int), 0, len(motion.root) - 1)]
-    return replace(motion, rotations=turned, root=root.astype(np.float32), fps=float(fps), contacts=contacts)
 
 
 def read(path: str | Path) -> SmplMotion:

@@ -41,6 +41,7 @@ def write(path: str | Path, motions: Sequence[BodyMotion]) -> None:
         raise UsageError(f"{path} does not end in one of {', '.join(SUFFIXES)}")
     for motion in motions:
         check(motion, path)
+        _without_root_bone(motion)
     pxr = usd_core()
     with atomic_path(path) as temporary:
         stage = pxr.Usd.Stage.CreateNew(str(temporary))
@@ -66,6 +67,12 @@ def usd_core() -> Any:
         return SimpleNamespace(**{name: importlib.import_module(f"pxr.{name}") for name in names})
     except ImportError as error:
         raise MissingFileError("USD needs the package usd-core: pip install usd-core") from error
+
+
+def _without_root_bone(motion: BodyMotion) -> None:
+    """Raise UsageError for a motion that should get a bone that this file has no place for."""
+    if motion.root_bone:
+        raise UsageError("USD is written without a root bone; choose glb, fbx or bvh, or leave out --root_bone")
 
 
 def _parents_first(motion: BodyMotion) -> BodyMotion:
@@ -234,4 +241,9 @@ def _places(matrices: Any) -> np.ndarray:
     return np.array([matrix.ExtractTranslation() for matrix in matrices], np.float32)
 
 
-FORMAT = Format(".usdc", write, read, look_at_bodies, need=lambda _: usd_core())
+def _need(motion: BodyMotion) -> None:
+    _without_root_bone(motion)
+    usd_core()
+
+
+FORMAT = Format(".usdc", write, read, look_at_bodies, standing=True, need=_need)

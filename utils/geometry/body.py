@@ -55,7 +55,8 @@ class BodyMotion:
 
     `contacts` bool [T, K] says which joints stand on the floor, y = 0, where that is known. In `meta`, where there are:
     `betas` (the shape that the body was given), `targets` [T, J, 3] (the joints that it was fitted to), `report` (how
-    well, by name), `mesh` False for a body that is there only to be seen as a skeleton.
+    well, by name), `mesh` False for a body that is there only to be seen as a skeleton. `root_bone`: files that hold
+    bones get one on the floor that carries path and heading (`utils.geometry.root_bone`).
     """
 
     body: Body
@@ -66,6 +67,7 @@ class BodyMotion:
     text: str = ""
     contacts: np.ndarray | None = None
     meta: dict[str, Any] = field(default_factory=dict)
+    root_bone: bool = False
 
     @property
     def translation(self) -> np.ndarray:
@@ -219,6 +221,17 @@ def _stretch_level(place: _Places, joint: str, child: str, size: float) -> np.nd
 
 def _between(start: np.ndarray, end: np.ndarray) -> np.ndarray:
     return between_vectors(torch.from_numpy(start), torch.from_numpy(end)).numpy()
+
+
+def on_floor(body: Body) -> Body:
+    """The body moved so that its lowest vertex stands at y = 0 in rest; one without a mesh as it is.
+
+    A motion of it stays what it is: positions of the root are those in the world.
+    """
+    if not len(body.vertices):
+        return body
+    lift = np.array((0, -body.vertices[:, 1].min(), 0), body.vertices.dtype)
+    return replace(body, rest=body.rest + lift, vertices=body.vertices + lift)
 
 
 def outline(body: Body) -> Body:

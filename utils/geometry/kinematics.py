@@ -67,7 +67,7 @@ def forward(
 
 def bone_lengths(positions: Tensor, parents: Sequence[int]) -> Tensor:
     """Distance [..., J] of each joint from its parent; 0 for roots."""
-    return torch.linalg.vector_norm(_bones(positions, parents), dim=-1)
+    return torch.linalg.vector_norm(bone_vectors(positions, parents), dim=-1)
 
 
 def rigid_bones(positions: Tensor, skeleton: Skeleton, lengths: Tensor | None = None) -> Tensor:
@@ -76,7 +76,7 @@ def rigid_bones(positions: Tensor, skeleton: Skeleton, lengths: Tensor | None = 
     That length is the median over the first `lengths` [...] frames (all frames when None), averaged over left and
     right where the tree itself is symmetric. Roots stay; a bone of length 0 in some frame has no direction and stays 0.
     """
-    bones = _bones(positions, skeleton.parents)
+    bones = bone_vectors(positions, skeleton.parents)
     measured = torch.linalg.vector_norm(bones, dim=-1)
     valid = measured
     if lengths is not None:
@@ -97,7 +97,7 @@ def mirror(positions: Tensor, skeleton: Skeleton) -> Tensor:
     return torch.cat([-swapped[..., :1], swapped[..., 1:]], -1)
 
 
-def _bones(positions: Tensor, parents: Sequence[int]) -> Tensor:
+def bone_vectors(positions: Tensor, parents: Sequence[int]) -> Tensor:
     """Vectors [..., J, 3] from each parent to the joint; 0 for roots."""
     start = [joint if parent < 0 else parent for joint, parent in enumerate(parents)]
     return positions - positions[..., start, :]

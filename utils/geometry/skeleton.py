@@ -4,7 +4,9 @@
 such as a ball). `metres_per_unit` converts the units of the 2D data, as seen at the camera's distance, to metres.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -116,3 +118,20 @@ SKELETONS: dict[str, Skeleton] = {
         ),
     )
 }
+
+
+def check_tree(joints: Sequence[Any], parents: Sequence[Any]) -> None:
+    """Raise ValueError unless joints have names and each a parent (-1: none), and none is its own ancestor."""
+    if not joints or not all(isinstance(name, str) for name in joints):
+        raise ValueError("the joints have no names")
+    if len(parents) != len(joints) or not all(type(parent) is int and -1 <= parent < len(joints) for parent in parents):
+        raise ValueError(f"the parents of {len(joints)} joints are not as many numbers from -1 to {len(joints) - 1}")
+    rooted = {-1}
+    for joint in range(len(joints)):
+        above: set[int] = set()
+        while joint not in rooted and joint not in above:
+            above.add(joint)
+            joint = parents[joint]
+        if joint not in rooted:
+            raise ValueError(f"the joint {joints[joint][:80]} is its own ancestor")
+        rooted |= above

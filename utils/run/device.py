@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from utils.run import processor
 from utils.run.errors import UsageError
 from utils.run.options import RunOptions
 from utils.run.parallel import own_device
@@ -33,7 +34,11 @@ def pick_device(name: str) -> torch.device:
 
 
 def device_of(run: RunOptions) -> torch.device:
-    """The device that `--device` and `--cuda` name, and of several ranks the one of this rank. Raises UsageError."""
+    """The device that `--device` and `--cuda` name, and of several ranks the one of this rank. Raises UsageError.
+
+    What `--linear` says holds from here on.
+    """
+    processor.choose(run.linear)
     return own_device(pick_device(run.device if run.cuda else "cpu"))
 
 

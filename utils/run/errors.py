@@ -1,25 +1,31 @@
 """The few ways in which a command ends badly, and the one place that turns them into a sentence."""
 
+import atexit
+import contextlib
 import errno
+import gc
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from utils.run.streams import secure_streams
 
+# What code ends in that is given other content than it was written for.
+_MISFITS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError)
 LONGEST = 300  # characters of a sentence; files are quoted in it, and may hold anything
 
 
 class PolykineError(Exception):
     """What is wrong, the value, and what is allowed or which command mends it: one sentence for the user.
 
-    It is one printable line; of a long one the middle, where files are quoted, is left out.
+    It is one printable line; of a long one the middle, where files are quoted, is left out. A `command` that mends it
+    is put at its end, whole: it is to be copied.
     """
 
     exit_code = 1
 
-    def __init__(self, said: object = ""):
-        super().__init__(one_line(str(said)))
+    def __init__(self, said: object = "", command: str = ""):
+        super().__init__(one_line(str(said)) + (f": {command}" if command else ""))
 
 
 class UsageError(PolykineError):
@@ -46,6 +52,18 @@ class NumericError(PolykineError):
     exit_code = 5
 
 
+@contextlib.contextmanager
+def reading(path: object, what: str) -> Iterator[None]:
+    """A block that makes sense of a file's content: whatever does not fit becomes a DataError that names the file.
+
+    For readers only: the same errors in a program's own work are its faults, and shall be seen as such.
+    """
+    try:
+        yield
+    except _MISFITS as error:
+        raise DataError(f"{path} is not {what}: {str(error) or type(error).__name__}") from error
+
+
 def one_line(text: str) -> str:
     """At most 300 printable characters of a text, its beginning and its end."""
     if len(text) > LONGEST:
@@ -56,6 +74,8 @@ def one_line(text: str) -> str:
 
 def sentence(error: Exception) -> str:
     """What an error says, in one line; an error of the system with its file."""
+    if isinstance(error, PolykineError):
+        return str(error)
     if not isinstance(error, OSError) or not error.strerror:
         return one_line(" ".join(str(error).split()))
     where = f"{error.filename}: " if error.filename else ""
@@ -80,6 +100,9 @@ def is_text(word: str) -> bool:
     return True
 
 
+OBJECTS_BETWEEN_COLLECTIONS = 10_000
+
+
 def run_command(main: Callable[[list[str]], None], whoever_reads: bool = True) -> None:
     """Run an entry module's `main(argv)` and leave the process with the exit code of what happened.
 
@@ -90,6 +113,10 @@ def run_command(main: Callable[[list[str]], None], whoever_reads: bool = True) -
     secure_streams(whoever_reads)
     # Threads that wait by spinning make a command twenty times slower where other work shares the cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Importing torch makes half a million objects that stay: to look through them again and again takes a tenth of a
+    # cold start, to look through them at the end another.
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
+    atexit.register(gc.freeze)
     argv = sys.argv[1:]
     try:
         _refuse_bytes(argv)

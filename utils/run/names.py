@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
-from utils.run.errors import UsageError
+from utils.run.errors import DataError
 
 LONGEST = 120  # bytes of UTF-8: file systems take 255 (some 143), and endings and names in the making are added
 _UNFIT = re.compile(r'[/\\:*?"<>|]')
@@ -50,9 +50,15 @@ def file_names(names: Sequence[str], limit: int = LONGEST) -> list[str]:
     return found
 
 
+def is_file_name(name: str) -> bool:
+    """Whether a name, with an ending of some letters, is that of a file in whatever folder."""
+    plain = name not in ("", ".", "..") and not any(letter in name for letter in "/\\\0")
+    return plain and len(name.encode(errors="surrogatepass")) <= 240
+
+
 def inside(folder: str | Path, name: str) -> Path:
-    """The path of a file of that name in a folder. Raises UsageError if it would lie anywhere else."""
+    """The path of a file of that name in a folder. Raises DataError if it would lie anywhere else."""
     path = Path(folder, name)
-    if name == ".." or path.name != name or path.parent != Path(folder):
-        raise UsageError(f"{name!r} is not the name of a file in {folder}")
+    if not is_file_name(name) or path.parent != Path(folder):
+        raise DataError(f"{name!r} is not the name of a file in {folder}")
     return path

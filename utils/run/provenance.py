@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from utils.run.files import digest
+from utils.run.processor import processor, ways
 from utils.run.program import command_line
 from utils.run.project import ROOT
 
@@ -26,7 +27,7 @@ def revision() -> str:
 
 
 def provenance(seed: int, checkpoint: Path) -> dict[str, Any]:
-    """Command, seed, versions, threads and the digest of the weights."""
+    """Command, seed, versions, processor, threads, what multiplied matrices, and the digest of the weights."""
     return {
         "command": command_line(),
         "seed": seed,
@@ -34,7 +35,9 @@ def provenance(seed: int, checkpoint: Path) -> dict[str, Any]:
         "revision": revision(),
         "torch": str(torch.__version__),
         "python": platform.python_version(),
+        "processor": processor()[1],
         "threads": torch.get_num_threads(),
+        "linear": ways().frozen,
         "checkpoint": str(checkpoint),
         "checkpoint_sha256": digest(checkpoint),
     }

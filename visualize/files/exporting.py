@@ -1,18 +1,21 @@
 """Bodies in motion to the files that people's tools open; each is read back before it counts as written."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from utils.formats import bvh, csv, glb, hik, obj, smpl_motion, smpl_params, usd
 from utils.formats.export_format import Format
-from utils.geometry.body import BodyMotion
+from utils.geometry.body import BodyMotion, on_floor
+from utils.geometry.body_rate import at_rate
 from utils.run.errors import DataError, UsageError
 from utils.run.names import file_name, file_names, inside
 from utils.run.staging import staged
 from visualize.files import blender
 from visualize.meshes import video as mesh_video
+from visualize.options import ExportOptions
 from visualize.page import html as page
 
 CLOSE = 1e-3  # metres: how far joints that are read back may be from those that were written
@@ -52,9 +55,15 @@ def export(
             form.need(motion)
     with staged(folder) as staging:
         for path, form, some in todo:
-            form.write(staging / path.name, some)
-            check(staging / path.name, form, some)
+            shown = [replace(motion, body=on_floor(motion.body)) for motion in some] if form.standing else some
+            form.write(staging / path.name, shown)
+            check(staging / path.name, form, shown)
     return [path for path, _, _ in todo]
+
+
+def prepared(motions: Sequence[BodyMotion], options: ExportOptions) -> list[BodyMotion]:
+    """Motions at the rate, and with the root bone, that files should have."""
+    return [replace(at_rate(motion, options.fps or motion.fps), root_bone=options.root_bone) for motion in motions]
 
 
 def files(
@@ -77,7 +86,7 @@ def check(path: Path, form: Format, motions: Sequence[BodyMotion]) -> None:
     content = form.read(path)
     for number, motion in enumerate(motions):
         frames, found, wanted = form.look(content, motion, number)
-        asked = len(smpl_motion.at_rate(motion, form.fps).root) if form.fps else len(motion.root)
+        asked = len(at_rate(motion, form.fps).root) if form.fps else len(motion.root)
         if frames != asked:
             raise DataError(f"{path} reads back as {frames} frames of {motion.name}, not {asked}")
         off = np.abs(found - wanted).max(initial=0.0) if found.shape == wanted.shape else np.inf

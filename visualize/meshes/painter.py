@@ -7,25 +7,21 @@ left edge is on or left of it and whose right edge is right of it, so that neigh
 import cv2
 import numpy as np
 
+from visualize.meshes.renderer import ProjectedMesh, Renderer
+
 _FINE = 2  # samples along each side of a pixel
 
 
-class Painter:
-    """The renderer that needs no OpenGL; see `visualize.mesh_raster.Renderer`."""
+class Painter(Renderer):
+    """The renderer that needs no OpenGL."""
 
     name = "painter"
 
-    def paint(
-        self, image: np.ndarray, pixels: np.ndarray, nearness: np.ndarray, colours: np.ndarray, faces: np.ndarray
-    ) -> None:
-        """Draw into `image`, as `visualize.mesh_raster.Renderer` says."""
-        box = covered_box(pixels, image.shape)
-        if box is None:
-            return
-        rows, columns = box
-        shape = (_FINE * (rows.stop - rows.start), _FINE * (columns.stop - columns.start))
-        fine = (pixels - (columns.start, rows.start) + 0.5) * _FINE - 0.5
-        corners = np.concatenate([fine, nearness[:, None], colours], axis=1).T.astype(np.float32)  # [6, V]
+    def fill(self, box: np.ndarray, corner: tuple[int, int], mesh: ProjectedMesh) -> None:
+        """See Renderer."""
+        shape, faces = (_FINE * box.shape[0], _FINE * box.shape[1]), mesh.faces
+        fine = (mesh.pixels - corner + 0.5) * _FINE - 0.5
+        corners = np.concatenate([fine, mesh.nearness[:, None], mesh.colours], axis=1).T.astype(np.float32)  # [6, V]
         triangles = np.stack([corners.take(faces[:, k], axis=1) for k in range(3)])  # [3, 6, F]
         triangles, steps = _facing(triangles)
         owner, row, start, count = _spans(triangles, shape)
@@ -36,21 +32,14 @@ class Painter:
         np.maximum.at(depths, places, nearest)
         seen = np.flatnonzero(depths[places] == nearest)
         places, owner, row, column = places[seen], owner[seen], row[seen], column[seen]
-        canvas = cv2.resize(image[rows, columns], shape[::-1], interpolation=cv2.INTER_NEAREST)
+        canvas = cv2.resize(box, shape[::-1], interpolation=cv2.INTER_NEAREST)
         for channel in range(3):
             level = _at(triangles, steps, 3 + channel, owner, row, column)
             canvas.reshape(-1, 3)[places, channel] = np.clip(level + 0.5, 0, 255)
-        image[rows, columns] = cv2.resize(canvas, None, fx=1 / _FINE, fy=1 / _FINE, interpolation=cv2.INTER_AREA)
+        box[:] = cv2.resize(canvas, None, fx=1 / _FINE, fy=1 / _FINE, interpolation=cv2.INTER_AREA)
 
     def close(self) -> None:
         """Nothing is held."""
-
-
-def covered_box(pixels: np.ndarray, shape: tuple[int, ...]) -> tuple[slice, slice] | None:
-    """Rows and columns of a picture that a mesh with corners `pixels` [V, 2] can touch; None where there are none."""
-    low = np.maximum(np.floor(pixels.min(0)).astype(int), 0)
-    high = np.minimum(np.ceil(pixels.max(0)).astype(int) + 1, (shape[1], shape[0]))
-    return None if (low >= high).any() else (slice(low[1], high[1]), slice(low[0], high[0]))
 
 
 def _facing(triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -5,13 +5,14 @@ they only say which triangle is nearest at each pixel, with smooth edges.
 """
 
 import sys
-from typing import Any, Protocol
+from typing import Any
 
 import cv2
 import numpy as np
 
 from utils.run.errors import MissingFileError, UsageError
-from visualize.meshes.painter import Painter, covered_box
+from visualize.meshes.painter import Painter
+from visualize.meshes.renderer import ProjectedMesh, Renderer
 
 RENDERERS = ("auto", "opengl", "painter")
 _SAMPLES = 4  # a pixel
@@ -39,27 +40,6 @@ void main() { painted = vec4(shade, 1.0); }
 """
 
 
-class Renderer(Protocol):
-    """Draws meshes into pictures. `name` is that of the way."""
-
-    name: str
-
-    def paint(
-        self, image: np.ndarray, pixels: np.ndarray, nearness: np.ndarray, colours: np.ndarray, faces: np.ndarray
-    ) -> None:
-        """Draw one mesh into `image` [H, W, 3], RGB uint8, in place.
-
-        Its vertices lie at `pixels` [V, 2] (x to the right, y downwards, whole numbers at the middles of pixels) with
-        `nearness` [V], one over the depth, and `colours` [V, 3] from 0 to 255; `faces` [F, 3] run counter-clockwise
-        seen from outside, and those seen from behind are left out.
-        """
-        ...
-
-    def close(self) -> None:
-        """Give back what is held."""
-        ...
-
-
 def open_renderer(kind: str = "auto") -> tuple[Renderer, str]:
     """A renderer, one of `RENDERERS`, and a note: why "auto" gave the painter, or nothing.
 
@@ -79,7 +59,7 @@ def open_renderer(kind: str = "auto") -> tuple[Renderer, str]:
         return Painter(), f"OpenGL cannot be opened ({reason}), so meshes are painted without it, which is slower"
 
 
-class OpenGL:
+class OpenGL(Renderer):
     """The renderer of OpenGL 3.3, 4 samples a pixel. Raises what moderngl does where there is none."""
 
     name = "opengl"
@@ -97,30 +77,24 @@ class OpenGL:
         self._framebuffers: dict[tuple[int, int], tuple[Any, Any]] = {}
         self._mesh: tuple[np.ndarray, int, tuple[Any, ...]] = (np.empty(0), 0, ())
 
-    def paint(
-        self, image: np.ndarray, pixels: np.ndarray, nearness: np.ndarray, colours: np.ndarray, faces: np.ndarray
-    ) -> None:
-        """Draw into `image`, as `Renderer` says."""
-        box = covered_box(pixels, image.shape)
-        if box is None:
-            return
-        rows, columns = box
-        high, wide = rows.stop - rows.start, columns.stop - columns.start
-        far, near = float(nearness.min()), float(nearness.max())
+    def fill(self, box: np.ndarray, corner: tuple[int, int], mesh: ProjectedMesh) -> None:
+        """See Renderer."""
+        high, wide, _ = box.shape
+        far, near = float(mesh.nearness.min()), float(mesh.nearness.max())
         with self._context:
             samples, picture = self._framebuffers_for(wide, high)
-            corners, places, shades = self._buffers_for(faces, len(pixels))
-            places.write(np.concatenate([pixels, nearness[:, None]], axis=1).astype(np.float32))
-            shades.write(np.pad(np.clip(np.rint(colours), 0, 255).astype(np.uint8), ((0, 0), (0, 1))))
+            corners, places, shades = self._buffers_for(mesh.faces, len(mesh.pixels))
+            places.write(np.concatenate([mesh.pixels, mesh.nearness[:, None]], axis=1).astype(np.float32))
+            shades.write(np.pad(np.clip(np.rint(mesh.colours), 0, 255).astype(np.uint8), ((0, 0), (0, 1))))
             scale = 2 / samples.width, 2 / samples.height
-            self._program["window"].value = (columns.start - 0.5, rows.start - 0.5, *scale)
+            self._program["window"].value = (corner[0] - 0.5, corner[1] - 0.5, *scale)
             self._program["depths"].value = ((far + near) / 2, -1.9 / max(near - far, 1e-9))
             samples.use()
             samples.clear()
             corners.render()
             self._context.copy_framebuffer(picture, samples)
             drawn = picture.read(viewport=(0, 0, wide, high), components=4)
-        _lay_over(image[rows, columns], np.frombuffer(drawn, np.uint8).reshape(high, wide, 4))
+        _lay_over(box, np.frombuffer(drawn, np.uint8).reshape(high, wide, 4))
 
     def close(self) -> None:
         """Give the context back, and with it all that lives in it."""

@@ -17,7 +17,8 @@ from utils.geometry.body import Body, BodyMotion, outline, vertices_of
 from utils.geometry.mesh import vertex_normals
 from utils.run.errors import DataError, NumericError
 from visualize.meshes.light import SKIN, body_shadow, lit, openness, surface_points
-from visualize.meshes.raster import Renderer, open_renderer
+from visualize.meshes.raster import open_renderer
+from visualize.meshes.renderer import Renderer
 from visualize.sticks.contact_sheet import CELL, write_drawn_sheet
 from visualize.sticks.figures import (
     ELEVATION,

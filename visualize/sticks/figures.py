@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from utils.geometry.skeleton import Skeleton
+from utils.geometry.smoothing import gaussian_over_time
 from utils.run.errors import DataError, NumericError
 from visualize.sticks.floor import (
     LIMB_RADIUS,
@@ -183,11 +184,7 @@ def behind(root: np.ndarray, height: float) -> np.ndarray:
 
     It is a Gaussian of `_FOLLOW` frames; beyond its ends the root goes on as it came.
     """
-    reach = round(3 * _FOLLOW)
-    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / _FOLLOW) ** 2)
-    longer = np.pad(root, ((reach, reach), (0, 0)), "reflect", reflect_type="odd")
-    windows = np.lib.stride_tricks.sliding_window_view(longer, len(weights), axis=0)
-    astray = windows @ (weights / weights.sum()) - root
+    astray = gaussian_over_time(root, _FOLLOW) - root
     length = np.linalg.norm(astray, axis=1, keepdims=True)
     return root + astray * np.minimum(1, _ASTRAY * height / np.maximum(length, 1e-9))
 
