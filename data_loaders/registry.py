@@ -1,11 +1,11 @@
 """The table of datasets: torch-free rows, so that `-h` can name them at once."""
 
-import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from data_loaders.families import FAMILIES, Family, function_at
 from utils.geometry.skeleton import SKELETONS, Skeleton
 from utils.run.errors import UsageError
 from utils.run.project import found
@@ -19,9 +19,9 @@ class DatasetSpec:
     perspective * camera_distance / visualization_scale. `pinned_root` is the joint that the data centre on (or -1),
     `trajectory` the joints whose mean is the trajectory of plots. `action_shares` are the shares that the kinds of
     motion have in an epoch of training. `loader` is "module:function" of our own.
-    `representation` says what a frame is made of: keypoints `points2d`, the features `hml` of HumanML3D and KIT-ML
-    (Guo et al. 2022), or joint rotations `rot6d`; the latter two are 3D motion of at most `max_frames`. `sentences`:
-    its motions come with some. `encoding` says in which of the ways of `hml.encode` its features are made.
+    `representation` names its family (`families.FAMILIES`): keypoints `points2d`, features `hml`, rotations `rot6d`;
+    the latter two are 3D motion of at most `max_frames`. `sentences`: its motions come with some. `encoding` says in
+    which of the ways of `hml.encode` its features are made.
     """
 
     name: str
@@ -53,9 +53,9 @@ class DatasetSpec:
         return Path(found(datapath or self.defaults["datapath"]))
 
     @property
-    def is_3d(self) -> bool:
-        """Whether its models make 3D motion by themselves (the MDM family), not only what a camera sees (MAS)."""
-        return self.representation != "points2d"
+    def family(self) -> Family:
+        """What its models have in common with those of other datasets."""
+        return FAMILIES[self.representation]
 
     @property
     def seen_from_3d(self) -> bool:
@@ -65,8 +65,7 @@ class DatasetSpec:
     @property
     def features(self) -> int:
         """Numbers a frame."""
-        joints = len(self.skeleton.joints)
-        return {"points2d": 2 * joints, "hml": 12 * joints - 1, "rot6d": 6 * (joints + 1)}[self.representation]
+        return self.family.features(len(self.skeleton.joints))
 
     def num_actions(self, cond: str) -> int:
         """Action labels that a model of this dataset is told under `--cond`: 0 for an unconditional one."""
@@ -235,5 +234,4 @@ def dataset_defaults(values: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def load_dataset(spec: DatasetSpec, options: Any, compat: str = "none", seed: int = 0, **extra: Any) -> Any:
     """The motions of a dataset, read by the loader that its row names (`extra`: what only that loader knows)."""
-    module, function = spec.loader.split(":")
-    return getattr(importlib.import_module(module), function)(spec, options, compat, seed, **extra)
+    return function_at(spec.loader)(spec, options, compat, seed, **extra)

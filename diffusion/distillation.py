@@ -3,13 +3,14 @@
 It optimises a 3D motion so that its noised views look right to the denoiser: no sampling loop, no agreement of views.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from diffusion.process import Process
 from utils.geometry.cameras import Camera, project, reprojection_error
+from utils.run.progress import Callback, ignored
 
 STEPS, RATE = 1000, 0.01
 
@@ -17,21 +18,23 @@ STEPS, RATE = 1000, 0.01
 def distill(
     denoise: Callable[[Tensor, int], Tensor],
     process: Process,
-    schedule: Iterable[int],
+    schedule: Sequence[int],
     views: Callable[[], Tensor],
     noise: Callable[[], Tensor],
     camera: Camera,
     start: Tensor,
     to_data: Callable[[Tensor], Tensor],
     to_model: Callable[[Tensor], Tensor],
+    callback: Callback = ignored,
 ) -> Tensor:
     """A 3D motion [B, T, J, 3], one Adam step for each diffusion step t of `schedule`, each from fresh `views()`.
 
-    `noise()` is [V * B, T, J, 2]; `denoise`, `to_data`, `to_model` as in multi-view sampling.
+    `noise()` is [V * B, T, J, 2]; `denoise`, `to_data`, `to_model` as in multi-view sampling; `callback(done, total)`
+    is called after each step.
     """
     points = start.clone().requires_grad_()
     optimizer = torch.optim.Adam([points], lr=RATE)
-    for t in schedule:
+    for done, t in enumerate(schedule, start=1):
         rotations = views()
         with torch.no_grad():
             projected = to_model(project(points, rotations, camera).flatten(0, 1))
@@ -42,4 +45,5 @@ def distill(
         optimizer.zero_grad()
         error.backward()
         optimizer.step()
+        callback(done, len(schedule))
     return points.detach()

@@ -76,7 +76,7 @@ def main(argv: list[str]) -> None:
     recognisers = load_recognisers(
         dataset_spec(data.dataset), data, requested.recognisers, requested.body, device_of(line.run)
     )
-    session = open_session(line.run, sampling, data, line.model, line.diffusion)
+    session = open_session(line)
     stem = action_record.stem_of(session, samples)
     folder = Path(requested.samples_dir or action_record.beside(stem, "_units"))
     evaluation = prepared(session, recognisers, samples, seeds, folder, requested.resume)

@@ -89,7 +89,7 @@ def main(argv: list[str]) -> None:
         dataset_spec(data.dataset), requested.evaluator_path, requested.glove_path, device_of(line.run),
         data.text_encoder_path,
     )  # fmt: skip
-    session = open_session(line.run, sampling, data, line.model, line.diffusion)
+    session = open_session(line)
     stem = text_record.log_stem(session, requested.eval_mode)
     folder = Path(requested.samples_dir or text_record.beside(stem, "_eval_samples"))
     evaluation = prepared(session, evaluator, settings_of(requested), folder, requested.resume)

@@ -44,7 +44,7 @@ def main(argv: list[str]) -> None:
     from utils.run.folders import refuse_existing
 
     evaluator = load_evaluator(comparison.evaluator_path, spec, comparison.truth, device_of(line.run))
-    session = open_session(line.run, line.sampling, line.data, line.model, line.diffusion)
+    session = open_session(line)
     evaluation = MasEvaluation(
         session=session, mas=line.mas, comparison=comparison, evaluator=evaluator,
         samples=line.amount.eval_num_samples, iterations=line.amount.num_eval_iterations,

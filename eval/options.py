@@ -47,7 +47,7 @@ def checked(options: ComparisonOptions, spec: DatasetSpec) -> ComparisonOptions:
 
     Raises UsageError for unknown subjects and metrics, and for what this dataset or 3D truth does not have.
     """
-    if spec.is_3d:
+    if not spec.family.flat:
         raise UsageError(
             f"eval.evaluate judges 2D models and MAS; {spec.name} has models of 3D motion: eval.eval_humanml judges "
             "those of text, eval.eval_humanact12_uestc those of actions"

@@ -58,7 +58,7 @@ def main(argv: list[str]) -> None:
     folder = output_folder(sampling, run.seed, "prompts", sure=("prompts.md",))
     learnt, held_out = (load_real(requested.real, part) for part in ("train", "test"))
     paraphrases.check_kinds(prompts, learnt)
-    session = open_session(run, sampling, data, line.model, line.diffusion)
+    session = open_session(line)
     print(f"sampling {sampling.num_samples} motions of each of {len(prompts)} prompts ({session.path})")
     motions = paraphrases.make_motions(session, prompts)
     print("teaching the classifier")

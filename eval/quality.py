@@ -41,13 +41,8 @@ def main(argv: list[str]) -> None:
     from eval.mas.quality_table import class_table, quality_table
     from sample.common.session import open_session
 
-    session = open_session(
-        line.run,
-        sampling,
-        dataclasses.replace(data, data_split="test", data_augmentations=("facing_aug",)),
-        line.model,
-        line.diffusion,
-    )
+    data = dataclasses.replace(data, data_split="test", data_augmentations=("facing_aug",))
+    session = open_session(dataclasses.replace(line, data=data))
     text = quality_table(session, line.mas, quality.num_real)
     if quality.num_labelled:
         text += "\n" + class_table(session, line.mas, quality.num_labelled)

@@ -366,8 +366,9 @@ def check_model(path: Path) -> list[str]:
         f"{fact['arch']}, {size}",
         f"any folder will do; the customary one is {ROOT / target}/<name>",
     ]
-    command = "sample.generate" if spec.is_3d else "sample.mas"
-    return lines + ([f"next: python -m {command} --model_path {newest}"] if fact["kind"] == "diffusion model" else [])
+    if fact["kind"] == "diffusion model":
+        lines.append(f"next: python -m {spec.family.next_command} --model_path {newest}")
+    return lines
 
 
 def weight_facts(weights: "dict[str, Tensor]") -> dict[str, Any]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 STEADY = 1e-6  # a joint that moves less than this (normalised units) is constant
 EPOCHS_OF_VIEWS = 4  # a dataset that draws its views at random is looked at this often
 CHUNK = 64
-_FLAT = [row.name for row in DATASETS.values() if not row.is_3d]  # 3D folders get their figures when they are made
+_FLAT = [row.name for row in DATASETS.values() if row.family.flat]  # 3D folders get their figures when they are made
 
 
 @dataclass(frozen=True)

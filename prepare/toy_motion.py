@@ -81,8 +81,8 @@ def main(argv: list[str]) -> None:
         raise UsageError(f"--num_motions must be at least 1, not {toy.num_motions}")
     spec = dataset_spec(toy.dataset)
     folder = toy.output_dir or f"dataset/toy_{toy.dataset}"
-    refuse_existing(folder, toy.overwrite, sure=("index.json" if spec.is_3d else "motions/toy_00000.npy",))
-    print("\n".join((write_bodies if spec.is_3d else write_points)(folder, spec, toy)))
+    refuse_existing(folder, toy.overwrite, sure=("motions/toy_00000.npy" if spec.family.flat else "index.json",))
+    print("\n".join((write_points if spec.family.flat else write_bodies)(folder, spec, toy)))
 
 
 if __name__ == "__main__":

@@ -1,22 +1,38 @@
-"""Entry: 3D motion by distilling a 2D diffusion model, the baseline of MAS (DreamFusion).
+"""3D motion by distilling a 2D diffusion model, the baseline of MAS (DreamFusion).
 
 `python -m sample.dreamfusion --model_path save/mocap2d --num_samples 3`
 """
 
-from sample.options import MasOptions, parse_sampling
+from dataclasses import replace
+from functools import partial
+
+from sample.options import MasLine, parse_sampling_line
 from utils.run.errors import run_command
 
 
 def main(argv: list[str]) -> None:
-    """Run the command."""
-    options = parse_sampling("sample.dreamfusion", __doc__ or "", (MasOptions,), argv)
+    """Run the line."""
+    line = parse_sampling_line(MasLine, "sample.dreamfusion", __doc__ or "", argv)
 
-    from sample.common.results import run_sampling
-    from sample.multiview.sampling import sample_3d
+    from sample.common.request import make_request
+    from sample.common.results import announcement, results_folder, summary, write_results
+    from sample.common.samples import sampled_in_parts
+    from sample.common.session import open_session
+    from sample.multiview.sampling import independent, sample_3d
+    from utils.run.progress import ProgressLine
 
-    run_sampling(
-        options, "dreamfusion", lambda session, request: sample_3d(session, request, options[5], "dreamfusion")
-    )
+    folder = results_folder(line, "dreamfusion")
+    session = open_session(line)
+    request = make_request(session)
+    print(announcement(session, request))
+    with ProgressLine("sampling", "writing") as callback:
+        session, sample = (
+            replace(session, callback=callback),
+            partial(sample_3d, options=line.mas, variant="dreamfusion"),
+        )
+        parts = sampled_in_parts(session, request, sample, independent(line.mas, "dreamfusion"))
+        write_results(folder, session, request, parts)
+    print(summary(folder, request))
 
 
 if __name__ == "__main__":

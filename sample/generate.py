@@ -1,32 +1,30 @@
-"""Entry: motion straight from a diffusion model: 2D from one of 2D motion; 3D from text, from actions, from nothing.
+"""Motion straight from a diffusion model: 2D from one of 2D motion; 3D from text, from actions, from nothing.
 
 `python -m sample.generate --model_path save/mocap_text --text_prompt "a person walks and turns left"`
 Models that are shown the frames before a motion (DiP) make it of any length, window after window.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from model.options import ModelOptions
-from sample.options import (
-    TEXT_MODEL,
-    EndlessOptions,
-    PrefixOptions,
-    SamplingOptions,
-    parse_sampling,
-    refuse_simulator,
-)
+from sample.options import TEXT_MODEL, GenerateLine, parse_sampling_line, refuse_simulator
 from utils.run.errors import UsageError, run_command
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+    from sample.common.samples import Samples
     from sample.common.session import Request, Session
 
 
-def check(sampling: SamplingOptions, model: ModelOptions, begin: PrefixOptions, endless: EndlessOptions) -> None:
+def check(line: GenerateLine) -> None:
     """Refuse what the model has no use for. Raises UsageError."""
-    refuse_simulator(begin)
-    said = [name for name, value in (asdict(begin) | asdict(endless)).items() if value]
-    for name in said:
+    sampling, model, endless = line.sampling, line.model, line.endless
+    refuse_simulator(line.prefix)
+    given = [name for name, value in (asdict(line.prefix) | asdict(endless)).items() if value]
+    for name in given:
         if name not in ("autoregressive_init", "target") and not model.context_len:
             raise UsageError(
                 f"--{name}: {sampling.model_path} is shown no frames before a motion (--context_len 0 in training)"
@@ -37,29 +35,40 @@ def check(sampling: SamplingOptions, model: ModelOptions, begin: PrefixOptions, 
         raise UsageError("--dynamic_text_path: its lines are the prompts; leave out --text_prompt and --input_text")
 
 
-def main(argv: list[str]) -> None:
-    """Run the command."""
-    groups = (PrefixOptions, EndlessOptions)
-    options = parse_sampling("sample.generate", __doc__ or "", groups, argv, TEXT_MODEL)
-    _, sampling, _, model, _, begin, endless = options
-    check(sampling, model, begin, endless)
-
+def request_of(
+    session: "Session", line: GenerateLine
+) -> "tuple[Request, Callable[[Session, Request], Tensor | Samples]]":
+    """What is requested, and the function that samples it: whole motions, or window after window (DiP)."""
     from functools import partial
 
     from sample.common.plain import sample_plain
-    from sample.common.results import run_sampling
     from sample.endless.windows import aimed_request, endless_request, sample_endless
 
-    def ask(session: "Session") -> "Request":
-        request, source = endless_request(session, begin, endless)
-        print(source)
-        return request
+    if not line.model.context_len:
+        return aimed_request(session, line.endless), sample_plain
+    request, source = endless_request(session, line.prefix, line.endless)
+    print(source)
+    return request, partial(sample_endless, include_prefix=line.endless.autoregressive_include_prefix)
 
-    if model.context_len:
-        make = partial(sample_endless, include_prefix=endless.autoregressive_include_prefix)
-        run_sampling(options, "sample", make, ask)
-    else:
-        run_sampling(options, "sample", sample_plain, partial(aimed_request, options=endless))
+
+def main(argv: list[str]) -> None:
+    """Run the line."""
+    line = parse_sampling_line(GenerateLine, "sample.generate", __doc__ or "", argv, TEXT_MODEL)
+    check(line)
+
+    from sample.common.results import announcement, results_folder, summary, write_results
+    from sample.common.samples import sampled_in_parts
+    from sample.common.session import open_session
+    from utils.run.progress import ProgressLine
+
+    folder = results_folder(line, line.spec.family.plain)
+    session = open_session(line)
+    request, sample = request_of(session, line)
+    print(announcement(session, request))
+    with ProgressLine("sampling", "writing") as callback:
+        session = replace(session, callback=callback)
+        write_results(folder, session, request, sampled_in_parts(session, request, sample))
+    print(summary(folder, request))
 
 
 if __name__ == "__main__":

@@ -1,20 +1,36 @@
-"""Entry: 3D motion from a 2D diffusion model, by multi-view ancestral sampling (MAS).
+"""3D motion from a 2D diffusion model, by multi-view ancestral sampling (MAS).
 
 `python -m sample.mas --model_path save/mocap2d --num_samples 3`
 """
 
-from sample.options import MasOptions, parse_sampling
+from dataclasses import replace
+from functools import partial
+
+from sample.options import MasLine, parse_sampling_line
 from utils.run.errors import run_command
 
 
 def main(argv: list[str]) -> None:
-    """Run the command."""
-    options = parse_sampling("sample.mas", __doc__ or "", (MasOptions,), argv)
+    """Run the line."""
+    line = parse_sampling_line(MasLine, "sample.mas", __doc__ or "", argv)
 
-    from sample.common.results import run_sampling
-    from sample.multiview.sampling import sample_3d
+    from sample.common.request import make_request
+    from sample.common.results import announcement, results_folder, summary, write_results
+    from sample.common.samples import sampled_in_parts
+    from sample.common.session import open_session
+    from sample.multiview.sampling import independent, sample_3d
+    from utils.run.progress import ProgressLine
 
-    run_sampling(options, "mas", lambda session, request: sample_3d(session, request, options[5], "mas"))
+    folder = results_folder(line, "mas")
+    session = open_session(line)
+    request = make_request(session)
+    print(announcement(session, request))
+    with ProgressLine("sampling", "writing") as callback:
+        session = replace(session, callback=callback)
+        sample = partial(sample_3d, options=line.mas, variant="mas")
+        parts = sampled_in_parts(session, request, sample, independent(line.mas, "mas"))
+        write_results(folder, session, request, parts)
+    print(summary(folder, request))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """The flags of sampling."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, make_dataclass
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from data_loaders.options import DataOptions
-from data_loaders.registry import dataset_defaults
+from data_loaders.registry import DatasetSpec, dataset_defaults, dataset_spec
 from diffusion.options import DiffusionOptions
 from model.options import ModelOptions, translated
 from train.options import ComparisonOptions, TrainingOptions
@@ -118,6 +118,11 @@ class SamplingLine:
     model: ModelOptions
     diffusion: DiffusionOptions
 
+    @property
+    def spec(self) -> DatasetSpec:
+        """What the model was trained on."""
+        return dataset_spec(self.data.dataset)
+
 
 SampledLine = TypeVar("SampledLine", bound=SamplingLine)
 
@@ -136,16 +141,6 @@ def parse_sampling_line(
         known=(TrainingOptions, ComparisonOptions, PublishedOptions, MasOptions, AblationOptions), translate=translated,
         presets={"model_path": model, **(presets or {})}, advanced=advanced,
     )  # fmt: skip
-
-
-def parse_sampling(
-    command: str, purpose: str, extra: tuple[type, ...], argv: list[str], model: str = SHIPPED_MODEL,
-    advanced: Collection[str | type] = OF_THE_CHECKPOINT,
-) -> list[Any]:  # fmt: skip
-    """Run, sampling, data, model and diffusion options, then the `extra` groups, of a command line."""
-    added = [(f"extra_{k}", group) for k, group in enumerate(extra)]
-    line = make_dataclass("Line", added, bases=(SamplingLine,), frozen=True)
-    return list(vars(parse_sampling_line(line, command, purpose, argv, model, advanced=advanced)).values())
 
 
 @dataclass(frozen=True)
@@ -204,3 +199,32 @@ class EditOptions:
     joints: tuple[str, ...] = option(
         (), "make only these joints anew (in_between and --keyframes: not in the frames kept)", many=True
     )
+
+
+@dataclass(frozen=True)
+class GenerateLine(SamplingLine):
+    """That of sample.generate."""
+
+    prefix: PrefixOptions
+    endless: EndlessOptions
+
+
+@dataclass(frozen=True)
+class MasLine(SamplingLine):
+    """That of sample.mas and sample.dreamfusion."""
+
+    mas: MasOptions
+
+
+@dataclass(frozen=True)
+class AblationLine(MasLine):
+    """That of sample.ablations."""
+
+    ablation: AblationOptions
+
+
+@dataclass(frozen=True)
+class EditLine(MasLine):
+    """That of sample.edit."""
+
+    edit: EditOptions

@@ -1,4 +1,4 @@
-"""Entry: videos or joint angles of what a sentence says, by the function that a web endpoint would call.
+"""Videos or joint angles of what a sentence says, by the function that a web endpoint would call.
 
 It is in `sample/predictor.py`.
 
@@ -10,18 +10,20 @@ from dataclasses import dataclass
 from sample.options import TEXT_MODEL
 from utils.run.errors import run_command
 from utils.run.options import RunOptions, option, parse
+from visualize.options import FORMATS
 
 
 @dataclass(frozen=True)
 class PredictOptions:
-    """What is asked, of which model, and where the answer goes."""
+    """What is requested, of which model, and where the answer goes."""
 
     prompt: str = option("", "what the person does (required)")
     num_repetitions: int = option(3, "how many motions of it", min=1)
     output_format: str = option(
         "animation",
-        "animation: an mp4 of each; json_file: joint angles of a body (HumanIK, for Maya)",
-        ("animation", "json_file"),
+        "animation: an mp4 of each; json_file: joint angles of a body (HumanIK, for Maya); the others: that body in a "
+        "file, as visualize.render_mesh writes it",
+        ("animation", "json_file", *FORMATS),
     )
     model_path: str = option(TEXT_MODEL, "checkpoint file, or a folder: its newest", aliases=("model",), shipped=True)
     text_encoder_path: str = option("", "folder of CLIP's or DistilBERT's weights (default: transformers' cache)")
@@ -30,22 +32,24 @@ class PredictOptions:
 
 
 def main(argv: list[str]) -> None:
-    """Run the command."""
-    run, asked = parse("sample.predict", __doc__ or "", (RunOptions, PredictOptions), argv)
+    """Run the line."""
+    run, question = parse("sample.predict", __doc__ or "", (RunOptions, PredictOptions), argv)
 
+    from data_loaders.families import FAMILIES
     from sample.common.results import output_folder
     from sample.options import SamplingOptions
-    from sample.predictor import Predictor, check_question
+    from sample.predictor import Predictor, certain_files, check_question
 
-    check_question(asked.prompt, asked.num_repetitions, asked.output_format)
+    check_question(question.prompt, question.num_repetitions, question.output_format)
     named = SamplingOptions(
-        model_path=asked.model_path, output_dir=asked.output_dir, overwrite=asked.overwrite, text_prompt=(asked.prompt,)
-    )
-    sure = ("joint_angles.json" if asked.output_format == "json_file" else "repetition_0.mp4",)
-    folder = output_folder(named, run.seed, "predict", is_3d=True, sure=sure)
-    predictor = Predictor(asked.model_path, run, text_encoder_path=asked.text_encoder_path)
+        model_path=question.model_path, output_dir=question.output_dir, overwrite=question.overwrite,
+        text_prompt=(question.prompt,),
+    )  # fmt: skip
+    sure = certain_files(question.output_format)
+    folder = output_folder(named, run.seed, "predict", FAMILIES["hml"].folder, sure)
+    predictor = Predictor(question.model_path, run, text_encoder_path=question.text_encoder_path)
     files = predictor.predict(
-        asked.prompt, asked.num_repetitions, asked.output_format, run.seed, folder, asked.overwrite
+        question.prompt, question.num_repetitions, question.output_format, run.seed, folder, question.overwrite
     )
     print("\n".join(map(str, files)))
 

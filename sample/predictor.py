@@ -12,6 +12,7 @@ Any framework will do, for nothing here knows of one and there is no state betwe
         return [str(video) for video in predictor.predict(prompt, num_repetitions, seed=seed)]
 """
 
+import dataclasses
 import tempfile
 import threading
 from dataclasses import replace
@@ -21,22 +22,27 @@ from typing import Any
 from body.from_joints import make_body
 from body.models import load_body
 from body.options import BodyOptions
-from data_loaders.registry import dataset_spec
-from sample.common.motions import Made, made
 from sample.common.plain import sample_plain
 from sample.common.request import make_request
+from sample.common.samples import Samples, samples_of
 from sample.common.session import Session, open_session
 from sample.endless.windows import STANDING, endless_request, sample_endless
-from sample.options import TEXT_MODEL, EndlessOptions, PrefixOptions, parse_sampling
+from sample.options import TEXT_MODEL, EndlessOptions, PrefixOptions, SamplingLine, SamplingOptions, parse_sampling_line
 from utils.formats import hik, video
+from utils.geometry.body import BodyMotion
 from utils.geometry.motion import Motion
+from utils.run.background import background
 from utils.run.errors import UsageError
 from utils.run.folders import atomic_folder
 from utils.run.options import RunOptions
+from utils.run.parser import nearest
+from visualize.files.exporting import export
+from visualize.options import FORMATS as EXPORTS
 from visualize.sticks import figures
 
-FORMATS = ("animation", "json_file")
+FORMATS = ("animation", "json_file", *EXPORTS)
 ANGLES = "joint_angles.json"
+OF_A_QUESTION = ("text_prompt", "input_text", "num_samples", "num_repetitions", "motion_length", "output_dir")
 
 
 class Predictor:
@@ -44,7 +50,7 @@ class Predictor:
 
     `run` says where and how it computes, `text_encoder_path` where CLIP or DistilBERT lies, `changes` are fields of
     `SamplingOptions` (`sampler`, `guidance_param`, ...).
-    Raises UsageError for a model that is told no sentences, and what loading raises.
+    Raises UsageError for other names, for a model that is told no sentences, and what loading raises.
     """
 
     def __init__(
@@ -54,13 +60,15 @@ class Predictor:
         text_encoder_path: str = "",
         **changes: Any,
     ):
+        check_changes(changes)
         flags = ["--model_path", str(model_path), "--text_encoder_path", text_encoder_path]
-        _, sampling, data, model, diffusion = parse_sampling("sample.predict", "", (), flags)
-        if data.cond != "text" or not dataset_spec(data.dataset).is_3d:
+        line = parse_sampling_line(SamplingLine, "sample.predict", "", flags)
+        if line.data.cond != "text" or line.spec.family.flat:
             raise UsageError(
                 f"{model_path} makes no 3D motion from sentences; models of humanml, kit and mocap with --cond text do"
             )
-        self._session = open_session(run or RunOptions(), replace(sampling, **changes), data, model, diffusion)
+        sampling = replace(line.sampling, **changes)
+        self._session = open_session(replace(line, run=run or RunOptions(), sampling=sampling))
         self._asking = threading.Lock()
 
     def predict(
@@ -75,21 +83,47 @@ class Predictor:
         """Six seconds of what `prompt` says, made `num_repetitions` times: an mp4 of each, in order.
 
         With the `output_format` json_file one file holds the joint angles of them all on a body (`utils.formats.hik`;
-        the body is SMPL where its files are, else the free body). They are in `folder`, or without one in a new
-        temporary folder, which is the caller's to remove. The same prompt and seed give the same files, whatever was
-        asked before. Raises UsageError for what cannot be answered.
+        the body is SMPL where its files are, else the free body); with one of `visualize.render_mesh` (glb, bvh, ...)
+        that body is in a file of it. They are in `folder`, or without one in a new temporary folder, which is the
+        caller's to remove. The same prompt and seed give the same files, whatever was asked before. Raises UsageError
+        for what cannot be answered.
         """
         check_question(prompt, num_repetitions, output_format)
+        session = self._session_of(prompt, num_repetitions, seed)
+        samples = self._sampled(session)
+        target, overwrite = Path(folder or tempfile.mkdtemp(prefix="prediction_")), overwrite or not folder
+        if output_format == "animation":
+            return write_videos(target, session, samples, overwrite)
+        return write_bodies(target, bodies_of(motions_of(session, samples)), output_format, overwrite)
+
+    def motions(self, prompt: str, num_repetitions: int = 3, seed: int = 0) -> list[Motion]:
+        """The same motions as arrays: positions [T, J, 3] in metres, right-handed, y up, with rate and joints.
+
+        Raises UsageError for what cannot be answered.
+        """
+        check_question(prompt, num_repetitions, FORMATS[0])
+        session = self._session_of(prompt, num_repetitions, seed)
+        return motions_of(session, self._sampled(session))
+
+    def _session_of(self, prompt: str, num_repetitions: int, seed: int) -> Session:
+        """The session that answers a question."""
         session = self._session
         sampling = replace(
             session.sampling, text_prompt=(prompt,), num_samples=1, num_repetitions=num_repetitions, motion_length=None
         )
-        session = replace(session, run=replace(session.run, seed=seed), sampling=sampling)
+        return replace(session, run=replace(session.run, seed=seed), sampling=sampling)
+
+    def _sampled(self, session: Session) -> Samples:
         with self._asking:
-            motions = make_motions(session)
-        target = Path(folder or tempfile.mkdtemp(prefix="prediction_"))
-        write = write_angles if output_format == "json_file" else write_videos
-        return write(target, session, motions, overwrite or not folder)
+            return sample_answer(session)
+
+
+def check_changes(changes: dict[str, Any]) -> None:
+    """Refuse arguments that are no options of sampling, or that a question decides. Raises UsageError."""
+    known = [item.name for item in dataclasses.fields(SamplingOptions) if item.name not in OF_A_QUESTION]
+    for name in changes:
+        if name not in known:
+            raise UsageError(f"Predictor knows no argument {name}{nearest(name, known)}; it takes {', '.join(known)}")
 
 
 def check_question(prompt: str, num_repetitions: int, output_format: str) -> None:
@@ -102,40 +136,56 @@ def check_question(prompt: str, num_repetitions: int, output_format: str) -> Non
         raise UsageError(f"num_repetitions is {num_repetitions}; at least 1")
 
 
-def make_motions(session: Session) -> Made:
-    """What the session's options ask for; a model that is shown frames before it goes on from a person who stands."""
+def certain_files(output_format: str) -> tuple[str, ...]:
+    """Files that an answer holds for certain."""
+    return {"animation": ("repetition_0.mp4",), "json_file": (ANGLES,)}.get(output_format, ())
+
+
+def sample_answer(session: Session) -> Samples:
+    """What the session's options request; a model that is shown frames before it goes on from a person who stands."""
     if session.model_options.context_len:
         request, _ = endless_request(session, PrefixOptions(prefix_motion=STANDING), EndlessOptions())
         return sample_endless(session, request)
     request = make_request(session)
-    return made(request, sample_plain(session, request))
+    return samples_of(request, sample_plain(session, request))
 
 
-def write_videos(folder: Path, session: Session, motions: Made, overwrite: bool = False) -> list[Path]:
+def write_videos(folder: Path, session: Session, samples: Samples, overwrite: bool = False) -> list[Path]:
     """Write `repetition_0.mp4` and so on, as a whole folder or not at all. Raises UsageError or NumericError."""
-    joints, skeleton = session.joints(motions.features).float(), session.spec.skeleton
+    joints, skeleton = samples.joints(session).float(), session.spec.skeleton
     names = [f"repetition_{number}.mp4" for number in range(len(joints))]
-    with atomic_folder(folder, overwrite) as target:
-        for name, clip, length, title in zip(names, joints, motions.lengths.tolist(), motions.titles, strict=True):
-            video.write_video(
-                target / name, figures.draw_world(clip[:length].numpy(), skeleton, title), session.spec.fps
-            )
+    with atomic_folder(folder, overwrite) as target, background() as run:
+        for name, clip, length, title in zip(names, joints, samples.lengths.tolist(), samples.titles, strict=True):
+            frames = figures.draw_world(clip[:length].numpy(), skeleton, title)
+            run(video.write_video, target / name, frames, session.spec.fps)
     return [folder / name for name in names]
 
 
-def write_angles(folder: Path, session: Session, motions: Made, overwrite: bool = False) -> list[Path]:
-    """Fit a body to each motion and write `joint_angles.json`, as a whole folder or not at all.
+def motions_of(session: Session, samples: Samples) -> list[Motion]:
+    """Samples as records, in metres."""
+    skeleton = session.spec.skeleton
+    joints = samples.joints(session).float() * skeleton.metres_per_unit
+    return [
+        Motion(clip[:length].numpy(), session.spec.fps, skeleton.joints, skeleton.parents, name=f"repetition_{number}")
+        for number, (clip, length) in enumerate(zip(joints, samples.lengths.tolist(), strict=True))
+    ]
+
+
+def bodies_of(motions: list[Motion]) -> list[BodyMotion]:
+    """A body fitted to each motion. Raises DataError or NumericError."""
+    model = load_body()
+    return [make_body(clip, BodyOptions(), model)[0] for clip in motions]
+
+
+def write_bodies(folder: Path, bodies: list[BodyMotion], output_format: str, overwrite: bool = False) -> list[Path]:
+    """Write bodies, `joint_angles.json` for json_file, as a whole folder or not at all.
 
     Raises UsageError, DataError or NumericError.
     """
-    skeleton, model = session.spec.skeleton, load_body()
-    joints = session.joints(motions.features).float() * skeleton.metres_per_unit
-    clips = [
-        Motion(clip[:length].numpy(), session.spec.fps, skeleton.joints, skeleton.parents, name=f"repetition_{number}")
-        for number, (clip, length) in enumerate(zip(joints, motions.lengths.tolist(), strict=True))
-    ]
-    posed = [make_body(clip, BodyOptions(), model)[0] for clip in clips]
     with atomic_folder(folder, overwrite) as target:
-        hik.write(target / ANGLES, posed)
-        hik.read(target / ANGLES)
-    return [folder / ANGLES]
+        if output_format == "json_file":
+            hik.write(target / ANGLES, bodies)
+            hik.read(target / ANGLES)
+            return [folder / ANGLES]
+        written = export(bodies, [output_format], target, "prediction")
+        return [folder / path.name for path in written]

@@ -1,4 +1,4 @@
-"""Entry: motion without end from a model that is shown the frames before it (DiP), written window after window.
+"""Motion without end from a model that is shown the frames before it (DiP), written window after window.
 
 `python -m sample.stream --model_path save/mocap_dip --text_prompt "a person walks" --seconds 20 --output_dir runs/walk`
 Each window is a line of JSON on standard output, or with --output_dir a file window_<number>.npz; when it ends,
@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model.options import ModelOptions
-from sample.options import PrefixOptions, SamplingOptions, parse_sampling, refuse_simulator
+from sample.options import PrefixOptions, SamplingLine, parse_sampling_line, refuse_simulator
 from utils.run.errors import UsageError, run_command
 from utils.run.folders import atomic_folder, locked, refuse_existing
 from utils.run.options import option
@@ -38,14 +37,23 @@ class StreamOptions:
     realtime: bool = option(False, "keep pace with the clock, half a window ahead (default: as fast as possible)")
 
 
-def check(sampling: SamplingOptions, model: ModelOptions, begin: PrefixOptions, cond: str, prompts: str) -> None:
+@dataclass(frozen=True)
+class StreamLine(SamplingLine):
+    """Of sample.stream."""
+
+    prefix: PrefixOptions
+    stream: StreamOptions
+
+
+def check(line: StreamLine) -> None:
     """Refuse models that cannot go on, and prompts that are missing or not read. Raises UsageError."""
-    if not model.context_len:
+    sampling, cond, prompts = line.sampling, line.data.cond, line.stream.prompts
+    if not line.model.context_len:
         raise UsageError(
             f"{sampling.model_path} is shown no frames before a motion (--context_len 0 in training), so it cannot go "
             "on: use sample.generate"
         )
-    refuse_simulator(begin)
+    refuse_simulator(line.prefix)
     if sampling.input_text:
         raise UsageError("--input_text: a stream is one motion; say --prompts")
     if cond == "text" and not (sampling.text_prompt or prompts):
@@ -59,13 +67,13 @@ def chosen_prompts(session: "Session", options: StreamOptions, stopped: "Callabl
     import math
     import sys
 
-    from sample.common.request import asked_frames
+    from sample.common.request import requested_frames
     from sample.endless.streaming import in_turn, read_in_background, typed, watched
     from sample.endless.windows import window_frames
 
     if not session.encode:
         return in_turn([""], 1)
-    each = math.ceil(asked_frames(session) / window_frames(session.model_options))
+    each = math.ceil(requested_frames(session) / window_frames(session.model_options))
     said = in_turn(session.sampling.text_prompt, each)
     if options.prompts == "-":
         return typed(read_in_background(sys.stdin.fileno()), said, options.seconds > 0, stopped)
@@ -73,12 +81,10 @@ def chosen_prompts(session: "Session", options: StreamOptions, stopped: "Callabl
 
 
 def main(argv: list[str]) -> None:
-    """Run the command."""
-    groups = (PrefixOptions, StreamOptions)
-    run, sampling, data, model, diffusion, begin, options = parse_sampling(
-        "sample.stream", __doc__ or "", groups, argv, DIP_MODEL
-    )
-    check(sampling, model, begin, data.cond, options.prompts)
+    """Run the line."""
+    line = parse_sampling_line(StreamLine, "sample.stream", __doc__ or "", argv, DIP_MODEL)
+    check(line)
+    sampling, options = replace(line.sampling, num_samples=1, num_repetitions=1), line.stream
     folder = Path(sampling.output_dir) if sampling.output_dir else None
     if folder:
         refuse_existing(folder, sampling.overwrite, sure=("results.npy",), later=LATER)
@@ -96,8 +102,8 @@ def main(argv: list[str]) -> None:
     def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
-    session = open_session(run, replace(sampling, num_samples=1, num_repetitions=1), data, model, diffusion)
-    prefix = find_prefix(session, begin, 1)
+    session = open_session(replace(line, sampling=sampling))
+    prefix = find_prefix(session, line.prefix, 1)
     with contextlib.ExitStack() as held:
         caught = held.enter_context(stop_signals())
         prompts = chosen_prompts(session, options, lambda: bool(caught))

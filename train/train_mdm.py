@@ -1,23 +1,37 @@
-"""Entry: train a diffusion model of motion: 2D keypoints (MAS), or 3D motion from text or actions (MDM, DiP).
+"""Train a diffusion model of motion: 2D keypoints (MAS), or 3D motion from text or actions (MDM, DiP).
 
 `python -m train.train_mdm --dataset nba --save_dir save/my_model`
 """
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from data_loaders.options import DataOptions
 from data_loaders.registry import DatasetSpec, dataset_defaults, dataset_spec, load_dataset
 from diffusion.options import DiffusionOptions
 from model.options import ModelOptions, translated
-from train.common.platforms import open_platform
-from train.common.runs import passed_over, placed, run_folder
+from train.common.commands import MakeCallback, Subject, parse_training_line, run_training, saved_options
+from train.common.runs import placed
 from train.options import ComparisonOptions, TrainingOptions
 from utils.run.errors import UsageError, run_command
-from utils.run.options import RunOptions, parse
-from utils.run.parallel import is_first
+from utils.run.options import RunOptions
 
-GROUPS = (RunOptions, DataOptions, ModelOptions, DiffusionOptions, TrainingOptions, ComparisonOptions)
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class TrainLine:
+    """The command line."""
+
+    run: RunOptions
+    data: DataOptions
+    model: ModelOptions
+    diffusion: DiffusionOptions
+    training: TrainingOptions
+    comparison: ComparisonOptions
 
 
 def defaults_of(values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -25,14 +39,13 @@ def defaults_of(values: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**dataset_defaults(values), **({"multi_target_cond": True} if values["lambda_target_loc"] else {})}
 
 
-def check(
-    data: DataOptions, model: ModelOptions, diffusion: DiffusionOptions, training: TrainingOptions
-) -> TrainingOptions:
+def checked(line: TrainLine) -> TrainLine:
     """Refuse what cannot be trained, before anything is loaded; returns the options with save_dir filled in."""
+    data, model = line.data, line.model
     frames = model.frames_per_token if model.arch == "dit" else 1
     spec = dataset_spec(data.dataset)
     numbers = frames * spec.features
-    if diffusion.model_mean_type == "epsilon" and model.latent_dim < numbers:
+    if line.diffusion.model_mean_type == "epsilon" and model.latent_dim < numbers:
         raise UsageError(
             f"--model_mean_type epsilon: noise does not fit through a network narrower than the {numbers} numbers of "
             f"{frames} frame{'s' * (frames > 1)}; raise --latent_dim from {model.latent_dim}"
@@ -41,7 +54,7 @@ def check(
         raise UsageError(f"--cond text: dataset {data.dataset} has no sentences; choose no_cond or action")
     if data.cond == "action" and not spec.actions:
         raise UsageError(f"--cond action: dataset {data.dataset} has no action labels; choose no_cond")
-    return placed(training)
+    return replace(line, training=placed(line.training))
 
 
 def window(spec: DatasetSpec, model: ModelOptions) -> dict[str, int]:
@@ -53,81 +66,58 @@ def window(spec: DatasetSpec, model: ModelOptions) -> dict[str, int]:
     return {} if model.mask_frames else {"pad_to": spec.max_frames}
 
 
-def main(argv: list[str]) -> None:
-    """Run the command."""
-    run, data, model, diffusion, training, judge = parse(
-        "train.train_mdm", __doc__ or "", GROUPS, argv, defaults_of=defaults_of,
-        saved_from=("resume_checkpoint",), saved_groups=GROUPS, known=GROUPS,
-        never_saved=("save_dir", "overwrite_model", "resume_checkpoint", "device", "config"),
-        translate=translated, advanced=("subjects", "metrics_names", "angle_mode", "truth"),
-    )  # fmt: skip
-    training = check(data, model, diffusion, training)
-
-    import torch
-
+def subject_of(line: TrainLine) -> Subject:
+    """The denoiser, and its task."""
     from diffusion.process import build_process
     from model.denoisers.build import build_denoiser, file_layout
     from model.text.encoders import load_text_encoder
-    from sample.common.milestones import film_maker
-    from train.common.callbacks import figures, films, looking
-    from train.common.loop import restore_weights, start_from, train
     from train.tasks.diffusion import DiffusionTask
     from train.tasks.terms import aims, terms
-    from utils.run import checkpoint
-    from utils.run.device import device_of
-    from utils.run.randomness import seeded
 
-    if run.threads:
-        torch.set_num_threads(run.threads)
-    device = device_of(run)
-    spec = dataset_spec(data.dataset)
-    dataset = load_dataset(spec, data, run.compat, run.seed, **window(spec, model))
-    resume = checkpoint.load(checkpoint.resolve(training.resume_checkpoint)) if training.resume_checkpoint else None
+    data, model, diffusion, training = line.data, line.model, line.diffusion, line.training
+    spec, seed = dataset_spec(data.dataset), line.run.seed
+    dataset = load_dataset(spec, data, line.run.compat, seed, **window(spec, model))
     encode = load_text_encoder(model.text_encoder_type, data.text_encoder_path) if data.cond == "text" else None
-    with seeded(run.seed, "weights"):
-        denoiser = build_denoiser(
-            model, spec.features, spec.num_actions(data.cond), encode.width if encode else 0,
-            encoder_hides=not spec.is_3d,
-        ).to(device)  # fmt: skip
-    to_file, from_file = file_layout(model)
-    if training.initial_weights and not resume:
-        start_from(denoiser, checkpoint.resolve(training.initial_weights), from_file)
-    process = build_process(diffusion.noise_schedule, diffusion.diffusion_steps)
     task = DiffusionTask(
-        dataset, process, training.train_batch_size, run.seed, target=diffusion.model_mean_type,
-        weighting=training.loss_weight, terms=terms(spec, training, dataset), hide=model.cond_mask_prob, encode=encode,
-        text_noise=training.text_noise if encode else 0.0, context=model.context_len,
-        aim=aims(spec, model, training, dataset),
+        dataset, build_process(diffusion.noise_schedule, diffusion.diffusion_steps), training.train_batch_size, seed,
+        target=diffusion.model_mean_type, weighting=training.loss_weight, terms=terms(spec, training, dataset),
+        hide=model.cond_mask_prob, encode=encode, text_noise=training.text_noise if encode else 0.0,
+        context=model.context_len, aim=aims(spec, model, training, dataset),
     )  # fmt: skip
-    # A dataset smaller than a batch and a checkpoint that does not fit are refused before the folder is touched.
-    task.batch(0)
-    if resume:
-        restore_weights(denoiser, resume, from_file)
+    build = partial(
+        build_denoiser, model, spec.features, spec.num_actions(data.cond), encode.width if encode else 0,
+        encoder_hides=spec.family.encoder_hides,
+    )  # fmt: skip
+    next_command = f"{spec.family.next_command} --model_path"
+    return Subject(dataset, task, build, "", model.arch, next_command, *file_layout(model))
 
-    of = None
+
+def callbacks_of(line: TrainLine, device: "torch.device") -> list[MakeCallback]:
+    """What is done with each milestone. What judges is loaded here, so that what is missing is told at once."""
+    from eval.common.milestones import TrainingRun, metrics_of
+    from sample.common.milestones import sampler_of
+    from train.common.callbacks import metrics, videos
+
+    run, data, model, diffusion, training = (
+        line.run, line.data, line.model, line.diffusion, line.training,
+    )  # fmt: skip
+    callbacks = []
     if training.eval_during_training:
-        from eval.common.milestones import TrainingRun, metrics_of
+        of = metrics_of(TrainingRun(run, data, model, diffusion, training, device), line.comparison)
+        callbacks.append(partial(metrics, of))
+    if training.gen_during_training:
+        callbacks.append(partial(videos, sampler_of(run, data, model, diffusion, training)))
+    return callbacks
 
-        of = metrics_of(TrainingRun(run, data, model, diffusion, training, device), judge)
 
-    args = {
-        name: value for group in (run, data, model, diffusion, training, judge) for name, value in vars(group).items()
-    }
-    with run_folder(training, args, dataset):
-        print(f"{len(dataset)} motions of {data.dataset} ({data.data_split})", *passed_over(dataset), sep="\n")
-        parameters = sum(weight.numel() for weight in denoiser.parameters())
-        print(f"{model.arch} with {parameters / 1e6:.2f} M parameters on {device}")
-        platform = open_platform(training.train_platform_type, training.save_dir, args)
-        looks = [figures(of, platform)] if of else []
-        if training.gen_during_training:
-            looks.append(films(film_maker(run, data, model, diffusion, training), platform))
-        last = train(
-            denoiser, task, training, seed=run.seed, device=device, precision=run.precision, resume=resume,
-            platform=platform, to_file=to_file, from_file=from_file,
-            after_save=looking(looks, run.seed),
-        )  # fmt: skip
-    if is_first():
-        print(f"trained: {last}; next: python -m sample.{'generate' if spec.is_3d else 'mas'} --model_path {last}")
+def main(argv: list[str]) -> None:
+    """Run the line."""
+    line = parse_training_line(
+        TrainLine, "train.train_mdm", __doc__ or "", argv, defaults_of=defaults_of, translate=translated,
+        advanced=("subjects", "metrics_names", "angle_mode", "truth"),
+    )  # fmt: skip
+    line = checked(line)
+    run_training(line, saved_options(line), lambda _: subject_of(line), partial(callbacks_of, line))
 
 
 if __name__ == "__main__":

@@ -46,12 +46,12 @@ def trajectory(motion: Any, spec: DatasetSpec) -> Any:
 def load_stats(spec: DatasetSpec, datapath: str | Path) -> tuple[np.ndarray, np.ndarray]:
     """Mean and Std, [J, 2] in data units or [F]: those of the folder, else the published ones.
 
-    Rotations (`rot6d`) are taken as they are: 0 and 1. Raises MissingFileError or DataError.
+    Where the family needs none they are 0 and 1. Raises MissingFileError or DataError.
     """
-    shape = (len(spec.skeleton.joints), 2) if spec.representation == "points2d" else (spec.features,)
+    shape = spec.family.frame_shape(len(spec.skeleton.joints))
     folder = Path(datapath)
     if not any((folder / name).is_file() for name in ("Mean.npy", "Std.npy")):
-        if spec.representation == "rot6d":
+        if not spec.family.standardised:
             return np.zeros(shape, np.float32), np.ones(shape, np.float32)
         folder = ROOT / "data_loaders" / "stats" / spec.name
         if not folder.is_dir():

@@ -14,8 +14,9 @@ kept.
 Positions are metres (KIT-ML: millimetres), y up, [..., T, J, 3].
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 from typing import Literal
 
@@ -24,7 +25,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv1d, normalize, pad
 
-from utils.geometry.kinematics import bone_lengths, global_rotations, walk
+from utils.geometry.kinematics import bone_lengths, global_rotations, local_rotations, walk
 from utils.geometry.rotations import about_axis, between_vectors, rotation_6d_to_matrix
 from utils.geometry.skeleton import SKELETONS, Skeleton
 from utils.run.errors import DataError, UsageError
@@ -268,6 +269,30 @@ def decode_rotations(features: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
     rotations = rotation_6d_to_matrix(features[..., blocks(layout)["rot6d"]].unflatten(-1, (-1, 6)))
     root = about_axis("Y", 2 * half)[..., None, :, :]
     return torch.cat((root, rotations), -3), _root_path(features, half)
+
+
+def joints_of(skeleton: Skeleton, centred: bool = False) -> Callable[[Tensor], Tensor]:
+    """`decode` of a skeleton; where these features stand is always their own (`centred` is for rotations)."""
+    return partial(decode, layout=layout_of(skeleton))
+
+
+def rotations_of(skeleton: Skeleton) -> Callable[[Tensor], Tensor]:
+    """The function from features [..., T, F] to rotations [..., T, J, 3, 3] relative to the parents.
+
+    They know no twist: each is that of the bone ending at its joint.
+    """
+    layout = layout_of(skeleton)
+
+    def relative(features: Tensor) -> Tensor:
+        in_world = global_rotations(decode_rotations(features, layout)[0], layout.turning_parents)
+        return local_rotations(in_world, skeleton.parents)
+
+    return relative
+
+
+def joint_features(skeleton: Skeleton, joints: Tensor) -> Tensor:
+    """`feature_mask` of `joints`, bool [J]; the root's path, turn and height belong to the root."""
+    return feature_mask(layout_of(skeleton), joints.nonzero()[:, 0].tolist(), root=bool(joints[0]))
 
 
 def decode_by_rotations(

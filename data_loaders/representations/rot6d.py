@@ -5,12 +5,16 @@ published; `utils.geometry.rotations` takes columns), then x, y, z of the transl
 relative to the parent, the root's to the world.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor
 
 from utils.geometry.kinematics import forward
+from utils.geometry.rest import rest_offsets
 from utils.geometry.rotations import axis_angle_to_matrix, matrix_to_rotation_6d, rotation_6d_to_matrix
-from utils.geometry.skeleton import SKELETONS
+from utils.geometry.skeleton import SKELETONS, Skeleton
 
 JOINTS = len(SKELETONS["smpl24"].joints)
 ROW = 6  # numbers of a joint, and of the translation
@@ -47,3 +51,24 @@ def decode(features: Tensor, offsets: Tensor, root: str = "moving") -> Tensor:
 def upright(joints: Tensor) -> Tensor:
     """Points [..., 3] of the published data, which stand in the frame of their camera (y down, z away), with y up."""
     return joints * joints.new_tensor((1, -1, -1))
+
+
+def joints_of(skeleton: Skeleton, centred: bool = False) -> Callable[[Tensor], Tensor]:
+    """The function from features [..., T, 150] to joints [..., T, 24, 3], y up.
+
+    `centred` leaves the pelvis at the origin and the axes the data's, as the published losses do.
+    """
+    offsets = rest_offsets()
+    if centred:
+        return partial(decode, offsets=offsets, root="centred")
+    return lambda features: upright(decode(features, offsets))
+
+
+def rotations_of(skeleton: Skeleton) -> Callable[[Tensor], Tensor]:
+    """`rotations`, which are those of SMPL's skeleton."""
+    return rotations
+
+
+def joint_features(skeleton: Skeleton, joints: Tensor) -> Tensor:
+    """The features [150] of `joints`, bool [24]; the translation belongs to the pelvis."""
+    return torch.cat((joints, joints[:1])).repeat_interleave(ROW)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from data_loaders.families import function_at
 from data_loaders.options import DataOptions
 from data_loaders.registry import dataset_spec
 from diffusion.options import DiffusionOptions
@@ -22,7 +23,7 @@ from eval.text import scores as text_scores
 from eval.text.evaluators import load_text_evaluator
 from model.options import ModelOptions
 from sample.common.session import Session, open_session
-from sample.options import MasOptions, parse_sampling
+from sample.options import MasOptions, SamplingLine, parse_sampling_line
 from train.options import ComparisonOptions, TrainingOptions
 from utils.run.checkpoint import step_of
 from utils.run.errors import UsageError
@@ -45,11 +46,12 @@ class TrainingRun:
 
     def session(self, saved: Path) -> Session:
         """A checkpoint of it, ready to be sampled."""
-        sampling = parse_sampling("sample.generate", "", (), ["--model_path", str(saved)])[1]
+        sampling = parse_sampling_line(SamplingLine, "sample.generate", "", ["--model_path", str(saved)]).sampling
         guidance, rows = self.training.gen_guidance_param, self.training.eval_batch_size
         sampling = replace(sampling, guidance_param=guidance, max_batch=rows)
         # Published draws would come from the global generators.
-        return open_session(replace(self.run, compat="none"), sampling, self.data, self.model, self.diffusion)
+        run = replace(self.run, compat="none")
+        return open_session(SamplingLine(run, sampling, self.data, self.model, self.diffusion))
 
 
 def metrics_of(training_run: TrainingRun, comparison: ComparisonOptions) -> Metrics:
@@ -59,18 +61,16 @@ def metrics_of(training_run: TrainingRun, comparison: ComparisonOptions) -> Metr
     missing is said before the training begins. Raises UsageError, MissingFileError or DataError.
     """
     spec, cond = dataset_spec(training_run.data.dataset), training_run.data.cond
-    if not spec.is_3d:
-        return _of_views(training_run, checked(comparison, spec))
-    if cond == "text":
-        return _of_sentences(training_run, comparison)
-    if spec.actions:
-        return _of_actions(training_run, comparison)
-    raise UsageError(f"--eval_during_training: there is no evaluation of models of {spec.name} with --cond {cond}")
+    ways = spec.family.evaluations
+    if not (way := ways.get(cond, ways.get(""))):
+        raise UsageError(f"--eval_during_training: there is no evaluation of models of {spec.name} with --cond {cond}")
+    return function_at(way)(training_run, comparison)
 
 
-def _of_views(training_run: TrainingRun, comparison: ComparisonOptions) -> Metrics:
+def of_views(training_run: TrainingRun, comparison: ComparisonOptions) -> Metrics:
     """2D models, and MAS on them."""
     training, spec = training_run.training, dataset_spec(training_run.data.dataset)
+    comparison = checked(comparison, spec)
     evaluator = load_evaluator(comparison.evaluator_path, spec, comparison.truth, training_run.device)
 
     def metrics(saved: Path) -> dict[str, float]:
@@ -88,7 +88,7 @@ def _of_views(training_run: TrainingRun, comparison: ComparisonOptions) -> Metri
     return metrics
 
 
-def _of_sentences(training_run: TrainingRun, comparison: ComparisonOptions) -> Metrics:
+def of_sentences(training_run: TrainingRun, comparison: ComparisonOptions) -> Metrics:
     """Text models: the published log `eval_humanml_<step>.log`."""
     training, spec = training_run.training, dataset_spec(training_run.data.dataset)
     text_encoder = training_run.data.text_encoder_path
@@ -109,7 +109,7 @@ def _of_sentences(training_run: TrainingRun, comparison: ComparisonOptions) -> M
     return metrics
 
 
-def _of_actions(training_run: TrainingRun, comparison: ComparisonOptions) -> Metrics:
+def of_actions(training_run: TrainingRun, comparison: ComparisonOptions) -> Metrics:
     """Action models, and unconditional models of HumanAct12: the published YAML."""
     training, data = training_run.training, training_run.data
     recognisers = load_recognisers(

@@ -13,7 +13,7 @@ from data_loaders.points.keypoints import denormalise
 from data_loaders.points.upright import UprightDataset
 from data_loaders.registry import DatasetSpec, load_dataset
 from eval.mas.evaluators import Evaluator
-from sample.common.results import TIMES_PLAYED, check_videos, write_video
+from sample.common.pictures import check_frames, frames_shown, write_video
 from utils.run.errors import DataError, NumericError
 from utils.run.folders import atomic_folder
 from utils.run.randomness import numpy_rng, torch_generator
@@ -70,11 +70,10 @@ def write(folder: Path, spec: DatasetSpec, clips: Mapping[str, Clips], overwrite
         if not torch.isfinite(each.points).all():
             raise NumericError(f"the motions {name} hold NaN or infinity: nothing was written")
     with atomic_folder(folder, overwrite) as made:
-        frames = {}
         for name, each in clips.items():
             is_3d = each.points.shape[-1] == 3
             for i, length in enumerate(each.lengths.tolist()):
                 seen = None if each.mask is None or is_3d else each.mask[i, :length, :, 0].numpy()
-                write_video(made / f"{name}_{i}.mp4", each.points[i, :length].numpy(), spec, "", seen)
-                frames[f"{name}_{i}.mp4"] = length * (TIMES_PLAYED if is_3d else 1)
-        check_videos(made, frames)
+                path, clip = made / f"{name}_{i}.mp4", each.points[i, :length].numpy()
+                write_video(path, clip, spec, "", seen)
+                check_frames(path, frames_shown(clip))

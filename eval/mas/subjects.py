@@ -126,7 +126,7 @@ def generate(session: Session, request: Request, subject: str, options: MasOptio
 
     Raises NumericError for what is not finite.
     """
-    if session.published:
+    if session.compat.global_draws:
         seed = key_of(session.run.seed, subject, request.first) % 2**32
         np.random.seed(seed)  # noqa: NPY002
         with seeded(seed):

@@ -6,7 +6,7 @@ from pathlib import Path
 from eval.common.evaluation import Outcome
 from eval.mas.scores import MasEvaluation
 from eval.reporting import record
-from sample.common.results import write_video
+from sample.common.pictures import write_video
 from train.options import ComparisonOptions
 from utils.run.folders import atomic_folder
 

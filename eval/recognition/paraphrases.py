@@ -31,7 +31,7 @@ from eval.recognition.classifier import (
     train,
 )
 from sample.common.plain import sample_plain
-from sample.common.request import asked_frames, read_lines
+from sample.common.request import read_lines, requested_frames
 from sample.common.session import Request, Session
 from sample.endless.windows import STANDING, find_prefix, sample_endless
 from sample.options import PrefixOptions
@@ -95,14 +95,14 @@ def make_motions(session: Session, prompts: Sequence[Prompt]) -> np.ndarray:
     """
     if session.encode is None:
         raise UsageError(f"{session.path} reads no sentences")
-    samples, frames = session.sampling.num_samples, asked_frames(session)
+    samples, frames = session.sampling.num_samples, requested_frames(session)
     sentences = [prompt.sentence for prompt in prompts] * samples
     request = Request(torch.full((len(sentences),), frames), titles=sentences)
     if session.model_options.context_len:
         prefix = find_prefix(session, PrefixOptions(prefix_motion=STANDING), len(sentences))
         features = sample_endless(session, replace(request, inputs={"prefix": prefix.features})).features
     else:
-        features = sample_plain(session, replace(request, told=session.told_text(sentences)))
+        features = sample_plain(session, replace(request, condition=session.text_condition(sentences)))
     if not torch.isfinite(features).all():
         raise NumericError("the sampled motions hold NaN or infinity: nothing was written")
     return session.joints(features).view(samples, len(prompts), frames, -1, 3).float().numpy()

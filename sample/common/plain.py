@@ -1,26 +1,13 @@
 """Motion straight from a model: 2D views from a 2D model, 3D features from a text, action or free one."""
 
-import itertools
 from collections.abc import Callable
 
 from torch import Tensor
 
-from diffusion.noise import Noise, per_sample, published_normal
+from diffusion.noise import Noise
 from diffusion.sampling import sample
 from diffusion.windows import joined
 from sample.common.session import Request, Session
-
-
-def published_2d_noise(samples: int, frames: int, joints: int) -> Noise:
-    """The draws [B, T, J, 2] of the published `sample.generate` of 2D motion.
-
-    Its first two tensors are contiguous as [B, J, 2, T]; from the third on they lie in memory as the network's
-    output does, time leading.
-    """
-    shape = (samples, joints, 2, frames)
-    first, later = published_normal(shape), published_normal(shape, memory=(3, 0, 1, 2))
-    count = itertools.count()
-    return lambda: (first if next(count) < 2 else later)().permute(0, 3, 1, 2)
 
 
 def sample_plain(
@@ -33,17 +20,14 @@ def sample_plain(
 
     `project(x0, t)` puts right what is known of the normalised motion.
     """
-    if noise is None and session.published:
-        noise = published_2d_noise(len(request.lengths), request.frames, session.frame_shape[0])
-    elif noise is None:
-        noise = per_sample(session.run.seed, request.lengths.tolist(), session.frame_shape, request.first)
+    noise = noise or session.compat.plain_noise(session, request)
     if request.segments:
         lengths = request.segments.lengths[:: len(request.lengths)].tolist()
         denoise = joined(session.denoiser(request.segments), lengths, request.overlap)
     else:
         denoise = session.denoiser(request)
-    step = session.stepper(noise)
-    motions = session.to_data(sample(denoise, step, noise(), session.process.steps, session.last, project))
-    if session.published:
+    steps, last, callback = session.process.steps, session.last, session.callback
+    motions = session.to_data(sample(denoise, session.stepper(noise), noise(), steps, last, project, callback))
+    if not session.compat.pads:
         return motions
     return motions * request.valid.view(*request.valid.shape, *(1,) * len(session.frame_shape))

@@ -1,16 +1,14 @@
-"""What to sample, from the options: how long, and what the model is told of each motion."""
+"""What to sample, from the options: how long, and under which conditions."""
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from data_loaders.common.order import epoch_order
-from data_loaders.registry import DatasetSpec, load_dataset
+from data_loaders.registry import DatasetSpec
 from diffusion.windows import total_frames
 from model.denoisers.conditions import HIDDEN
 from sample.common.session import Request, Session
@@ -28,26 +26,26 @@ def make_request(session: Session) -> Request:
     sampling = session.sampling
     if session.encode and len(sampling.text_prompt) > 1:
         return one_after_another(session, sampling.text_prompt)
-    told, titles = choose_conditions(session, sampling.num_samples)
-    inputs = _take_motions(session) if sampling.use_data else None
+    condition, titles = choose_conditions(session, sampling.num_samples)
+    inputs = session.compat.data_motions(session) if sampling.use_data else None
     lengths = inputs["lengths"] if inputs else None
     if lengths is None or sampling.motion_length is not None:
-        lengths = torch.full((len(titles),), asked_frames(session))
-    return Request(lengths, told, titles, inputs)
+        lengths = torch.full((len(titles),), requested_frames(session))
+    return Request(lengths, condition, titles, inputs)
 
 
 def one_after_another(session: Session, texts: Sequence[str]) -> Request:
     """Motions in which the prompts follow each other, `--motion_length` seconds of each, joined smoothly."""
-    sampling, frames = session.sampling, asked_frames(session)
+    sampling, frames = session.sampling, requested_frames(session)
     count, overlap = sampling.num_samples * sampling.num_repetitions, round(sampling.overlap * session.spec.fps)
     total = total_frames([frames] * len(texts), overlap)
-    told = {name: rows.repeat_interleave(count, 0) for name, rows in session.told_text(texts).items()}
-    segments = Request(torch.full((len(texts) * count,), frames), told)
-    shown = [texts[min(i // (frames - overlap), len(texts) - 1)] for i in range(total)]
-    return Request(torch.full((count,), total), titles=[shown] * count, segments=segments, overlap=overlap)
+    condition = {name: rows.repeat_interleave(count, 0) for name, rows in session.text_condition(texts).items()}
+    segments = Request(torch.full((len(texts) * count,), frames), condition)
+    title = [texts[min(i // (frames - overlap), len(texts) - 1)] for i in range(total)]
+    return Request(torch.full((count,), total), titles=[title] * count, segments=segments, overlap=overlap)
 
 
-def asked_frames(session: Session) -> int:
+def requested_frames(session: Session) -> int:
     """The frames that `--motion_length` asks for. Raises UsageError where they are none, or more than is known."""
     spec, seconds = session.spec, session.sampling.motion_length
     if seconds is None:
@@ -70,14 +68,14 @@ def frames_in(seconds: float, spec: DatasetSpec) -> int:
 
 
 def choose_conditions(session: Session, count: int) -> tuple[dict[str, Tensor], list[str]]:
-    """What the model is told of each sample, and the titles: one entry for every repetition of each of `count` samples.
+    """The condition and the titles: one entry for every repetition of each of `count` samples.
 
     A file of prompts or kinds decides the number of samples itself.
     """
     sampling, spec = session.sampling, session.spec
     if session.encode:
         titles = prompts(session, count) * sampling.num_repetitions
-        return session.told_text(titles), titles
+        return session.text_condition(titles), titles
     action = choose_actions(session, count).repeat(sampling.num_repetitions)
     titles = [spec.actions[label] if label >= 0 else " ".join(sampling.text_prompt) for label in action.tolist()]
     return ({"action": action} if session.data.cond == "action" else {}), titles
@@ -96,10 +94,7 @@ def prompts(session: Session, count: int) -> list[str]:
             f'say what shall be done (--text_prompt "a person walks"), or put the dataset into {datapath} '
             "for prompts of its test part"
         )
-    from data_loaders.points import projections
-    from data_loaders.text import humanml
-
-    read = humanml.read_captions if session.spec.is_3d else projections.read_captions
+    read = session.spec.family.function("captions")
     captions = [caption for caption, _ in read(session.spec, datapath, "test")]
     order = epoch_order(session.run.seed, 0, len(captions))
     return [captions[order[i % len(order)]] for i in range(count)]
@@ -118,11 +113,11 @@ def read_lines(path: str, flag: str) -> list[str]:
 def choose_actions(session: Session, count: int) -> Tensor:
     """The label [count] of each sample that `--action_name` or `--action_file` asks for. Raises UsageError.
 
-    Without them any (-1), or for models of 3D motion, which were trained with one each, one drawn uniformly. `drawn`
+    Without them the family's: any (-1), or where models were trained with one each, one drawn uniformly. `drawn`
     draws sample i's from (seed, i) by the shares that the kinds have in training.
     """
     sampling, spec = session.sampling, session.spec
-    name = sampling.action_name or (DRAWN if spec.is_3d and session.data.cond == "action" else "")
+    name = sampling.action_name or (spec.family.default_action if session.data.cond == "action" else "")
     if sampling.action_file:
         return torch.tensor([_action(spec, line) for line in read_lines(sampling.action_file, "--action_file")])
     if not name:
@@ -140,21 +135,3 @@ def _action(spec: DatasetSpec, name: str) -> int:
         near = nearest(name, spec.actions)
         raise UsageError(f"unknown action {name!r}{near}; choose from {DRAWN}, {', '.join(spec.actions)}")
     return spec.actions.index(name)
-
-
-def _take_motions(session: Session) -> dict[str, Any]:
-    """The first motions of the dataset's order, as the published loader shuffles them or by (seed, epoch 0).
-
-    Raises DataError where there are fewer than samples are asked for.
-    """
-    count, seed, data = session.sampling.num_samples, session.run.seed, session.data
-    if session.published:
-        data = dataclasses.replace(data, data_size=count)
-    dataset = load_dataset(session.spec, data, session.run.compat, seed)
-    if len(dataset) < count:
-        raise DataError(f"--use_data: the {data.data_split} part holds {len(dataset)} motions; --num_samples {count}")
-    if session.published:
-        order = torch.utils.data.DataLoader(range(count), batch_size=count, shuffle=True)  # type: ignore[arg-type]
-        return dataset.batch(next(iter(order)).tolist(), lambda _: np.random.mtrand._rand)  # type: ignore[attr-defined]
-    indices = epoch_order(seed, 0, len(dataset), dataset.weights)[:count]
-    return dataset.batch(indices.tolist(), lambda position: numpy_rng(seed, "data", 0, position))

@@ -11,8 +11,8 @@ from data_loaders.points.keypoints import denormalise
 from data_loaders.registry import DatasetSpec, load_dataset
 from data_loaders.representations import hml
 from model.denoisers.conditions import HIDDEN
-from sample.common.motions import caption
-from sample.common.request import asked_frames
+from sample.common.request import requested_frames
+from sample.common.samples import caption
 from sample.common.session import Session
 from utils.formats.motion_files import read_motion, to_skeleton
 from utils.geometry.human import to_nba16, to_smpl22
@@ -48,13 +48,13 @@ def read_sources(session: Session, path: str) -> list[Source]:
         found = [source_of(motion, spec) for motion in read_motion(path)[: sampling.num_samples]]
     else:
         found = _clips(session)
-    most = spec.max_frames if sampling.motion_length is None else asked_frames(session)
-    return [_cut(source, most, spec) for source in found]
+    longest = spec.max_frames if sampling.motion_length is None else requested_frames(session)
+    return [_cut(source, longest, spec) for source in found]
 
 
 def source_of(motion: Motion, spec: DatasetSpec) -> Source:
     """A recorded or generated motion as a model of the dataset sees it. Raises DataError."""
-    frames = _points(motion, spec) if spec.representation == "points2d" else _features(motion, spec)
+    frames = spec.family.function("source")(motion, spec)
     if len(frames) < SHORTEST:
         raise DataError(
             f"{motion.name} makes {len(frames)} frames at {spec.fps:g} a second; at least {SHORTEST} are needed"
@@ -63,23 +63,37 @@ def source_of(motion: Motion, spec: DatasetSpec) -> Source:
     return Source(frames, title, note=motion.meta.get("note", ""))
 
 
-def _features(motion: Motion, spec: DatasetSpec) -> Tensor:
+def hml_of(motion: Motion, spec: DatasetSpec) -> Tensor:
     """The features [T, F] that come with a motion where they fit, else those of its joints."""
-    features = motion.meta.get("features")
-    same = motion.meta.get("skeleton") == spec.skeleton.name and motion.meta.get("dataset", spec.name) == spec.name
-    if same and features is not None and features.shape[1] == spec.features and motion.fps == spec.fps:
-        return torch.from_numpy(np.array(features, np.float32))
-    if spec.representation == "rot6d":
-        raise DataError(
-            f"{motion.name} holds no features of {spec.name}, whose models know joint rotations, not places: give "
-            "results.npy of sample.generate with such a model, or put the dataset there"
-        )
+    features = _own_features(motion, spec)
+    if features is not None:
+        return features
     positions = _at_rate(to_skeleton(motion, spec.skeleton).positions, motion, spec)
     # A frame's features tell the step to the next one, so the last frame has none.
     return hml.encode([positions / spec.skeleton.metres_per_unit], hml.layout_of(spec.skeleton), **spec.encoding)[0]
 
 
-def _points(motion: Motion, spec: DatasetSpec) -> Tensor:
+def rotations_of(motion: Motion, spec: DatasetSpec) -> Tensor:
+    """The features [T, F] that come with a motion. Raises DataError where none do."""
+    features = _own_features(motion, spec)
+    if features is None:
+        raise DataError(
+            f"{motion.name} holds no features of {spec.name}, whose models know joint rotations, not places: give "
+            "results.npy of sample.generate with such a model, or put the dataset there"
+        )
+    return features
+
+
+def _own_features(motion: Motion, spec: DatasetSpec) -> Tensor | None:
+    """The features that come with a motion, where they are those of the dataset."""
+    features = motion.meta.get("features")
+    same = motion.meta.get("skeleton") == spec.skeleton.name and motion.meta.get("dataset", spec.name) == spec.name
+    if same and features is not None and features.shape[1] == spec.features and motion.fps == spec.fps:
+        return torch.from_numpy(np.array(features, np.float32))
+    return None
+
+
+def points_of(motion: Motion, spec: DatasetSpec) -> Tensor:
     """Points [T, J, 3] in the camera frame of MAS, whose z points away."""
     if not motion.joints:
         raise DataError(f"{motion.name} holds features; models of {spec.name} take joints")
@@ -105,7 +119,7 @@ def _clips(session: Session) -> list[Source]:
     """Clips of the dataset's test part, the first ones of its order by the seed."""
     spec, sampling, seed = session.spec, session.sampling, session.run.seed
     folder = spec.folder(session.data.datapath)
-    if not spec.is_3d:
+    if not spec.family.clips:
         raise UsageError(f"name a motion to edit, --input_motion FILE: {spec.name} holds what one camera sees")
     if not folder.is_dir():
         raise MissingFileError(
@@ -117,17 +131,17 @@ def _clips(session: Session) -> list[Source]:
     indices = epoch_order(seed, 0, len(dataset), dataset.weights)[: sampling.num_samples].tolist()
     batch = dataset.batch(indices, lambda position: numpy_rng(seed, "data", 0, position))
     frames = denormalise(batch["motion"], dataset.mean, dataset.std)
-    told = zip(*(batch[name].tolist() for name in ("lengths", "caption", "action")), strict=True)
+    facts = zip(*(batch[name].tolist() for name in ("lengths", "caption", "action")), strict=True)
     sources = []
-    for clip, (length, sentence, action) in zip(frames, told, strict=True):
+    for clip, (length, sentence, action) in zip(frames, facts, strict=True):
         title = dataset.captions[sentence] if sentence >= 0 else spec.actions[action] if action >= 0 else ""
         sources.append(Source(clip[:length], title, action))
     return sources
 
 
-def _cut(source: Source, most: int, spec: DatasetSpec) -> Source:
-    """The first frames, at most `most` (0: all)."""
-    if not most or len(source.frames) <= most:
+def _cut(source: Source, longest: int, spec: DatasetSpec) -> Source:
+    """The first frames, at most `longest` (0: all)."""
+    if not longest or len(source.frames) <= longest:
         return source
-    said = f"cut to its first {most / spec.fps:g} s ({most} of {len(source.frames)} frames)"
-    return replace(source, frames=source.frames[:most], note=f"{source.note}; {said}".removeprefix("; "))
+    said = f"cut to its first {longest / spec.fps:g} s ({longest} of {len(source.frames)} frames)"
+    return replace(source, frames=source.frames[:longest], note=f"{source.note}; {said}".removeprefix("; "))

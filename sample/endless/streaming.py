@@ -18,11 +18,11 @@ import numpy as np
 import torch
 
 from data_loaders.representations import hml
-from sample.common.motions import Made, motion_content
 from sample.common.request import read_lines
+from sample.common.results import write_numbers
+from sample.common.samples import Samples
 from sample.common.session import Session
 from sample.endless.windows import Prefix, Window, origin, window_frames, windows
-from utils.formats import results
 from utils.run.arrays import load_archive
 from utils.run.errors import DataError, MissingFileError, UsageError
 from utils.run.files import atomic_write
@@ -142,7 +142,7 @@ def stream(
     prompt = ""
 
     def ask(_index: int, _start: hml.Start) -> tuple[dict[str, torch.Tensor], int]:
-        return session.told_text([prompt]), min(longest, wanted - done) if wanted else longest
+        return session.text_condition([prompt]), min(longest, wanted - done) if wanted else longest
 
     made = windows(session, prefix.features, ask, origin(1))
     for prompt in prompts:
@@ -217,11 +217,6 @@ def write_whole(folder: Path, session: Session, count: int) -> Path:
         titles += [str(record["prompt"])] * len(record["features"])
     positions, features = (torch.from_numpy(np.concatenate(values))[None] for values in parts.values())
     placed = positions / session.spec.skeleton.metres_per_unit
-    made = Made(features, torch.tensor([features.shape[1]]), [titles], placed=placed)
+    samples = Samples(features, torch.tensor([features.shape[1]]), [titles], placed=placed)
     session = replace(session, sampling=replace(session.sampling, num_samples=1, num_repetitions=1))
-    content = motion_content(session, made, placed)
-    path = folder / "results.npy"
-    results.write(path, content)
-    results.write_texts(path, content)
-    results.read(path)
-    return path
+    return write_numbers(folder, session, samples)

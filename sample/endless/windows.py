@@ -21,8 +21,8 @@ from diffusion.autoregressive import continued
 from diffusion.noise import per_sample
 from diffusion.sampling import sample
 from model.options import GOALS, ModelOptions
-from sample.common.motions import Made
-from sample.common.request import asked_frames, make_request, read_lines
+from sample.common.request import make_request, read_lines, requested_frames
+from sample.common.samples import Samples
 from sample.common.session import Request, Session
 from sample.common.sources import source_of
 from sample.options import EndlessOptions, PrefixOptions
@@ -35,7 +35,7 @@ from utils.run.randomness import numpy_rng
 
 STANDING = "standing"
 NEAR = 0.3  # metres: nobody need turn towards a place that is no further away
-Told = dict[str, Tensor]
+Condition = dict[str, Tensor]
 Spans = list[tuple[int, int]]
 
 
@@ -83,21 +83,23 @@ def wrapped(angle: Tensor) -> Tensor:
 
 
 def windows(
-    session: Session, prefix: Tensor, ask: Callable[[int, hml.Start], tuple[Told, int]], start: hml.Start
+    session: Session, prefix: Tensor, ask: Callable[[int, hml.Start], tuple[Condition, int]], start: hml.Start
 ) -> Iterator[Window]:
     """Windows for ever, the first of which follows `prefix` [B, C, F] (data units) and is at `start` in the world.
 
-    `ask(index, start)` says what the model is told of a window, and how many of its frames count.
+    `ask(index, start)` gives the condition of a window, and how many of its frames count. The callback of the session
+    is called after each step of each window.
     """
     frames, rows, seed = window_frames(session.model_options), len(prefix), session.run.seed
     here = start
 
     def make(shown: Tensor, index: int) -> Tensor:
-        told, kept = ask(index, here)
-        request = Request(torch.full((rows,), frames), told | {"prefix": shown})
+        condition, kept = ask(index, here)
+        request = Request(torch.full((rows,), frames), condition | {"prefix": shown})
         noise = per_sample(seed, [frames] * rows, session.frame_shape, stream=f"noise/{index}")
         denoise, step = session.denoiser(request), session.stepper(noise)
-        return sample(denoise, step, noise(), session.process.steps, session.last)[:, :kept]
+        x0 = sample(denoise, step, noise(), session.process.steps, session.last, callback=session.callback)
+        return x0[:, :kept]
 
     for window in continued(make, session.to_model(prefix), session.model_options.context_len):
         features = session.to_data(window)
@@ -117,14 +119,14 @@ def endless_request(session: Session, begin: PrefixOptions, options: EndlessOpti
         titles = [[prompt for prompt in prompts for _ in range(frames)]] * count
         request = Request(torch.full((count,), len(titles[0])), titles=titles)
     else:
-        request = replace(make_request(session), told={})
+        request = replace(make_request(session), condition={})
     samples = len(request.titles) // sampling.num_repetitions
     prefix = find_prefix(session, begin, samples)
     if prefix.captions and session.encode and not (prompts or sampling.text_prompt or sampling.input_text):
         request = replace(request, titles=prefix.captions * sampling.num_repetitions)
-    told = read_targets(session, options.target, len(request.titles)) if options.target else {}
+    goals = read_targets(session, options.target, len(request.titles)) if options.target else {}
     shown = prefix.features.repeat(sampling.num_repetitions, 1, 1)
-    return replace(request, told=told, inputs={"prefix": shown}), prefix.source
+    return replace(request, condition=goals, inputs={"prefix": shown}), prefix.source
 
 
 def aimed_request(session: Session, options: EndlessOptions) -> Request:
@@ -135,8 +137,8 @@ def aimed_request(session: Session, options: EndlessOptions) -> Request:
     if request.segments:
         raise UsageError("--target: this model makes motions whole; give one prompt, not several")
     count = len(request.lengths)
-    told = aimed(session, read_targets(session, options.target, count), origin(count), left=0)
-    return replace(request, told=request.told | told)
+    goals = aimed(session, read_targets(session, options.target, count), origin(count), left=0)
+    return replace(request, condition=request.condition | goals)
 
 
 def _prompts(session: Session, options: EndlessOptions) -> tuple[Sequence[str], int]:
@@ -146,31 +148,45 @@ def _prompts(session: Session, options: EndlessOptions) -> tuple[Sequence[str], 
             raise UsageError(f"--dynamic_text_path {path}: this model reads no text")
         return read_lines(path, "--dynamic_text_path"), window_frames(session.model_options)
     texts = session.sampling.text_prompt if session.encode else ()
-    return (texts, asked_frames(session)) if len(texts) > 1 else ((), 0)
+    return (texts, requested_frames(session)) if len(texts) > 1 else ((), 0)
 
 
-def sample_endless(session: Session, request: Request, include_prefix: bool = False) -> Made:
+def sample_endless(session: Session, request: Request, include_prefix: bool = False) -> Samples:
     """The motions that `endless_request` asks for; with `include_prefix` they begin with the frames that were given."""
     shown = (request.inputs or {})["prefix"]
     given = shown.shape[1] if include_prefix else 0
     frames = window_frames(session.model_options)
-    todo = spans(request.titles, given, request.frames, frames, whole_last="goal" in request.told)
+    todo = spans(request.titles, given, request.frames, frames, whole_last="goal" in request.condition)
 
-    def ask(index: int, here: hml.Start) -> tuple[Told, int]:
+    def ask(index: int, here: hml.Start) -> tuple[Condition, int]:
         first, kept = todo[index]
-        told = session.told_text([title if isinstance(title, str) else title[first] for title in request.titles])
-        if request.told:
-            told |= aimed(session, request.told, here, len(todo) - 1 - index)
-        return told, kept
+        texts = [title if isinstance(title, str) else title[first] for title in request.titles]
+        condition = session.text_condition(texts)
+        if request.condition:
+            condition |= aimed(session, request.condition, here, len(todo) - 1 - index)
+        return condition, kept
 
     start = origin(len(shown))
     parts = [shown] if include_prefix else []
-    made = windows(session, shown, ask, advanced(shown, start) if include_prefix else start)
-    parts += [window.features for _, window in zip(todo, made, strict=False)]
+    start = advanced(shown, start) if include_prefix else start
+    sampled = windows(_counting(session, len(todo)), shown, ask, start)
+    parts += [window.features for _, window in zip(todo, sampled, strict=False)]
     features = torch.cat(parts, dim=1)[:, : request.frames] * request.valid[..., None]
     marks = torch.zeros(*features.shape[:2], len(session.spec.skeleton.joints), dtype=torch.bool)
     marks[:, :given] = True
-    return Made(features, request.lengths, request.titles, marks if include_prefix else None)
+    return Samples(features, request.lengths, request.titles, marks if include_prefix else None)
+
+
+def _counting(session: Session, windows: int) -> Session:
+    """The session whose callback counts the steps of so many windows, one after another, as those of one sampling."""
+    before = 0
+
+    def callback(done: int, total: int) -> None:
+        nonlocal before
+        session.callback(before + done, windows * total)
+        before += total if done == total else 0
+
+    return replace(session, callback=callback)
 
 
 def spans(titles: Sequence[str | Sequence[str]], first: int, end: int, longest: int, whole_last: bool = False) -> Spans:
@@ -242,7 +258,7 @@ def standing(mean: Tensor, layout: hml.Layout, frames: int) -> Tensor:
     return hml.encode([pose.expand(frames + 1, -1, -1)], layout, **RIGHT)[0]
 
 
-def read_targets(session: Session, texts: Sequence[str], count: int) -> Told:
+def read_targets(session: Session, texts: Sequence[str], count: int) -> Condition:
     """Where joints shall be at the end, as `--target` says: `goal` [N, 8, 3] in the world and data units (the heading
     in radians), `goal_asked` [N, 8]. Raises UsageError."""
     goal, asked = torch.zeros(len(GOALS), 3), torch.zeros(len(GOALS), dtype=torch.bool)
@@ -275,7 +291,7 @@ def _goal(text: str, name: str, numbers: str, unit: float) -> Tensor:
     return torch.tensor((x, *(y or [0.0]), z)) / unit
 
 
-def aimed(session: Session, told: Told, here: hml.Start, left: int) -> Told:
+def aimed(session: Session, told: Condition, here: hml.Start, left: int) -> Condition:
     """What a window that begins `here` is told of the `goal` of the whole motion, `left` windows before the last one.
 
     The last window is asked for the goals, those before it for an even share of the way of the root and of the turn.

@@ -3,106 +3,30 @@
 All views of a figure are denoised together; at each step one 3D motion is fitted to them and shown in each again.
 """
 
-import functools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from data_loaders.points.projections import camera_of
-from diffusion.distillation import STEPS, distill
-from diffusion.noise import Noise, per_sample, published_normal, seen_from
+from diffusion.distillation import distill
+from diffusion.noise import Noise, seen_from
 from diffusion.process import Process
 from diffusion.projectors import AdamFit, MultiView, pooled_evidence, prominent_weights
 from diffusion.sampling import sample
 from diffusion.windows import joined
+from sample.common.draws import Draws
 from sample.common.session import Request, Session
 from sample.editing.end_constraint import eased, fading
 from sample.options import MasOptions
 from utils.geometry.cameras import even_views, fit_points, orthographic, view_rotations
 from utils.geometry.kinematics import rigid_bones, walk
 from utils.run.errors import UsageError
-from utils.run.randomness import numpy_rng
 
-# Motion [B, T, J, 3] in the camera frame, and where [B, T, J] it is held.
-Held = tuple[Tensor, Tensor]
-
-
-@dataclass(frozen=True)
-class Draws:
-    """Every random draw of a multi-view run, so that a test can hand in recorded ones.
-
-    `noise_3d()` [B, T, J, 3] and `noise_2d()` [V * B, T, J, 2] are one draw of noise each; `offset()` is an azimuth,
-    `azimuths()` [V] are those of independent views, `prominent()` a view, `timesteps()` the steps of a distillation.
-    """
-
-    noise_3d: Noise
-    noise_2d: Noise
-    offset: Callable[[], float]
-    azimuths: Callable[[], np.ndarray]
-    prominent: Callable[[], int]
-    timesteps: Callable[[bool], list[int]]
-
-
-def timesteps(rng: np.random.RandomState, steps: int, annealed: bool, lowest: int = 1) -> list[int]:
-    """The diffusion steps of a distillation: uniform over 1..N-1, or from ever lower bounds on up (annealed)."""
-    uniform = [int(rng.randint(1, steps)) for _ in range(STEPS)]
-    if not annealed:
-        return uniform
-    return [int(rng.randint(max(lowest, int(steps - 1 - i * steps / STEPS)), steps)) for i in range(STEPS)]
-
-
-def own_draws(session: Session, request: Request, views: int) -> Draws:
-    """Draws by (seed, sample) for noise and by (seed, name) for what belongs to the run."""
-    seed, lengths, joints = session.run.seed, request.lengths.tolist(), len(session.spec.skeleton.joints)
-    stream = functools.partial(numpy_rng, seed)
-    offsets, azimuths = stream("offset"), stream("azimuths")
-    flat = per_sample(seed, lengths, (views, joints, 2), request.first, stream="views")
-    return Draws(
-        noise_3d=per_sample(seed, lengths, (joints, 3), request.first),
-        noise_2d=lambda: flat().permute(2, 0, 1, 3, 4).flatten(0, 1),
-        offset=lambda: offsets.uniform(0, 2 * math.pi),
-        azimuths=lambda: azimuths.uniform(0, 2 * math.pi, views),
-        prominent=lambda: int(stream("prominent").randint(views)),
-        timesteps=lambda annealed: timesteps(stream("timesteps"), session.process.steps, annealed),
-    )
-
-
-def published_draws(session: Session, request: Request, views: int, distilling: bool) -> Draws:
-    """Draws in the published order from the global generators, which the session has seeded.
-
-    Independent view noise comes after a 3D draw that is thrown away; a distillation draws a first x_T and a second
-    noise each time that it never uses; its views span one radian.
-    """
-    samples, frames, joints = len(request.lengths), request.frames, len(session.spec.skeleton.joints)
-    noise_3d = published_normal((samples, frames, joints, 3))
-    like_views = published_normal((views, samples, joints, 2, frames), memory=(0, 1, 4, 2, 3))
-
-    def noise_2d() -> Tensor:
-        if not distilling:
-            noise_3d()
-        noise = like_views()
-        if distilling:
-            like_views()
-        return noise.permute(0, 1, 4, 2, 3).flatten(0, 1)
-
-    def drawn_timesteps(annealed: bool) -> list[int]:
-        drawn = timesteps(np.random.mtrand._rand, session.process.steps, annealed, lowest=0)  # type: ignore[attr-defined]
-        torch.randn(views * samples, joints, 2, frames)
-        return drawn
-
-    return Draws(
-        noise_3d=noise_3d,
-        noise_2d=noise_2d,
-        offset=lambda: np.random.rand() * 2 * math.pi,  # noqa: NPY002
-        azimuths=lambda: np.array([np.random.uniform() for _ in range(views)]),  # noqa: NPY002
-        prominent=lambda: int(torch.randint(0, views, [1])),
-        timesteps=drawn_timesteps,
-    )
+# Motion [B, T, J, 3] in the camera frame, and where [B, T, J] it is known.
+Known = tuple[Tensor, Tensor]
 
 
 def sample_3d(
@@ -111,29 +35,28 @@ def sample_3d(
     options: MasOptions,
     variant: str = "mas",
     draws: Draws | None = None,
-    held: Held | None = None,
+    known: Known | None = None,
 ) -> Tensor:
     """3D motions [B, T, J, 3] by MAS or one of its ablations, camera frame; frames beyond a length are 0 by default.
 
-    `held` are joints of other motions that stay where they are (not in a distillation).
+    `known` are joints of other motions that stay where they are (not in a distillation).
     """
     distilling = variant.startswith("dreamfusion")
-    if draws is None:
-        views = options.num_views
-        draws = (
-            published_draws(session, request, views, distilling)
-            if session.published
-            else own_draws(session, request, views)
-        )
+    draws = draws or session.compat.view_draws(session, request, options.num_views, distilling)
     if distilling:
         points = _distilled(session, request, options, variant, draws)
     else:
-        points = _ancestral(session, request, options, variant, draws, held)
-    if held and options.bones == "rigid":
-        points = hung_on(points, *held, session.spec.skeleton.parents)
+        points = _ancestral(session, request, options, variant, draws, known)
+    if known and options.bones == "rigid":
+        points = hung_on(points, *known, session.spec.skeleton.parents)
     elif options.bones == "rigid":
         points = rigid_bones(points, session.spec.skeleton, request.lengths)
-    return points if session.published else points * request.valid[:, :, None, None]
+    return points * request.valid[:, :, None, None] if session.compat.pads else points
+
+
+def independent(options: MasOptions, variant: str = "mas") -> bool:
+    """Whether the motions of a request do not depend on each other, so that they may be sampled apart."""
+    return options.fit == "closed_form" and not variant.startswith("dreamfusion")
 
 
 def view_denoiser(session: Session, request: Request, views: int) -> Callable[[Tensor, int], Tensor]:
@@ -146,8 +69,8 @@ def view_denoiser(session: Session, request: Request, views: int) -> Callable[[T
         # Segments lead, then come the views: what is cut into segments are motions whose views lead.
         return rows.unflatten(0, (-1, samples)).repeat(1, views, *(1,) * (rows.dim() - 1)).flatten(0, 1)
 
-    told = {name: seen(rows) for name, rows in segments.told.items()}
-    denoise = session.denoiser(Request(seen(segments.lengths), told))
+    condition = {name: seen(rows) for name, rows in segments.condition.items()}
+    denoise = session.denoiser(Request(seen(segments.lengths), condition))
     return joined(denoise, segments.lengths[::samples].tolist(), request.overlap)
 
 
@@ -173,7 +96,7 @@ def hung_on(points: Tensor, motion: Tensor, mask: Tensor, parents: Sequence[int]
 
 
 def _ancestral(
-    session: Session, request: Request, options: MasOptions, variant: str, draws: Draws, held: Held | None
+    session: Session, request: Request, options: MasOptions, variant: str, draws: Draws, known: Known | None
 ) -> Tensor:
     """MAS and its ablations."""
     spec, process, count = session.spec, session.process, options.num_views
@@ -190,10 +113,10 @@ def _ancestral(
     fit = AdamFit(start.shape) if options.fit == "adam" else fit_points
     together = MultiView(
         views, camera_of(spec), start, session.to_data, session.to_model, weights,
-        fit=fit if held is None else around(fit, *held, request.lengths),
-        pinned_root=-1 if session.published else spec.pinned_root,
-        valid=None if session.published else request.valid,
-        known=held[0] if held else None, known_mask=held[1] if held else None,
+        fit=fit if known is None else around(fit, *known, request.lengths),
+        pinned_root=spec.pinned_root if session.compat.pins_root else -1,
+        valid=request.valid if session.compat.pads else None,
+        known=known[0] if known else None, known_mask=known[1] if known else None,
     )  # fmt: skip
     noise = draws.noise_2d if variant.endswith("no_3d_noise") else seen_from(draws.noise_3d, lambda: together.views)
     if wandering:
@@ -207,7 +130,7 @@ def _ancestral(
     denoise = view_denoiser(session, request, count)
     if options.evidence != 1:
         denoise = pooled_evidence(denoise, process, options.evidence)
-    sample(denoise, step, x, process.steps, process.last, together)
+    sample(denoise, step, x, process.steps, process.last, together, session.callback)
     return together.points
 
 
@@ -247,8 +170,8 @@ def _distilled(session: Session, request: Request, options: MasOptions, variant:
     schedule = draws.timesteps(variant == "dreamfusion_annealed")
     points = distill(
         view_denoiser(session, request, options.num_views), session.process, schedule, fresh_views, draws.noise_2d,
-        camera_of(spec), start, session.to_data, session.to_model,
+        camera_of(spec), start, session.to_data, session.to_model, session.callback,
     )  # fmt: skip
-    if spec.pinned_root >= 0 and not session.published:
+    if spec.pinned_root >= 0 and session.compat.pins_root:
         points = points - points[:, :, spec.pinned_root, None]
     return points

@@ -40,12 +40,12 @@ SIZE = ModelOptions(arch="dit", layers=6, latent_dim=256, ff_size=896, text_enco
 DIP = dataclasses.replace(SIZE, context_len=20, pred_len=40)
 FIRST_STEP = """
 import sys
-from sample.options import parse_sampling
-options = parse_sampling("tests.benchmarks.text", "", (), sys.argv[1:])
+from sample.options import SamplingLine, parse_sampling_line
+line = parse_sampling_line(SamplingLine, "tests.benchmarks.text", "", sys.argv[1:])
 from diffusion.noise import per_sample
 from sample.common.request import make_request
 from sample.common.session import open_session
-session = open_session(*options)
+session = open_session(line)
 request = make_request(session)
 noise = per_sample(0, request.lengths.tolist(), session.frame_shape)
 session.denoiser(request)(noise(), session.process.steps - 1)
@@ -123,11 +123,11 @@ def streaming(model: Path, precision: str) -> tuple[float, float]:
     """Median CPU and wall seconds of a window; the first one, which warms up, does not count."""
     from sample.common.session import open_session
     from sample.endless.windows import endless_request, origin, window_frames, windows
-    from sample.options import EndlessOptions, PrefixOptions, parse_sampling
+    from sample.options import EndlessOptions, PrefixOptions, SamplingLine, parse_sampling_line
 
     flags = ["--model_path", str(model), "--precision", precision, "--guidance_param", GUIDANCE, "--num_samples", "1"]
     flags += ["--num_repetitions", "1", "--threads", "1", "--device", "cpu", "--text_prompt", PROMPT]
-    session = open_session(*parse_sampling("tests.benchmarks.text", "", (), flags))
+    session = open_session(parse_sampling_line(SamplingLine, "tests.benchmarks.text", "", flags))
     request, _ = endless_request(session, PrefixOptions(prefix_motion="standing"), EndlessOptions())
     told, frames = session.told_text([PROMPT]), window_frames(session.model_options)
     stream = windows(session, (request.inputs or {})["prefix"], lambda *_: (told, frames), origin(1))

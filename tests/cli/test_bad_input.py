@@ -197,7 +197,6 @@ def test_an_unknown_ablation(sampling):
 @pytest.mark.parametrize("module", SAMPLERS)
 def test_an_output_folder_that_is_there_before_any_work(sampling, module, tmp_path, monkeypatch):
     monkeypatch.setattr("sample.common.session.open_session", lambda *_: pytest.fail("the model was loaded"))
-    monkeypatch.setattr("sample.common.results.open_session", lambda *_: pytest.fail("the model was loaded"))
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("kept")
     said = sampling(USAGE, module=module)
@@ -506,7 +505,7 @@ def test_a_disk_that_runs_full_while_training(data, tmp_path, capsys):
 
 @pytest.mark.parametrize("fault", ["none", "short", "junk"])
 def test_a_video_that_does_not_read_back(sampling, monkeypatch, fault):
-    from sample.common import results as output
+    from sample.common import pictures as output
 
     real = output.video.write_video
 

@@ -107,7 +107,7 @@ def test_every_file_asked_for_is_there(models, data, tmp_path, module, turns):
 @pytest.mark.parametrize("compat", ["none", "published"])
 @pytest.mark.parametrize("name", ABLATIONS)
 def test_ablations(models, tmp_path, monkeypatch, name, compat):
-    monkeypatch.setattr("sample.multiview.sampling.STEPS", 5)
+    monkeypatch.setattr("sample.common.draws.STEPS", 5)
     model = shutil.copytree(models["trans_enc"], tmp_path / "model")
     run("sample.ablations", "--ablation_name", name, "--model_path", model, SHORT, f"--num_samples 2 --compat {compat}")
     task = f"mas_{name}" if name.startswith(("no_3d", "prominent")) else name
@@ -116,7 +116,7 @@ def test_ablations(models, tmp_path, monkeypatch, name, compat):
 
 
 def test_ablations_differ_from_mas_and_mas_is_one_of_them(sampled, monkeypatch):
-    monkeypatch.setattr("sample.multiview.sampling.STEPS", 5)
+    monkeypatch.setattr("sample.common.draws.STEPS", 5)
     flags = (SHORT, "--num_samples 1")
     mas = sampled("sample.mas", "trans_enc", *flags)["motions"]
     others = {

@@ -46,7 +46,7 @@ def test_where_the_user_stands(model, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["results.npy", RECORD])
 def test_what_others_wrote_is_refused_before_any_work(model, tmp_path, capsys, monkeypatch, name):
-    monkeypatch.setattr("sample.common.results.open_session", lambda *_: pytest.fail("the model was loaded"))
+    monkeypatch.setattr("sample.common.session.open_session", lambda *_: pytest.fail("the model was loaded"))
     content = {"command": "sample.mas", "line": "", "files": {}, "before": {}}
     (tmp_path / name).write_text(json.dumps(content))
     before = listing(tmp_path)

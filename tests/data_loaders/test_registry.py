@@ -22,7 +22,7 @@ from utils.run.errors import PolykineError, UsageError
 from utils.run.options import RunOptions
 
 ROWS = sorted(DATASETS)
-SEEN = [name for name in ROWS if not DATASETS[name].is_3d]  # by a camera
+SEEN = [name for name in ROWS if DATASETS[name].family.flat]  # by a camera
 GROUPS = (RunOptions, SamplingOptions, DataOptions, ModelOptions, DiffusionOptions, TrainingOptions)
 FOLDERS = {"humanml": "HumanML3D", "kit": "KIT-ML", "humanact12": "HumanAct12Poses"}
 
@@ -33,7 +33,9 @@ def test_row(name):
     assert spec.name == name and SKELETONS[spec.skeleton.name] is spec.skeleton and spec.fps > 0
     widths = {"mocap": 263, "humanml": 263, "kit": 251, "humanact12": 150, "uestc": 150}
     assert spec.features == widths.get(name, 2 * len(spec.skeleton.joints))
-    assert (spec.max_frames > 0) == spec.is_3d and spec.sentences == (name in ("mocap2d", "mocap", "humanml", "kit"))
+    assert (spec.max_frames > 0) != spec.family.flat and spec.sentences == (
+        name in ("mocap2d", "mocap", "humanml", "kit")
+    )
 
 
 @pytest.mark.parametrize("name", SEEN)

@@ -8,7 +8,7 @@ import torch
 
 from diffusion.distillation import RATE, distill
 from diffusion.process import build_process
-from sample.multiview.sampling import timesteps
+from sample.common.draws import timesteps
 from utils.geometry.cameras import Camera, project, view_rotations
 from utils.run.randomness import numpy_rng, torch_generator
 

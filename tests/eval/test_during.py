@@ -33,7 +33,7 @@ def board(monkeypatch) -> Board:
     """What every platform is here."""
     board = Board()
     monkeypatch.setattr("train.common.platforms.open_platform", lambda *_: board)
-    monkeypatch.setattr("train.train_mdm.open_platform", lambda *_: board)
+    monkeypatch.setattr("train.common.commands.open_platform", lambda *_: board)
     return board
 
 

@@ -164,13 +164,13 @@ def test_the_whole_command(data, model, tmp_path, monkeypatch, capsys):
 def test_more_samples_change_none_of_the_first(model, data):
     from eval.recognition.paraphrases import make_motions
     from sample.common.session import open_session
-    from sample.options import parse_sampling
+    from sample.options import SamplingLine, parse_sampling_line
 
     asked = [Prompt("walk", "he strolls"), Prompt("wave", "she says hello")]
     made = []
     for count in (1, 3):
         argv = ["--model_path", str(model), "--num_samples", str(count), "--motion_length", "1.5", "--threads", "1"]
-        made.append(make_motions(open_session(*parse_sampling("t", "", (), argv)[:5]), asked))
+        made.append(make_motions(open_session(parse_sampling_line(SamplingLine, "t", "", argv)), asked))
     assert made[1].shape == (3, 2, 30, 22, 3)
     np.testing.assert_allclose(made[1][:1], made[0], atol=1e-4)
 

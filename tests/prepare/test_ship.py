@@ -17,7 +17,7 @@ from prepare import ship
 from sample.common.plain import sample_plain
 from sample.common.request import make_request
 from sample.common.session import open_session
-from sample.options import SamplingOptions, parse_sampling
+from sample.options import SamplingLine, SamplingOptions, parse_sampling_line
 from tests.people import SPEC, TINY, tiny_dit
 from train.options import TrainingOptions
 from utils.run import checkpoint
@@ -76,12 +76,11 @@ def test_averaged_weights_in_half_precision_and_nothing_else(trained, capsys):
 def test_it_can_be_sampled_from_and_says_the_same(trained):
     motions = []
     for folder in (trained, shipped(trained)):
-        run, sampling, data, model, diffusion = parse_sampling(
-            "test", "", (), ["--model_path", str(folder), "--num_samples", "2", "--motion_length", "0.5",
-                             "--sampling_steps", "5", "--action_name", "kick"],
-        )  # fmt: skip
-        assert (data.dataset, model.arch, sampling.model_path) == ("mocap2d", "dit", str(folder))
-        session = open_session(run, sampling, data, model, diffusion)
+        flags = "--num_samples 2 --motion_length 0.5 --sampling_steps 5 --action_name kick".split()
+        line = parse_sampling_line(SamplingLine, "test", "", ["--model_path", str(folder), *flags])
+        assert (line.data.dataset, line.model.arch) == ("mocap2d", "dit")
+        assert line.sampling.model_path == str(folder)
+        session = open_session(line)
         assert session.path.name == "checkpoint_40.pth" and not session.model.training
         assert all(weight.dtype == torch.float32 for weight in session.model.parameters())
         torch.testing.assert_close(session.mean, torch.full((16, 2), 0.5))

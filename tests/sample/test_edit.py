@@ -13,12 +13,12 @@ import torch
 from data_loaders.options import DataOptions
 from data_loaders.points.toy import body_motion
 from data_loaders.registry import dataset_spec
-from data_loaders.representations import hml
+from data_loaders.representations import hml, joint_features
 from diffusion.options import DiffusionOptions
 from diffusion.process import build_process
 from model.denoisers.build import build_denoiser
 from model.options import ModelOptions
-from sample.common.motions import motion_content
+from sample.common.contents import features_content
 from sample.common.session import Session
 from sample.common.sources import Source, read_sources, source_of
 from sample.editing import editing
@@ -26,12 +26,11 @@ from sample.editing.editing import (
     edit_request,
     edited,
     folder_of,
-    kept_features,
-    kept_frames,
-    made_joints,
+    known_frames,
     mode_of,
+    sampled_joints,
 )
-from sample.editing.end_constraint import eased, fading, gaps, landing_of, window
+from sample.editing.end_constraint import eased, end_constraint_of, fading, gaps, window
 from sample.multiview.sampling import around, hung_on
 from sample.options import EditOptions, MasOptions, SamplingOptions
 from tests.commands import listing, refusal, run, toy, train
@@ -114,16 +113,16 @@ def test_what_is_kept_is_as_it_was_in_features_and_in_the_world(dataset, name):
     sources = [Source(features(dataset, 36), "a"), Source(features(dataset, 29, seed=1), "b")]
     request, made = edit(session, options, sources)
     assert request.inputs is not None
-    known, kept = request.inputs["known"], request.inputs["kept"]
+    known, kept = request.inputs["motion"], request.inputs["known"]
     assert torch.equal(made.features[kept], known[kept])
     assert (made.features - known)[~kept & request.valid[..., None]].abs().gt(1e-4).float().mean() > 0.9
     millimetre = 0.001 / session.spec.skeleton.metres_per_unit
     whole = kept[..., :4].all(-1) & request.valid
-    assert made.given is not None
-    given = made.given & whole[..., None]
+    assert made.known is not None
+    given = made.known & whole[..., None]
     distance = torch.linalg.vector_norm(joints_of(session, made) - session.joints(known), dim=-1)
     assert distance[given].max() < millimetre
-    turned = torch.zeros(2) if made.turned is None else made.turned
+    turned = torch.zeros(2) if made.rotated is None else made.rotated
     heading = turned[:, None] - 2 * (made.features[..., 0].cumsum(1) - made.features[..., 0])
     was = -2 * (known[..., 0].cumsum(1) - known[..., 0])
     assert torch.cos(heading - was)[whole].min() > np.cos(np.radians(0.1))
@@ -137,8 +136,8 @@ def test_what_the_file_says_of_an_edit_that_begins_anew_fits_together():
     """The root's rotations in the file face where its joints do, though the features begin at the origin."""
     session = session_of("mocap", 1)
     _, made = edit(session, EditOptions(keyframes="9,20"), [Source(features("mocap", 30), "a")])
-    assert made.placed is not None and made.turned is not None and made.turned.abs() > 0.05
-    content = motion_content(session, made, made.placed)
+    assert made.placed is not None and made.rotated is not None and made.rotated.abs() > 0.05
+    content = features_content(session, made)
     canonical = session.joints(made.features)
     turn = torch.from_numpy(content["rotations"])[:, 0, 0] @ about_axis("Y", torch.zeros(1)).mT
     body = canonical[:, 0] - canonical[:, 0, :1]
@@ -169,7 +168,7 @@ def gap(frames: int, first: int, stop: int) -> torch.Tensor:
 
 def test_landing_changes_nothing_where_nothing_lacks():
     clip = walk()
-    landing = landing_of(clip, gap(40, 10, 30), hml.layout_of("smpl22"))
+    landing = end_constraint_of(clip, gap(40, 10, 30), hml.layout_of("smpl22"))
     torch.testing.assert_close(landing(clip), clip, atol=1e-6, rtol=0)
     heading, place = landing.start(clip)
     assert not heading.any() and not place.any()
@@ -180,7 +179,7 @@ def test_the_correction_stays_in_the_gap_and_no_step_jumps():
     clip, layout = walk(), hml.layout_of("smpl22")
     made = clip.clone()
     made[:, 10:30, 1] += 0.03
-    landed = landing_of(clip, gap(40, 10, 30), layout)(made)
+    landed = end_constraint_of(clip, gap(40, 10, 30), layout)(made)
     assert torch.equal(landed[:, :10], made[:, :10]) and torch.equal(landed[:, 30:], made[:, 30:])
     added = torch.linalg.vector_norm((landed - made)[0, 10:30, 1:3], dim=-1)
     assert added.sum() == pytest.approx(20 * 0.03, rel=0.02)
@@ -193,7 +192,7 @@ def test_the_shorter_way_round_is_taken(turn):
     clip = walk()
     made = clip.clone()
     made[:, 12:28, 0] += turn / 2 / 16 + np.pi / 16  # and a whole turn, which nobody sees
-    landing = landing_of(clip, gap(40, 12, 28), hml.layout_of("smpl22"))
+    landing = end_constraint_of(clip, gap(40, 12, 28), hml.layout_of("smpl22"))
     gained = -2 * (landing(made) - made)[..., 0].sum()
     assert float(gained) == pytest.approx(turn, abs=1e-4)
 
@@ -209,14 +208,14 @@ def test_velocities_follow_the_root():
     """A step that is put right changes every joint's velocity by as much as the joint goes elsewhere."""
     clip, layout = walk(), hml.layout_of("smpl22")
     made = clip + 0.05 * torch.randn(clip.shape, generator=torch_generator("velocities"))
-    landed = landing_of(clip, gap(40, 10, 30), layout)(made)
+    landed = end_constraint_of(clip, gap(40, 10, 30), layout)(made)
     told = (landed - made)[..., hml.blocks(layout)["velocity"]][0].unflatten(-1, (-1, 3))
     expected = seen_velocity(landed, layout) - seen_velocity(made, layout)
     torch.testing.assert_close(told[10:30].double(), expected[10:30], atol=1e-5, rtol=0)
     assert told[10:30].abs().max() > 0.01 and not told[:10].any() and not told[30:].any()
 
 
-def test_gaps_lie_between_kept_frames():
+def test_gaps_lie_between_known_frames():
     kept = [bool(int(digit)) for digit in "00110100010"]
     assert gaps(kept) == [(4, 5), (6, 9)]
     assert gaps([False] * 4) == gaps([True] * 4) == gaps([True, False, False]) == []
@@ -253,7 +252,7 @@ def test_every_estimate_is_eased_and_lands(monkeypatch):
     missed = (session.to_model(made.features) - there)[0, :, 4:67]
     assert not missed[:10].any() and not missed[30:].any()
     assert missed[[10, 29]].abs().max() < 0.03 and missed[20].min() > 0.95
-    kept = request.inputs["kept"].all(-1)
+    kept = request.inputs["known"].all(-1)
     torch.testing.assert_close(session.joints(made.features)[kept], session.joints(sources[0].frames)[kept[0]])
 
 
@@ -275,28 +274,28 @@ def test_frames_after_the_end_are_nobodys_gap():
 
 def test_the_published_masks(golden):
     constants = np.load(golden / "mdm" / "rep_constants.npz")
-    made = made_joints(EditOptions(edit_mode="upper_body"), SKELETONS["smpl22"])
-    mask = kept_features(dataset_spec("humanml"), ~made)
+    made = sampled_joints(EditOptions(edit_mode="upper_body"), SKELETONS["smpl22"])
+    mask = joint_features("hml", SKELETONS["smpl22"], ~made)
     assert torch.equal(mask, torch.from_numpy(constants["lower_body_mask"])) and int(mask.sum()) == 107
 
 
 def test_the_upper_body_of_kit_goes_by_names():
     spec = dataset_spec("kit")
-    made = made_joints(EditOptions(edit_mode="upper_body"), spec.skeleton)
+    made = sampled_joints(EditOptions(edit_mode="upper_body"), spec.skeleton)
     upper = {name for name, new in zip(spec.skeleton.joints, made.tolist(), strict=True) if new}
     assert upper == set("BP BT BLN BUN LS LE LW RS RE RW".split())
-    mask = kept_features(spec, ~made)
+    mask = joint_features(spec.representation, spec.skeleton, ~made)
     assert mask.shape == (251,) and int(mask.sum()) == 4 + 10 * 9 + 11 * 3 + 4
 
 
 def test_the_parts_of_rotations_and_points():
-    made = made_joints(EditOptions(joints=("pelvis", "left_wrist")), SKELETONS["smpl24"])
-    mask = kept_features(dataset_spec("humanact12"), ~made).view(25, 6)
+    made = sampled_joints(EditOptions(joints=("pelvis", "left_wrist")), SKELETONS["smpl24"])
+    mask = joint_features("rot6d", SKELETONS["smpl24"], ~made).view(25, 6)
     assert [row for row in range(25) if not mask[row].any()] == [0, 20, 24] and mask.sum() == 22 * 6
-    nba = made_joints(EditOptions(edit_mode="upper_body", joints=("LAnkle",)), SKELETONS["nba"])
+    nba = sampled_joints(EditOptions(edit_mode="upper_body", joints=("LAnkle",)), SKELETONS["nba"])
     assert [SKELETONS["nba"].joints[i] for i in range(16) if not nba[i]] == "Hip RHip RKnee RAnkle LHip LKnee".split()
     with pytest.raises(UsageError, match="no upper body"):
-        made_joints(EditOptions(edit_mode="upper_body"), SKELETONS["horse"])
+        sampled_joints(EditOptions(edit_mode="upper_body"), SKELETONS["horse"])
 
 
 @pytest.mark.parametrize(
@@ -314,13 +313,13 @@ def test_the_parts_of_rotations_and_points():
     ],
 )
 def test_frames_that_are_kept(options, frames, kept):
-    assert "".join(str(int(there)) for there in kept_frames(options, frames)) == kept
+    assert "".join(str(int(there)) for there in known_frames(options, frames)) == kept
 
 
 @pytest.mark.parametrize("text", ["8", "-9", "3:2", "3:3", "0:9", "1;2", "1,,2", "x", "1.5"])
 def test_frames_that_are_not_there(text):
     with pytest.raises(UsageError, match="keyframes"):
-        kept_frames(EditOptions(keyframes=text), 8)
+        known_frames(EditOptions(keyframes=text), 8)
 
 
 @pytest.mark.parametrize(
@@ -430,7 +429,7 @@ def test_held_joints_are_held_in_the_motion_of_all_views(tmp_path, fit, bones):
         request = edit_request(session, options, sources)
         made = edited(session, request, MasOptions(num_views=3, fit=fit, bones=bones), sources)
         assert request.inputs is not None
-        known, given = request.inputs["known"], request.inputs["given"]
+        known, given = request.inputs["motion"], request.inputs["joints"]
         assert torch.equal(made.features[given], known[given])
         assert (made.features - known)[~given & request.valid[..., None]].abs().max() > 0.05
         measured, was = (bone_lengths(points, own.parents) for points in (made.features, known))
@@ -533,7 +532,8 @@ def test_a_file_of_our_own_is_edited_again(model, tmp_path):
         command(model, tmp_path / f"edit{i}", *file, "--edit_mode upper_body", *words)
         for i, words in enumerate((("--text_condition", "waves"), ("--text_condition", "walks"), ()))
     )
-    kept = kept_features(dataset_spec("mocap"), ~made_joints(EditOptions(edit_mode="upper_body"), SKELETONS["smpl22"]))
+    anew = sampled_joints(EditOptions(edit_mode="upper_body"), SKELETONS["smpl22"])
+    kept = joint_features("hml", SKELETONS["smpl22"], ~anew)
     for made in (waves, walks, nothing):
         assert made["features"][0][:, kept].tobytes() == first["features"][0][:, kept].tobytes()
     assert waves["text"] == ["waves"] and nothing["text"] == [""]
@@ -557,7 +557,7 @@ def test_a_model_that_was_always_told_the_action(acting, tmp_path, capsys):
     assert made["motion"].shape == (2, 24, 3, 10) and len(set(made["text"])) == 1 and made["text"][0]
     named = command(model, tmp_path / "named", *flags, "--action_name jump")
     assert named["text"] == ["jump"] * 2
-    kept = kept_frames(BETWEEN, 10).numpy()
+    kept = known_frames(BETWEEN, 10).numpy()
     assert np.array_equal(named["features"][:, kept], made["features"][:, kept])
     file = ("--input_motion", tmp_path / "out" / "results.npy", "--num_repetitions 1")
     line = refusal(capsys, 2, "sample.edit", "--model_path", model, *file, "--output_dir", tmp_path / "b")

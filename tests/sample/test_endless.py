@@ -12,7 +12,8 @@ from data_loaders.representations import hml
 from data_loaders.text.captions import read_lines
 from data_loaders.text.goals import goals_reached
 from model.options import GOALS
-from sample.common.motions import Made, motion_content
+from sample.common.contents import features_content
+from sample.common.samples import Samples
 from sample.endless.windows import (
     advanced,
     aimed,
@@ -86,8 +87,8 @@ def test_a_motion_begins_with_the_frames_that_were_given():
     whole, plain = sample_endless(session, request, include_prefix=True), sample_endless(session, request)
     assert torch.equal(whole.features[:, :CONTEXT], request.inputs["prefix"])
     assert torch.equal(whole.features[:, CONTEXT:], plain.features[:, : 40 - CONTEXT])
-    assert plain.given is None
-    assert torch.equal(whole.given, (torch.arange(40) < CONTEXT)[None, :, None].expand(2, 40, 22))
+    assert plain.known is None
+    assert torch.equal(whole.known, (torch.arange(40) < CONTEXT)[None, :, None].expand(2, 40, 22))
 
 
 def test_nothing_is_made_where_what_is_given_fills_the_motion():
@@ -210,8 +211,8 @@ def test_a_file_of_results_is_followed_to_the_bit(tmp_path):
     features = torch.stack([clip[:30] for clip in toy_features(2)])
     (tmp_path / "none.pth").touch()
     session = dataclasses.replace(dip_session(), path=tmp_path / "none.pth")
-    motions = Made(features, torch.tensor([25, 30]), ["a", "b"])
-    results.write(tmp_path / "r.npy", motion_content(session, motions, session.joints(features)))
+    motions = Samples(features, torch.tensor([25, 30]), ["a", "b"])
+    results.write(tmp_path / "r.npy", features_content(session, motions))
     shown = find_prefix(session, PrefixOptions(str(tmp_path / "r.npy")), 3)
     assert shown.features.shape[0] == 3 and torch.equal(shown.features[1], features[0, 25 - CONTEXT : 25])
     np.save(tmp_path / "f.npy", features[1].numpy())
@@ -437,8 +438,8 @@ def test_a_model_that_does_as_it_is_told_arrives(given, seconds):
 def test_models_that_make_motions_whole_are_told_targets_too():
     session = dip_session(samples=2, text_prompt=(WALKS,), motion_length=1.0)
     request = aimed_request(session, EndlessOptions(target=("head:0,1.5,1",)))
-    assert request.told["goal_asked"].tolist() == [[name in ("head", "heading") for name in GOALS]] * 2
-    assert "text" in request.told and "goal" not in aimed_request(session, EndlessOptions()).told
+    assert request.condition["goal_asked"].tolist() == [[name in ("head", "heading") for name in GOALS]] * 2
+    assert "text" in request.condition and "goal" not in aimed_request(session, EndlessOptions()).condition
     several = dip_session(text_prompt=(WALKS, WAVES), motion_length=3.0)
     with pytest.raises(UsageError, match="give one prompt"):
         aimed_request(several, EndlessOptions(target=("head:0,1.5,1",)))

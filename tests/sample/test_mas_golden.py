@@ -10,9 +10,10 @@ import torch
 
 from diffusion.noise import recorded
 from diffusion.projectors import AdamFit
+from sample.common.draws import Draws
 from sample.common.session import Request
 from sample.multiview import sampling as multiview
-from sample.multiview.sampling import Draws, sample_3d
+from sample.multiview.sampling import sample_3d
 from sample.options import MasOptions
 from tests.published import arguments, flat, tensors, tiny_session
 

@@ -168,7 +168,7 @@ def test_the_default_model_is_the_shipped_one_that_reads_sentences(monkeypatch):
         asked.append(_[3])
         raise MissingFileError("read no further")
 
-    monkeypatch.setattr(module, "parse_sampling", read)
+    monkeypatch.setattr(module, "parse_sampling_line", read)
     with pytest.raises(MissingFileError, match="read no further"):
         Predictor()
     assert asked == [["--model_path", "save/mocap_text", "--text_encoder_path", ""]]

@@ -129,7 +129,7 @@ def test_refusals(model, data, tmp_path, capsys):
 
 
 def test_dreamfusion_hears_prompts_too(model, tmp_path, monkeypatch):
-    monkeypatch.setattr("sample.multiview.sampling.STEPS", 3)
+    monkeypatch.setattr("sample.common.draws.STEPS", 3)
     import importlib
 
     made = []

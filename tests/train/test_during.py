@@ -12,7 +12,8 @@ from tests.commands import TINY, run, toy, train, words
 from tests.people import moving, record, write_folder
 from tests.toys import humanact12_folder
 from train import train_mdm
-from train.common.callbacks import films, looking
+from train.common import commands
+from train.common.callbacks import milestones, videos
 from utils.formats import results
 from utils.formats.video import frame_count
 from utils.run import checkpoint
@@ -149,7 +150,7 @@ class Board:
 
 def test_the_platform_is_shown_the_grids_or_each_film(bodies, tmp_path, monkeypatch):
     board = Board()
-    monkeypatch.setattr(train_mdm, "open_platform", lambda *_: board)
+    monkeypatch.setattr(commands, "open_platform", lambda *_: board)
     train(tmp_path / "text", bodies, f"{TEXT} {FEW} --num_steps 2 --save_interval 1")
     assert board.films == {step: [(f"checkpoint_{step}.pth.samples", "samples_00_to_01.mp4")] for step in (1, 2)}
     board.films.clear()
@@ -184,7 +185,7 @@ def test_looks_come_in_order_and_leave_chance_alone(tmp_path, capsys):
     def greedy(path: Path) -> None:
         seen.append((path.name, torch.rand(3).tolist()))
 
-    look = looking([broken, greedy, films(lambda _: seen.append("film") or [], None)], 5)
+    look = milestones([broken, greedy, videos(lambda _: seen.append("film") or [], None)], 5)
     torch.manual_seed(1)
     for step in (7, 8):
         look(tmp_path / f"checkpoint_{step}.pth")
@@ -199,4 +200,4 @@ def test_looks_come_in_order_and_leave_chance_alone(tmp_path, capsys):
     ]
     assert capsys.readouterr().err.count("no film today (the training goes on)") == 2
     with pytest.raises(ZeroDivisionError):
-        looking([lambda _: 1 / 0], 0)(tmp_path / "checkpoint_1.pth")
+        milestones([lambda _: 1 / 0], 0)(tmp_path / "checkpoint_1.pth")

@@ -11,7 +11,7 @@ from model.denoisers.build import build_denoiser, file_layout
 from model.denoisers.published import from_published
 from model.options import ModelOptions
 from tests.published import flat, tensors, tiny_denoiser
-from train.common.loop import train
+from train.common.loop import Training, train
 from train.common.optimizer import build_optimizer
 from train.options import TrainingOptions
 from train.tasks.diffusion import DiffusionTask
@@ -72,13 +72,8 @@ def test_recorded_run_of_four_updates(golden, tmp_path):
             return losses[-1]
 
     settings = TrainingOptions(save_dir=str(tmp_path / "run"), lr=1e-3, num_steps=4)
-    saved = train(
-        network,
-        Recorded(None, build_process("cosine_tau_2", 100), 4, 0),
-        settings,
-        to_file=to_file,
-        from_file=from_file,
-    )
+    task = Recorded(None, build_process("cosine_tau_2", 100), 4, 0)
+    saved = train(Training(network, task, settings, to_file=to_file, from_file=from_file))
     np.testing.assert_allclose([loss["loss"].item() for loss in losses], record["loss"], rtol=1e-4)
     content = checkpoint.load(saved)
     assert saved.name == "checkpoint_4.pth" and content["step"] == 4
@@ -119,9 +114,8 @@ def test_recorded_run_with_averaged_weights(golden, tmp_path):
         save_dir=str(tmp_path / "run"), lr=1e-3, weight_decay=0.01, num_steps=3, use_ema=True, avg_model_beta=0.9,
         ema_warmup=False,
     )  # fmt: skip
-    saved = train(
-        network, Recorded(None, build_process("cosine", 50), 4, 0), settings, to_file=to_file, from_file=from_file
-    )
+    task = Recorded(None, build_process("cosine", 50), 4, 0)
+    saved = train(Training(network, task, settings, to_file=to_file, from_file=from_file))
     content = checkpoint.load(saved)
     for prefix, part in (("w3/", "model"), ("ema3/", "model_avg")):
         for name, value in record.items():

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from train.common import loop
+from train.common.loop import Training
 from train.common.optimizer import average_decay, build_optimizer, final_step, learning_rate, update_average
 from train.options import TrainingOptions
 from utils.run import checkpoint
@@ -45,7 +46,7 @@ def options(folder: Path, **changes) -> TrainingOptions:
 
 
 def train_to_end(folder: Path, resume: dict | None = None, **changes) -> dict:
-    return checkpoint.load(loop.train(network(), Regression(), options(folder, **changes), seed=5, resume=resume))
+    return checkpoint.load(loop.train(Training(network(), Regression(), options(folder, **changes), seed=5), resume))
 
 
 def same(one: dict, other: dict) -> bool:
@@ -94,7 +95,7 @@ def test_loss_that_is_not_finite_ends_the_run_and_saves_nothing(tmp_path):
             return {"loss": super().loss(model, batch)["loss"] * float("nan")}
 
     with pytest.raises(NumericError, match="not finite"):
-        loop.train(network(), Broken(), options(tmp_path))
+        loop.train(Training(network(), Broken(), options(tmp_path)))
     assert not list(tmp_path.glob("*.pth"))
 
 
@@ -112,7 +113,9 @@ def test_a_published_file_of_mas_counts_one_update_more(tmp_path):
     model = network()
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     del content["run"]
-    assert loop.restore(model, optimizer, {}, content | {"step": 3}, dict) == 4
+    state = loop.State(model, optimizer)
+    loop.restore(state, content | {"step": 3}, dict)
+    assert state.step == 4
 
 
 @pytest.mark.parametrize("averaged", [False, True])
@@ -126,7 +129,9 @@ def test_a_published_file_of_mdm_goes_on_with_a_new_optimiser(averaged, tmp_path
     content = checkpoint.load(checkpoint.resolve(tmp_path))
     torch.testing.assert_close(checkpoint.weights(content), other if averaged else state)
     model, average = network(), {}
-    assert loop.restore(model, build_optimizer(model, options(tmp_path)), average, content, dict) == 5
+    restored = loop.State(model, build_optimizer(model, options(tmp_path)), average)
+    loop.restore(restored, content, dict)
+    assert restored.step == 5
     assert "AdamW's running means start anew" in capsys.readouterr().err
     assert set(average) == (set(other) if averaged else set())
     last = train_to_end(tmp_path / "run", content, num_steps=6)
@@ -146,7 +151,7 @@ def test_resuming_with_and_without_averages(tmp_path):
 @pytest.mark.parametrize("accumulate", [2, 3, 8])
 def test_a_batch_in_parts_is_the_whole_batch(accumulate, tmp_path):
     runs = [
-        loop.train(network(0), Regression(), options(tmp_path / str(parts), accumulate=parts, grad_clip=0.5))
+        loop.train(Training(network(0), Regression(), options(tmp_path / str(parts), accumulate=parts, grad_clip=0.5)))
         for parts in (1, accumulate)
     ]
     whole, parts = (checkpoint.load(saved) for saved in runs)
@@ -178,7 +183,7 @@ def test_every_term_and_the_norms_are_logged(tmp_path, capsys):
 
     curves, model = Curves(), network(0)
     gradients = torch.autograd.grad(Regression().loss(model, Regression().batch(0))["loss"], list(model.parameters()))
-    loop.train(model, Regression(), options(tmp_path, num_steps=1), platform=curves)
+    loop.train(Training(model, Regression(), options(tmp_path, num_steps=1)), platform=curves)
     record = json.loads((tmp_path / "progress.jsonl").read_text())
     assert set(record) == {"step", "loss", "lr", "seconds", "absolute", "grad_norm", "param_norm"}
     assert record["grad_norm"] == pytest.approx(float(sum(g.square().sum() for g in gradients)) ** 0.5, rel=1e-5)
@@ -203,7 +208,9 @@ def test_an_update_that_is_passed_over_is_not_logged_and_changes_nothing(tmp_pat
             return super().batch(step)
 
     calls = []
-    saved = loop.train(network(), Once(), options(tmp_path, resume_interval=1, num_steps=3, log_interval=2), seed=5)
+    saved = loop.train(
+        Training(network(), Once(), options(tmp_path, resume_interval=1, num_steps=3, log_interval=2), seed=5)
+    )
     two, one = (checkpoint.load(tmp_path / f"checkpoint_{step}.pth") for step in (2, 1))
     assert same(one, two) and not same(two, checkpoint.load(saved))
     lines = (tmp_path / "progress.jsonl").read_text().splitlines()
@@ -220,7 +227,7 @@ def test_a_polite_signal_saves_and_leaves(tmp_path, capsys):
 
     whole, before = train_to_end(tmp_path / "whole"), signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as end:
-        loop.train(network(), Told(), options(tmp_path / "part"), seed=5)
+        loop.train(Training(network(), Told(), options(tmp_path / "part"), seed=5))
     saved = tmp_path / "part" / "checkpoint_5.pth"
     assert end.value.code == 143 and f"continue with --resume_checkpoint {saved}" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGTERM) == before
@@ -230,7 +237,7 @@ def test_a_polite_signal_saves_and_leaves(tmp_path, capsys):
 def test_bfloat16_resumes_bit_for_bit(tmp_path):
     def run(folder, resume=None):
         return checkpoint.load(
-            loop.train(network(), Regression(), options(folder), seed=5, precision="bf16", resume=resume)
+            loop.train(Training(network(), Regression(), options(folder), seed=5, precision="bf16"), resume)
         )
 
     whole = run(tmp_path / "whole")

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from tests.commands import TINY, run, toy, words
 from train.common import loop
+from train.common.loop import Training
 from train.options import TrainingOptions
 from utils.run import checkpoint, parallel
 from utils.run.errors import UsageError
@@ -101,7 +102,7 @@ def train(folder: Path, count: int, resume: Path | None = None, dropout: float =
 
     def run(rank: int) -> None:
         content = checkpoint.load(resume) if resume else None
-        loop.train(network(dropout), Regression(), options(folder, **changes), seed=5, resume=content)
+        loop.train(Training(network(dropout), Regression(), options(folder, **changes), seed=5), content)
 
     assert on_ranks(count, run, folder.parent / "said") == [0] * count
     return checkpoint.load(checkpoint.newest(folder))
@@ -149,7 +150,7 @@ def test_each_part_of_a_batch_has_its_own_dropout(tmp_path):
     masks = []
 
     def run(rank: int) -> None:
-        loop.train(network(), Masks(), options(tmp_path / "run", num_steps=2, accumulate=2))
+        loop.train(Training(network(), Masks(), options(tmp_path / "run", num_steps=2, accumulate=2)))
         (tmp_path / f"{rank}.json").write_text(json.dumps(masks))
 
     assert on_ranks(2, run, tmp_path / "said") == [0, 0]
@@ -160,7 +161,7 @@ def test_each_part_of_a_batch_has_its_own_dropout(tmp_path):
 def test_the_first_rank_alone_writes_says_and_is_called(tmp_path):
     def run(rank: int) -> None:
         folder, called = tmp_path / f"run_{rank}", lambda saved: (tmp_path / f"called_{rank}").touch()
-        saved = loop.train(network(), Regression(), options(folder), after_save=called)
+        saved = loop.train(Training(network(), Regression(), options(folder)), after_save=called)
         assert saved == folder / "checkpoint_6.pth"
 
     assert on_ranks(2, run, tmp_path / "said") == [0, 0]
@@ -173,7 +174,7 @@ def test_the_first_rank_alone_writes_says_and_is_called(tmp_path):
 def test_a_signal_to_any_rank_stops_all_at_one_step(told, tmp_path):
     def run(rank: int) -> None:
         at = {2: lambda: os.kill(os.getpid(), signal.SIGTERM)} if rank == told else {}
-        loop.train(network(0.5), Regression(at), options(tmp_path / "run"), seed=5)
+        loop.train(Training(network(0.5), Regression(at), options(tmp_path / "run"), seed=5))
 
     assert on_ranks(2, run, tmp_path / "said") == [143, 0]
     assert "stopped after 3 updates" in (tmp_path / "said" / "err_0.txt").read_text()
@@ -190,7 +191,7 @@ def test_a_bad_share_is_a_bad_update_for_all(tmp_path):
 
     def run(rank: int) -> None:
         try:
-            loop.train(network(), Broken(), options(tmp_path / "run"))
+            loop.train(Training(network(), Broken(), options(tmp_path / "run")))
         except loop.NumericError:
             sys.exit(5)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sample.options import AblationOptions, MasOptions, parse_sampling
+from sample.options import AblationLine, SamplingLine, parse_sampling_line
 from tests.commands import TINY, run, toy, train, words
 from utils.run.errors import DataError, MissingFileError, UsageError
 from utils.run.options import RunOptions, build_parser, option, parse, parse_line
@@ -221,9 +221,9 @@ def published(golden):
     return golden / "mas" / "cli" / "horse" / "checkpoint_20.pth"
 
 
-def groups(*parts: object, extra=(MasOptions, AblationOptions)):
+def groups(*parts: object) -> list:
     """Run, sampling, data, model, diffusion, MAS and ablation options of a sampling command's line."""
-    return parse_sampling("sample.ablations", "-", extra, words(*parts))
+    return list(vars(parse_sampling_line(AblationLine, "sample.ablations", "-", words(*parts))).values())
 
 
 def test_sampling_takes_what_describes_the_model_from_its_file(published):
@@ -259,7 +259,7 @@ def test_published_spellings(published):
     assert sampling.max_batch == 5 and sampling.overwrite and sampling.use_data
     assert data.data_augmentations == ("length_aug", "shift_aug")
     line = ["--model_path", str(published), "--data_augmentations", ""]
-    assert parse_sampling("sample.mas", "-", (), line)[2].data_augmentations == ("",)
+    assert parse_sampling_line(SamplingLine, "sample.mas", "-", line).data.data_augmentations == ("",)
 
 
 def test_dead_names_of_a_published_file_mean_nothing(published, tmp_path, capsys):

@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,92 +35,123 @@ KEPT_SAVES = 3
 Weights = dict[str, Tensor]
 
 
+@dataclass(frozen=True)
+class Training:
+    """What is trained on what, and how: `to_file` and `from_file` translate weights to and from the file's names."""
+
+    model: nn.Module
+    task: Task
+    options: TrainingOptions
+    seed: int = 0
+    device: torch.device = torch.device("cpu")
+    precision: str = "fp32"
+    to_file: Callable[[Weights], Weights] = dict
+    from_file: Callable[[Weights], Weights] = dict
+
+
+@dataclass
+class State:
+    """What a training changes: the network, the optimiser, the averaged weights, and how many updates they hold."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    average: Weights = field(default_factory=dict)
+    step: int = 0
+
+
 def train(
-    model: nn.Module,
-    task: Task,
-    options: TrainingOptions,
-    *,
-    seed: int = 0,
-    device: torch.device | None = None,
-    precision: str = "fp32",
+    training: Training,
     resume: dict[str, Any] | None = None,
     platform: Platform | None = None,
-    to_file: Callable[[Weights], Weights] = dict,
-    from_file: Callable[[Weights], Weights] = dict,
     after_save: Callable[[Path], None] = lambda _: None,
 ) -> Path:
-    """Train `model` in place up to `options.num_steps` updates and return the last checkpoint.
+    """Train the model in place up to `options.num_steps` updates and return the last checkpoint.
 
-    `resume` is the content of a checkpoint; `to_file` and `from_file` translate weights to and from the file's
-    names; `after_save` is called with each milestone (every `save_interval` updates, and the last).
+    `resume` is the content of a checkpoint; `after_save` is called with each milestone (every `save_interval` updates,
+    and the last).
     Under torchrun the ranks share each batch; the first one alone writes, prints, reports and calls `after_save`.
     SIGTERM or Ctrl-C, to any rank, finishes the update, saves, and leaves with 143 or 130 (the other ranks with 0).
     Raises NumericError after three updates in a row without a finite loss and gradient.
     """
-    device = device or torch.device("cpu")
+    options, model = training.options, training.model
     folder, last = Path(options.save_dir), final_step(options)
-    optimizer = build_optimizer(model, options)
-    average: Weights = {}
-    step = restore(model, optimizer, average, resume, from_file) if resume else 0
-    if not options.use_ema:
-        average.clear()
-    elif not average:
-        average = {name: value.detach().clone() for name, value in model.state_dict().items()}
-    progress = Progress(folder / "progress.jsonl", step, options, platform) if is_first() else None
+    state = begin(training, resume)
+    progress = Progress(folder / "progress.jsonl", state.step, options, platform) if is_first() else None
     bad, stop = 0, 0
     model.train()
-    with group(device), stop_signals() as caught:
-        while step < last and not stop:
-            for part in optimizer.param_groups:
-                part["lr"] = learning_rate(options, step)
-            parts = backward(model, task, step, options.accumulate, seed, device, precision)
-            losses, stop = over_ranks(model, parts, caught)
-            norm = nn.utils.clip_grad_norm_(model.parameters(), options.grad_clip or float("inf")).item()
-            if math.isfinite(losses["loss"]) and math.isfinite(norm):
-                bad = 0
-                optimizer.step()
-                if average:
-                    update_average(average, model, average_decay(options, step))
-            else:
-                bad += 1
-                if bad == BAD_STEPS:
-                    raise NumericError(
-                        f"the loss was not finite in {bad} updates up to {step}; resume from {folder} with a lower --lr"
-                    )
-            step += 1
-            milestone = step % options.save_interval == 0 or step == last
-            if progress:
-                progress.add(step, {} if bad else losses | {"grad_norm": norm}, model)
-                if milestone or step % options.resume_interval == 0 or stop:
-                    saved = save(folder, step, model, optimizer, average, to_file, passing=not milestone)
-                    checkpoint.prune(folder, KEPT_SAVES)
-                    if milestone and not stop:
-                        model.eval()
-                        after_save(saved)
-                        model.train()
-    saved = folder / f"checkpoint_{step}.pth"
+    with group(training.device), stop_signals() as caught:
+        while state.step < last and not stop:
+            losses, stop = over_ranks(model, backward(training, state.step), caught)
+            finite = update(state, options, losses)
+            bad = 0 if finite else bad + 1
+            if bad == BAD_STEPS:
+                raise NumericError(
+                    f"the loss was not finite in {bad} updates up to {state.step - 1}; resume from {folder} with a "
+                    "lower --lr"
+                )
+            if not progress:
+                continue
+            progress.add(state.step, losses if finite else {}, model)
+            milestone = state.step % options.save_interval == 0 or state.step == last
+            if milestone or state.step % options.resume_interval == 0 or stop:
+                saved = save(folder, state, training.to_file, passing=not milestone)
+                checkpoint.prune(folder, KEPT_SAVES)
+                if milestone and not stop:
+                    model.eval()
+                    after_save(saved)
+                    model.train()
+    saved = folder / f"checkpoint_{state.step}.pth"
     if progress:
         progress.close()
         if not saved.is_file():
-            save(folder, step, model, optimizer, average, to_file)
+            save(folder, state, training.to_file)
     if stop:
-        note(f"stopped after {step} updates; continue with --resume_checkpoint {saved}")
+        note(f"stopped after {state.step} updates; continue with --resume_checkpoint {saved}")
         # torchrun ends the others when a rank fails, so only the last to leave, which has saved, says that it did.
         sys.exit(128 + stop if is_first() else 0)
     return saved
 
 
-def backward(
-    model: nn.Module, task: Task, step: int, accumulate: int, seed: int, device: torch.device, precision: str
-) -> dict[str, Tensor]:
+def begin(training: Training, resume: dict[str, Any] | None) -> State:
+    """Where a training begins, or goes on."""
+    state = State(training.model, build_optimizer(training.model, training.options))
+    if resume:
+        restore(state, resume, training.from_file)
+    if not training.options.use_ema:
+        state.average.clear()
+    elif not state.average:
+        state.average |= {name: value.detach().clone() for name, value in training.model.state_dict().items()}
+    return state
+
+
+def update(state: State, options: TrainingOptions, losses: dict[str, float]) -> bool:
+    """One update by the gradients in the model, counted even where it is passed over: False if it is not finite.
+
+    The norm of the gradient is added to the losses.
+    """
+    for part in state.optimizer.param_groups:
+        part["lr"] = learning_rate(options, state.step)
+    norm = nn.utils.clip_grad_norm_(state.model.parameters(), options.grad_clip or float("inf")).item()
+    finite = math.isfinite(losses["loss"]) and math.isfinite(norm)
+    if finite:
+        state.optimizer.step()
+        if state.average:
+            update_average(state.average, state.model, average_decay(options, state.step))
+    losses["grad_norm"] = norm
+    state.step += 1
+    return finite
+
+
+def backward(training: Training, step: int) -> dict[str, Tensor]:
     """Leave the gradients of this rank's share of a batch in the model, and return its share of the mean losses."""
+    model, task, device = training.model, training.task, training.device
     model.zero_grad(set_to_none=True)
     batch = task.batch(step)
     count = len(next(iter(batch.values())))
     losses: dict[str, Tensor] = {}
-    for part, rows in shares(count, accumulate).items():
+    for part, rows in shares(count, training.options.accumulate).items():
         piece = {name: value[rows].to(device) for name, value in batch.items()}
-        with seeded(seed, "dropout", step, part), arithmetic(device, precision):
+        with seeded(training.seed, "dropout", step, part), arithmetic(device, training.precision):
             found = task.loss(model, piece)
         share = (rows.stop - rows.start) / count
         (found["loss"] * share).backward()
@@ -147,21 +179,15 @@ def over_ranks(model: nn.Module, losses: dict[str, Tensor], caught: Sequence[int
     return dict(zip(losses, values.tolist(), strict=True)), stop
 
 
-def save(
-    folder: Path,
-    step: int,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    average: Weights,
-    to_file: Callable[[Weights], Weights],
-    passing: bool = False,
-) -> Path:
-    """Write a checkpoint that holds exactly `step` updates; a `passing` one goes when newer ones are there."""
-    content = {"model": to_file(model.state_dict()), "optimizer": optimizer.state_dict(), "step": step}
-    content["run"] = circumstances()
-    if average:
-        content["model_avg"] = to_file(average)
-    return checkpoint.save(folder, step, content, passing)
+def save(folder: Path, state: State, to_file: Callable[[Weights], Weights], passing: bool = False) -> Path:
+    """Write a checkpoint that holds exactly the updates of a state; a `passing` one goes when newer ones are there."""
+    content = {
+        "model": to_file(state.model.state_dict()), "optimizer": state.optimizer.state_dict(), "step": state.step,
+        "run": circumstances(),
+    }  # fmt: skip
+    if state.average:
+        content["model_avg"] = to_file(state.average)
+    return checkpoint.save(folder, state.step, content, passing)
 
 
 def circumstances() -> dict[str, Any]:
@@ -192,40 +218,38 @@ def restore_weights(model: nn.Module, content: dict[str, Any], from_file: Callab
     model's.
     """
     if "step" not in content:
-        raise DataError("the checkpoint holds weights only: it can be sampled from, but not resumed")
+        raise DataError(
+            "the checkpoint holds weights only: it can be sampled from, but not resumed; begin a new run from it with "
+            "--initial_weights in place of --resume_checkpoint"
+        )
     try:
         model.load_state_dict(from_file(content["model"]))
     except (RuntimeError, KeyError) as error:
         raise DataError(f"the checkpoint does not fit the model: {str(error).splitlines()[0]}") from error
 
 
-def restore(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    average: Weights,
-    content: dict[str, Any],
-    from_file: Callable[[Weights], Weights],
-) -> int:
-    """Put a checkpoint's weights, averages and optimiser back and return the number of updates it holds.
+def restore(state: State, content: dict[str, Any], from_file: Callable[[Weights], Weights]) -> None:
+    """Put a checkpoint's weights, averages, optimiser and number of updates back.
 
     The published files of MDM keep the optimiser elsewhere, as a list that counts the text encoder's weights: theirs
     starts anew. Raises DataError for a checkpoint that does not fit.
     """
-    restore_weights(model, content, from_file)
+    restore_weights(state.model, content, from_file)
     if "optimizer" in content:
         try:
-            optimizer.load_state_dict(content["optimizer"])
+            state.optimizer.load_state_dict(content["optimizer"])
         except (ValueError, KeyError) as error:
             raise DataError(f"the checkpoint's optimiser does not fit the model: {error}") from error
     else:
         note("the checkpoint holds weights only: AdamW's running means start anew")
-    device = next(model.parameters()).device
-    average.update({name: value.to(device).clone() for name, value in from_file(content.get("model_avg", {})).items()})
+    device = next(state.model.parameters()).device
+    average = from_file(content.get("model_avg", {}))
+    state.average |= {name: value.to(device).clone() for name, value in average.items()}
     run = content.get("run", {})
     if any(run.get(name, value) != value for name, value in circumstances().items()):
         note(f"the checkpoint was made with {run}: the continued run may differ in the last bits")
     # The published trainers count their updates from 0: their file of step k holds k + 1.
-    return content["step"] if run else content["step"] + 1
+    state.step = content["step"] if run else content["step"] + 1
 
 
 def note(text: str) -> None:

@@ -17,8 +17,6 @@ from train.options import TrainingOptions
 from train.tasks.diffusion import Batch
 from utils.run.errors import UsageError
 
-LAST_ROW = {"points2d": 0, "hml": 1, "rot6d": 6}  # features that the published velocity error leaves out
-
 WITH_FEET = ("humanml", "mocap", "humanact12", "uestc")  # datasets whose joints 7, 8, 10 and 11 are feet, in metres
 
 
@@ -43,7 +41,7 @@ def terms(
             return goal_error(ends, batch["goal"], batch["goal_asked"], heading)
 
         return motion_terms(
-            output, target, batch["mask"], weights, LAST_ROW[spec.representation],
+            output, target, batch["mask"], weights, spec.family.loss_skips,
             joints_of=joints and decoded, missed_goal=missed if "goal" in batch else None,
         )  # fmt: skip
 

@@ -27,17 +27,32 @@ def write_samples(
     The videos, of square RGB uint8 pictures, are drawn as they are written, those of one grid side by side. Returns the
     names of the files. Raises DataError, and what the videos raise.
     """
-    folder, (sample, repetition), written = Path(folder), names, []
+    written = []
     for start in range(0, len(samples), ROWS):
-        rows = []
-        for number, videos in enumerate(samples[start : start + ROWS], start):
-            files = [f"{sample}{number:02d}_{repetition}{column:02d}.mp4" for column in range(len(videos))]
-            if inputs:
-                files, videos = [f"input_motions_{number:02d}.mp4", *files], [inputs[number], *videos]
-            rows.append([recorded(folder / file, video, fps) for file, video in zip(files, videos, strict=True)])
-            written += files
-        written.append(f"{sample}s_{start:02d}_to_{start + len(rows) - 1:02d}.mp4")
-        write_video(folder / written[-1], tile(rows), fps)
+        part = slice(start, start + ROWS)
+        written += write_rows(folder, start, samples[part], fps, names, inputs[part])
+    return written
+
+
+def write_rows(
+    folder: str | Path,
+    start: int,
+    samples: Sequence[Sequence[Iterable[np.ndarray]]],
+    fps: float,
+    names: tuple[str, str],
+    inputs: Sequence[Iterable[np.ndarray]],
+) -> list[str]:
+    """One grid of `write_samples`, whose first sample has the number `start`, with the videos in it."""
+    folder, (sample, repetition), rows, written = Path(folder), names, [], []
+    for row, videos in enumerate(samples):
+        number = start + row
+        files = [f"{sample}{number:02d}_{repetition}{column:02d}.mp4" for column in range(len(videos))]
+        if inputs:
+            files, videos = [f"input_motions_{number:02d}.mp4", *files], [inputs[row], *videos]
+        rows.append([recorded(folder / file, video, fps) for file, video in zip(files, videos, strict=True)])
+        written += files
+    written.append(f"{sample}s_{start:02d}_to_{start + len(rows) - 1:02d}.mp4")
+    write_video(folder / written[-1], tile(rows), fps)
     return written
 
 
