@@ -22,7 +22,9 @@ from utils.run.errors import NumericError
 @pytest.fixture
 def session(golden):
     session = dataclasses.replace(tiny_session(golden, 6, compat="none"), path=Path(__file__))
-    return dataclasses.replace(session, sampling=dataclasses.replace(session.sampling, num_samples=5, motion_length=0.4))
+    return dataclasses.replace(
+        session, sampling=dataclasses.replace(session.sampling, num_samples=5, motion_length=0.4)
+    )
 
 
 @pytest.fixture

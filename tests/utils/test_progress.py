@@ -1,4 +1,4 @@
-"""The line that says how far work is: a bar on a terminal, a line now and then elsewhere, nothing where nobody reads."""
+"""How far work is: a bar that moves on a terminal, a line now and then elsewhere, and nobody need read it."""
 
 import io
 
