@@ -15,7 +15,9 @@ class DataOptions:
     """Which motions, from where, and how they are varied."""
 
     dataset: str = option("nba", "which dataset", tuple(DATASETS))
-    datapath: str = option("", "its folder (default: the dataset's, ./dataset/<name>)", aliases=("data_dir",))
+    datapath: str = option(
+        "", "its folder (default: the dataset's, ./dataset/<name>)", aliases=("data_dir",), shipped=True
+    )
     data_size: int | None = option(None, "use only this many motions", min=1, advanced=True)
     data_split: str = option("train", "which part", ("train", "val", "test"), advanced=True)
     data_augmentations: tuple[str, ...] = option((), "variations drawn anew each time", AUGMENTATIONS, many=True)

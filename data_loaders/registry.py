@@ -8,6 +8,7 @@ from typing import Any
 from data_loaders.families import FAMILIES, Family, function_at
 from utils.geometry.skeleton import SKELETONS, Skeleton
 from utils.run.errors import UsageError
+from utils.run.project import found
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class DatasetSpec:
 
     def folder(self, datapath: str) -> Path:
         """The folder of its motions: `datapath` where it is said, else the usual one."""
-        return Path(datapath or self.defaults["datapath"])
+        return Path(found(datapath or self.defaults["datapath"]))
 
     @property
     def family(self) -> Family:

@@ -31,7 +31,9 @@ class ActionEvalOptions:
     )
     eval_num_samples: int = option(0, "motions of a set (0: as the mode says)", min=0)
     num_seeds: int = option(0, "independent sets (0: as the mode says)", aliases=("eval_rep_times",), min=0)
-    recognisers: str = option("assets/actionrecognition", "folder of the published files of the recognisers")
+    recognisers: str = option(
+        "assets/actionrecognition", "folder of the published files of the recognisers", shipped=True
+    )
     body: str = option(
         "", "on whose bones HumanAct12's see motion: smpl, as published, free, or an SMPL file (default: smpl if it is "
         "in body_models/, else free)",

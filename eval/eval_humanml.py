@@ -35,8 +35,11 @@ class TextEvalOptions:
         "",
         "a published finest.tar, or the folder of eval.train_text_evaluator (default: ./t2m/text_mot_match/model/"
         "finest.tar for humanml, ./kit/... for kit, save/evaluator/mocap_text for mocap)",
+        shipped=True,
     )
-    glove_path: str = option("./glove", "folder of the vectors of words that the published evaluators read")
+    glove_path: str = option(
+        "./glove", "folder of the vectors of words that the published evaluators read", shipped=True
+    )
     eval_rep_times: int = option(0, "replications (0: as the mode says)", min=0)
     eval_num_samples: int = option(
         1000, "motions of a replication, rounded up to whole batches of 32, which R-precision compares", min=1

@@ -12,6 +12,7 @@ from train.options import ComparisonOptions
 from utils.run.errors import UsageError
 from utils.run.options import option
 from utils.run.parser import nearest
+from utils.run.project import found
 
 REAL = ("train_data", "test_data")
 PREDICTIONS = {"motionBert": "motionBert_predictions", "ElePose": "elepose_predictions"}  # their folders
@@ -62,7 +63,7 @@ def checked(options: ComparisonOptions, spec: DatasetSpec) -> ComparisonOptions:
         if options.truth == "3d" and subject in ONLY_2D:
             others = ", ".join(name for name in SUBJECTS if name not in (*ONLY_2D, *PREDICTIONS))
             raise UsageError(f"--subjects {subject}: it makes 2D motion; with --truth 3d choose from {others}")
-    path = options.evaluator_path or default_evaluator(spec, options.truth)
+    path = options.evaluator_path or found(default_evaluator(spec, options.truth))
     return dataclasses.replace(options, subjects=subjects, metrics_names=metrics, evaluator_path=path)
 
 

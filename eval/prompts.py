@@ -20,10 +20,10 @@ ADVANCED = (ModelOptions, DiffusionOptions, *(name for name in OF_ONE_RUN if nam
 
 @dataclass(frozen=True)
 class PromptsOptions:
-    """What is asked for, and what it is judged by."""
+    """What is requested, and what it is compared with."""
 
-    prompts: str = option("assets/prompts/paraphrases.txt", "file of prompts, `kind: sentence` a line")
-    real: str = option("./dataset/mocap", "folder of labelled real motion that prepare.humanml made")
+    prompts: str = option("assets/prompts/paraphrases.txt", "file of prompts, `kind: sentence` a line", shipped=True)
+    real: str = option("./dataset/mocap", "folder of labelled real motion that prepare.humanml made", shipped=True)
     folds: int = option(3, "measure the classifier on takes left out too, in so many parts (0: do not)", min=0)
 
 
@@ -63,7 +63,7 @@ def main(argv: list[str]) -> None:
     motions = paraphrases.make_motions(session, prompts)
     print("teaching the classifier")
     recogniser, measures = paraphrases.train_and_measure(learnt, held_out, run.seed, requested.folds)
-    rows = paraphrases.judge(prompts, motions, learnt, recogniser)
+    rows = paraphrases.compare(prompts, motions, learnt, recogniser)
     print(paraphrases.write(folder, session, motions, rows, measures))
     print(f"prompts.md, prompts.json and contact_sheet.png are in {folder}")
 

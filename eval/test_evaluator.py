@@ -86,22 +86,22 @@ def main(argv: list[str]) -> None:
     spec, seconds = dataset_spec(data.dataset), sampling.motion_length
     folder = output_folder(sampling, run.seed, "eval_test", sure=("sample_0.mp4",))
     device = device_of(run)
-    judge = load_evaluator(sampling.model_path, spec, evaluator.truth, device)
-    if judge.options != evaluator:
-        name = next(name for name, value in vars(evaluator).items() if getattr(judge.options, name) != value)
+    loaded = load_evaluator(sampling.model_path, spec, evaluator.truth, device)
+    if loaded.options != evaluator:
+        name = next(name for name, value in vars(evaluator).items() if getattr(loaded.options, name) != value)
         raise UsageError(
-            f"--{name} {getattr(evaluator, name)}: {judge.path} was trained with {getattr(judge.options, name)}; "
+            f"--{name} {getattr(evaluator, name)}: {loaded.path} was trained with {getattr(loaded.options, name)}; "
             "leave that flag out"
         )
     if line.mode.evaluator_sampling_mode == "generate":
         frames = frames_in(DEFAULT_SECONDS if seconds is None else seconds, spec)
-        clips = {"sample": reconstruction.generated(judge, sampling.num_samples, frames, run.seed)}
+        clips = {"sample": reconstruction.generated(loaded, sampling.num_samples, frames, run.seed)}
     else:
         longest = frames_in(seconds, spec) if seconds is not None else None
-        real = reconstruction.real_clips(judge, data, sampling.num_samples, longest, run.compat, run.seed)
-        clips = {"input_motion": real, "sample": reconstruction.reconstructed(judge, real)}
-    reconstruction.write(folder, judge.spec, clips, sampling.overwrite)
-    print(f"{sampling.num_samples} motions ({', '.join(clips)}) of {judge.path} are in {folder}")
+        real = reconstruction.real_clips(loaded, data, sampling.num_samples, longest, run.compat, run.seed)
+        clips = {"input_motion": real, "sample": reconstruction.reconstructed(loaded, real)}
+    reconstruction.write(folder, loaded.spec, clips, sampling.overwrite)
+    print(f"{sampling.num_samples} motions ({', '.join(clips)}) of {loaded.path} are in {folder}")
 
 
 if __name__ == "__main__":

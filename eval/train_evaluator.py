@@ -1,4 +1,4 @@
-"""Train the evaluator of 2D motion, or with `--truth 3d` of 3D motion, that eval.evaluate judges by.
+"""Train the evaluator of 2D motion, or with `--truth 3d` of 3D motion, that eval.evaluate uses.
 
 `python -m eval.train_evaluator --dataset nba --save_dir save/evaluator/nba`
 """

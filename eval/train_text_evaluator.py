@@ -20,7 +20,9 @@ from utils.run.options import RunOptions, option
 class MeasureOptions:
     """What is done beside training."""
 
-    measure: str = option("", "an evaluator (checkpoint or folder) to measure on the test part, instead of training")
+    measure: str = option(
+        "", "an evaluator (checkpoint or folder) to measure on the test part, instead of training", shipped=True
+    )
 
 
 # What trains denoisers alone: `train.common.runs.refuse_denoisers` refuses it.
@@ -50,7 +52,7 @@ def checked(line: TextEvaluatorLine) -> TextEvaluatorLine:
 
 
 def show_quality(path: str, run: RunOptions, data: DataOptions) -> None:
-    """Measure an evaluator on the test part, print the figures and write them to `quality.md` beside it."""
+    """Measure an evaluator on the test part, print the metrics and write them to `quality.md` beside it."""
     import torch
 
     from eval.text.evaluator_quality import measure, page

@@ -26,7 +26,9 @@ OF_THE_CHECKPOINT = (DataOptions, ModelOptions, DiffusionOptions)  # what a chec
 class SamplingOptions:
     """What to sample from, how much of it, and where it goes."""
 
-    model_path: str = option(SHIPPED_MODEL, "checkpoint file, or a folder: its newest", aliases=("model",))
+    model_path: str = option(
+        SHIPPED_MODEL, "checkpoint file, or a folder: its newest", aliases=("model",), shipped=True
+    )
     output_dir: str = option("", "the folder to write (default: <task>_seed_<seed> beside the checkpoint)")
     num_samples: int = option(10, "how many motions", min=1)
     num_repetitions: int = option(1, "how often each of them, with other noise", min=1)
@@ -49,11 +51,11 @@ class SamplingOptions:
     text_prompt: tuple[str, ...] = option(
         (), "what the person does; several: one after another in one motion", many=True
     )
-    input_text: str = option("", "a file of prompts, one a line: a motion for each")
+    input_text: str = option("", "a file of prompts, one a line: a motion for each", shipped=True)
     action_name: str = option(
         "", "kind of motion, for models with --cond action; drawn: one for each sample (default: any)"
     )
-    action_file: str = option("", "a file of kinds, one a line: a motion for each", advanced=True)
+    action_file: str = option("", "a file of kinds, one a line: a motion for each", advanced=True, shipped=True)
     overlap: float = option(1.0, "seconds that a prompt shares with the one before it", min=0, advanced=True)
     sampler: str = option("ddpm", "how one step goes", ("ddpm", "ddim", "dpm++"))
     sampling_steps: int = option(0, "use only so many of the diffusion steps (0: all)", min=0)
@@ -172,7 +174,9 @@ class EndlessOptions:
     autoregressive_include_prefix: bool = option(
         False, "the motion begins with the frames that the model was shown", advanced=True
     )
-    dynamic_text_path: str = option("", "a file of prompts, one a line: a window (--pred_len frames) of each")
+    dynamic_text_path: str = option(
+        "", "a file of prompts, one a line: a window (--pred_len frames) of each", shipped=True
+    )
     target: tuple[str, ...] = option(
         (),
         "where joints shall be at the end: right_wrist:0.3,1.2,2 (x left, y up, z ahead, metres from where the first "

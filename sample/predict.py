@@ -25,7 +25,7 @@ class PredictOptions:
         "file, as visualize.render_mesh writes it",
         ("animation", "json_file", *FORMATS),
     )
-    model_path: str = option(TEXT_MODEL, "checkpoint file, or a folder: its newest", aliases=("model",))
+    model_path: str = option(TEXT_MODEL, "checkpoint file, or a folder: its newest", aliases=("model",), shipped=True)
     text_encoder_path: str = option("", "folder of CLIP's or DistilBERT's weights (default: transformers' cache)")
     output_dir: str = option("", "the folder to write (default: predict_... beside the checkpoint)")
     overwrite: bool = option(False, "replace what an earlier run wrote there; everything else stays")

@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests import pages
@@ -160,6 +161,15 @@ def test_the_python_of_the_readme_runs(monkeypatch: pytest.MonkeyPatch, capsys: 
     exec(compile(code, "README.md", "exec"), names)
     assert names["joints"].shape == (2, 120, 22, 3)
     assert "[2, 120, 22, 3]" in capsys.readouterr().out
+
+
+def test_the_page_of_files_names_every_key_of_an_export(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(ROOT)
+    importlib.import_module("examples.04_body_to_glb").main(str(tmp_path), "npz", "smplx")
+    told = set(pages.spans("docs/bodies_and_files.md"))
+    for name in ("toy_walk.npz", "toy_walk_smplx.npz"):
+        with np.load(tmp_path / name) as archive:
+            assert {"poses", "trans"} <= set(archive.files) <= told, name
 
 
 def test_python_on_pages_imports_what_is_there():

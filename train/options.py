@@ -16,8 +16,12 @@ class TrainingOptions:
     overwrite_model: bool = option(
         False, "replace what an earlier run wrote in save_dir; everything else stays", aliases=("overwrite",)
     )
-    resume_checkpoint: str = option("", "continue from this checkpoint, or from the newest of this folder")
-    initial_weights: str = option("", "weights that a new run begins with; what this checkpoint lacks begins as built")
+    resume_checkpoint: str = option(
+        "", "continue from this checkpoint, or from the newest of this folder", shipped=True
+    )
+    initial_weights: str = option(
+        "", "weights that a new run begins with; what this checkpoint lacks begins as built", shipped=True
+    )
     num_steps: int = option(600_000, "updates in all", min=1)
     train_batch_size: int = option(32, "motions in an update, of all ranks", aliases=("batch_size",), min=1)
     accumulate: int = option(
@@ -96,6 +100,7 @@ class ComparisonOptions:
     evaluator_path: str = option(
         "", "checkpoint of an evaluator, or its folder (default: the published or shipped one of the dataset, "
         "save/evaluator/<dataset>, with --truth 3d save/evaluator/<dataset>_3d)",
+        shipped=True,
     )  # fmt: skip
     subjects: tuple[str, ...] = option(
         (), "who is judged: train_data, test_data, model, flat (its clips put into a plane), mas, its ablations, and "

@@ -57,7 +57,12 @@ def read_clips(path: Path, scale: float = 0.0, fps: float = 20.0) -> Iterator[Mo
 
             motion = bvh.read(path)
             unit = scale or guess_scale(motion.positions)
-            meta = {} if scale else {"guess": f"; a unit of the file was taken for {unit:.3g} m (else: --scale)"}
+            said = f"; {note}" if (note := motion.meta.get("note")) else ""
+            meta = (
+                {"guess": said}
+                if scale
+                else {"guess": f"{said}; a unit of the file was taken for {unit:.3g} m (else: --scale)"}
+            )
             yield replace(motion, positions=motion.positions * unit, meta=meta)
         case ".amc":
             from utils.formats import asf_amc

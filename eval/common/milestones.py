@@ -28,6 +28,7 @@ from train.options import ComparisonOptions, TrainingOptions
 from utils.run.checkpoint import step_of
 from utils.run.errors import UsageError
 from utils.run.options import RunOptions
+from utils.run.project import found
 
 Metrics = Callable[[Path], dict[str, float]]
 
@@ -112,7 +113,7 @@ def of_actions(training_run: TrainingRun, comparison: ComparisonOptions) -> Metr
     """Action models, and unconditional models of HumanAct12: the published YAML."""
     training, data = training_run.training, training_run.data
     recognisers = load_recognisers(
-        dataset_spec(data.dataset), data, comparison.evaluator_path or FOLDER, device=training_run.device
+        dataset_spec(data.dataset), data, comparison.evaluator_path or found(FOLDER), device=training_run.device
     )  # fmt: skip
 
     def metrics(saved: Path) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What judges 2D motion, and 3D motion beside real 3D motion: a trained `MotionVAE`, its figures, and its identity."""
+"""Evaluators of 2D motion, and of 3D motion beside real 3D motion: a trained `MotionVAE` with its identity."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +37,7 @@ class Evaluator:
 
     @property
     def identity(self) -> dict[str, str]:
-        """What judges: figures of different evaluators, told apart by `sha256`, are not to be compared."""
+        """Who it is: metrics of different evaluators, which differ in `sha256`, are not to be compared."""
         name = f"{self.path.parent.name}/{self.path.stem}"
         return {"name": name, "path": str(self.path), "sha256": self.sha256, "truth": self.truth}
 
@@ -51,13 +51,13 @@ class Evaluator:
         motions, lengths = torch.as_tensor(motions).float().cpu(), torch.as_tensor(lengths).cpu()
         self._check(motions, lengths)
         embeddings = torch.empty(len(motions), self.model.encoder.mu_query.shape[0])
-        most = CPU_FRAMES_AT_ONCE if self.device.type == "cpu" else GPU_FRAMES_AT_ONCE
-        for rows in parts_of_like_length(lengths, most):
+        frames = CPU_FRAMES_AT_ONCE if self.device.type == "cpu" else GPU_FRAMES_AT_ONCE
+        for rows in parts_of_like_length(lengths, frames):
             longest = int(lengths[rows].max())
             valid = torch.arange(longest) < lengths[rows, None]
-            shown = normalise(motions[rows, :longest], self.mean, self.std).flatten(2)
-            shown = torch.where(valid[..., None], shown, 0.0)  # what lies beyond may be anything, NaN too
-            mu, _ = self.model.encoder(shown.to(self.device), lengths[rows].to(self.device))
+            normalised = normalise(motions[rows, :longest], self.mean, self.std).flatten(2)
+            normalised = torch.where(valid[..., None], normalised, 0.0)  # what lies beyond may be anything, NaN too
+            mu, _ = self.model.encoder(normalised.to(self.device), lengths[rows].to(self.device))
             embeddings[rows] = mu.float().cpu()
         return embeddings.numpy()
 
@@ -65,9 +65,9 @@ class Evaluator:
     def decode(self, latents: Tensor, lengths: Tensor) -> Tensor:
         """The motions [N, T, J, C] in data units, on the CPU, of latents [N, d], zero beyond `lengths` [N]."""
         longest = int(lengths.max())
-        made = self.model.decoder(latents.float().to(self.device), longest, lengths.to(self.device)).float().cpu()
+        decoded = self.model.decoder(latents.float().to(self.device), longest, lengths.to(self.device)).float().cpu()
         valid = torch.arange(longest) < lengths[:, None]
-        points = denormalise(made.unflatten(-1, tuple(self.mean.shape)), self.mean, self.std)
+        points = denormalise(decoded.unflatten(-1, tuple(self.mean.shape)), self.mean, self.std)
         return points * valid[..., None, None]
 
     def _check(self, motions: Tensor, lengths: Tensor) -> None:
@@ -104,7 +104,7 @@ def parts_of_like_length(lengths: Tensor, frames: int) -> list[Tensor]:
 
 
 def saved_options(path: str | Path) -> tuple[EvaluatorOptions, str]:
-    """The size of an evaluator, what it judges, and the dataset that it was trained for, from its `args.json`.
+    """The size of an evaluator, what it evaluates, and the dataset that it was trained for, from its `args.json`.
 
     Raises MissingFileError or DataError.
     """

@@ -1,4 +1,4 @@
-"""The quality table of a 2D motion model: figures of generated clips beside those of held-out real ones."""
+"""The quality table of a 2D motion model: metrics of generated clips beside those of held-out real ones."""
 
 import dataclasses
 
@@ -61,18 +61,18 @@ def quality_table(session: Session, options: MasOptions, real: int) -> str:
         "2D real": flat_real, "2D": flat, "3D real": solid_real,
         "3D raw": cut(raw, request.lengths), "3D rigid": cut(rigid, request.lengths),
     }  # fmt: skip
-    figures = {name: summary(clips, spec.fps, spec.skeleton) for name, clips in measured.items()}
+    metrics = {name: summary(clips, spec.fps, spec.skeleton) for name, clips in measured.items()}
     columns = ["2D real", "2D", "ratio 2D", "3D real", "3D raw", "ratio raw", "3D rigid", "ratio rigid"]
     lines = [
         f"| {count} clips against {real} real windows | {' | '.join(columns)} |",
         "|---" * (len(columns) + 1) + "|",
     ]
-    for name in figures["3D raw"]:
+    for name in metrics["3D raw"]:
         cells = []
         for column in columns:
             source = {"ratio 2D": "2D", "ratio raw": "3D raw", "ratio rigid": "3D rigid"}.get(column, column)
-            value = figures[source].get(name, float("nan"))
-            reference = figures[source[:2] + " real"].get(name, float("nan"))
+            value = metrics[source].get(name, float("nan"))
+            reference = metrics[source[:2] + " real"].get(name, float("nan"))
             ratio = value / reference if reference else float("nan")
             cells.append(table_cell(value, ratio, column.startswith("ratio"), name.endswith("percent")))
         lines.append(f"| {name} | {' | '.join(cells)} |")
@@ -80,7 +80,7 @@ def quality_table(session: Session, options: MasOptions, real: int) -> str:
 
 
 def table_cell(value: float, ratio: float, is_ratio: bool, is_percent: bool) -> str:
-    """A figure, or its ratio to the real one; shares in per cent have no ratio, 2D clips no bones."""
+    """A metric, or its ratio to the real one; shares in per cent have no ratio, 2D clips no bones."""
     if np.isnan(value) or (is_ratio and is_percent):
         return "-"
     return f"{ratio:.2f}" if is_ratio else f"{value:.3g}"

@@ -1,7 +1,7 @@
 """Figures that compare sets of embeddings, as the literature defines them. Pure numpy, float64 inside.
 
 An embedding is a row: sets are [N, D]. Distances are Euclidean, in the units of the embedding, which has none of its
-own: figures of two different encoders do not compare. Draws are made apart from what is done with them, so a figure
+own: metrics of two different encoders do not compare. Draws are made apart from what is done with them, so a metric
 with given pairs is a plain formula. Every function raises DataError for too few samples (naming the number needed),
 for sets that do not fit together and for values that are not finite; none returns NaN.
 """
@@ -102,7 +102,7 @@ def labelled_multimodality(x: Array, labels: Array, pairs: Pairs, num_labels: in
     """Mean over labels of the mean distance of pairs within the label; a label that has no pair counts as 0.
 
     x [N, D], labels [N] in 0 .. num_labels - 1. Guo et al. 2020; as published the sum is divided by all the labels,
-    which lowers the figure where some were not generated.
+    which lowers the metric where some were not generated.
     """
     x, labels = _embeddings(x, "multimodality", 2), _labels(labels, len(x), num_labels)
     distances = _pair_distances(x, pairs, "samples")
@@ -165,7 +165,7 @@ def kid(
     """Kernel distance (KID), without a unit: the mean of `kid_of` random subsets of `size` samples, none in one twice.
 
     The published program for actions draws with repetition where there are more samples than `size`, and so counts
-    samples as neighbours of themselves, which raises the figure. Raises DataError for sets of fewer than `size`.
+    samples as neighbours of themselves, which raises the metric. Raises DataError for sets of fewer than `size`.
     """
     first, second = (draw_subsets(len(x), subsets, size, rng) for x in (generated, real))
     return float(kid_of(generated, real, first, second).mean())
@@ -241,7 +241,7 @@ def _kid(generated: Array, real: Array, rng: np.random.RandomState) -> float:
     return kid(generated, real, rng, size=min(KERNEL_SIZE, len(generated), len(real)))
 
 
-# The figures of generated embeddings [N, D] beside real ones [N, D] that the table of 2D and 3D motion knows.
+# The metrics of generated embeddings [N, D] beside real ones [N, D] that the table of 2D and 3D motion knows.
 METRICS: dict[str, Callable[[Array, Array, np.random.RandomState], float]] = {
     "fid": _fid,
     "diversity": _diversity,
@@ -251,13 +251,13 @@ METRICS: dict[str, Callable[[Array, Array, np.random.RandomState], float]] = {
 }
 
 
-def _embeddings(x: Array, what: str, least: int) -> Array:
+def _embeddings(x: Array, what: str, minimum: int) -> Array:
     """A set as finite float64 [N, D] of at least so many samples."""
     x = np.asarray(x, np.float64)
     if x.ndim != 2 or not x.shape[1]:
         raise DataError(f"{what}: embeddings are [samples, numbers], these are {list(x.shape)}")
-    if len(x) < least:
-        raise DataError(f"{what} needs at least {least} samples, and there are {len(x)}")
+    if len(x) < minimum:
+        raise DataError(f"{what} needs at least {minimum} samples, and there are {len(x)}")
     _finite(x, what)
     return x
 
@@ -279,8 +279,8 @@ def _equal_counts(first: Array, second: Array, what: str) -> None:
         raise DataError(f"{what} needs sets of equal number, and these have {len(first)} and {len(second)} samples")
 
 
-def _pairs_of_rows(text: Array, motion: Array, what: str, least: int) -> tuple[Array, Array]:
-    text, motion = (_embeddings(each, what, least) for each in (text, motion))
+def _pairs_of_rows(text: Array, motion: Array, what: str, minimum: int) -> tuple[Array, Array]:
+    text, motion = (_embeddings(each, what, minimum) for each in (text, motion))
     _equal_counts(text, motion, what)
     _same_width(text, motion)
     return text, motion

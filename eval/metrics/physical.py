@@ -1,4 +1,4 @@
-"""Physical figures of motion clips: how fast, how smooth, how steady the bones, how varied. Pure functions.
+"""Physical metrics of motion clips: how fast, how smooth, how steady the bones, how varied. Pure functions.
 
 A clip is [T, J, 2 or 3] in metres, root-relative; `fps` frames a second. Frequencies are split with the discrete
 cosine transform, which assumes no jump between the clip's end and its start. How feet and floor fit (`world_figures`)
@@ -18,7 +18,7 @@ STILL = 0.05  # metres a second: slower clips count as standing still
 SWIFT, SLOW = 4.0, 0.5  # Hz: motion lies below the first, change of action or heading below the second
 STEP = 0.01  # metres a frame: a foot that moves less in the true motion stands
 SOLE, TOE = 0.08, 0.04  # metres above the floor at which an ankle, and a toe or hoof, no longer skates
-LEAST_FRAMES = 4  # that have a third difference
+MIN_FRAMES = 4  # that have a third difference
 
 
 def band(clip: np.ndarray, fps: float, below: float) -> np.ndarray:
@@ -75,10 +75,10 @@ def diversity(clips: Sequence[np.ndarray]) -> float:
 
 
 def summary(clips: Sequence[np.ndarray], fps: float, skeleton: Skeleton) -> dict[str, float]:
-    """All figures of a set of clips: means over the clips; bones as median and 90th percentile, in per cent."""
+    """All metrics of a set of clips: means over the clips; bones as median and 90th percentile, in per cent."""
     each = [clip_figures(clip, fps) for clip in clips]
-    result = {name: float(np.mean([figures[name] for figures in each])) for name in each[0]}
-    result["still_percent"] = 100 * float(np.mean([figures["speed"] < STILL for figures in each]))
+    result = {name: float(np.mean([metrics[name] for metrics in each])) for name in each[0]}
+    result["still_percent"] = 100 * float(np.mean([metrics["speed"] < STILL for metrics in each]))
     result["diversity"] = diversity(clips)
     if clips[0].shape[-1] == 3:
         variation, asymmetry = (
@@ -123,7 +123,7 @@ def world_figures(
     """
     clip = _clip(clip, skeleton)
     lowest = clip[..., 1].min(1) - floor
-    figures = {
+    metrics = {
         "jitter": derivative(clip, fps, 3) / 10,
         "floating": 100 * float(np.maximum(lowest, 0).mean()),
         "penetration": 100 * penetration(clip, range(clip.shape[1]), np.zeros(clip.shape[1]).tolist(), floor),
@@ -131,14 +131,14 @@ def world_figures(
     }
     feet = feet_of(skeleton.joints)
     if not feet:
-        return figures
-    figures["foot_sliding"] = 1000 * sliding(clip, fps, [(foot[0], foot[-1]) for foot in feet]) / fps
-    figures["foot_skating"] = skating(clip, skeleton, floor)
+        return metrics
+    metrics["foot_sliding"] = 1000 * sliding(clip, fps, [(foot[0], foot[-1]) for foot in feet]) / fps
+    metrics["foot_skating"] = skating(clip, skeleton, floor)
     if contacts is not None:
         joints, labels = foot_joints(skeleton), _labels(contacts, clip, skeleton)
-        figures["foot_sliding"] = slide(clip[:, joints], labels[1:] & labels[:-1])
-        figures["contact_consistency"] = float((feet_contacts(clip, fps, feet)[:, joints] == labels).mean())
-    return figures
+        metrics["foot_sliding"] = slide(clip[:, joints], labels[1:] & labels[:-1])
+        metrics["contact_consistency"] = float((feet_contacts(clip, fps, feet)[:, joints] == labels).mean())
+    return metrics
 
 
 def foot_joints(skeleton: Skeleton) -> list[int]:
@@ -179,8 +179,8 @@ def _clip(clip: np.ndarray, skeleton: Skeleton) -> np.ndarray:
     clip, joints = np.asarray(clip, np.float64), len(skeleton.joints)
     if clip.ndim != 3 or clip.shape[1:] != (joints, 3):
         raise DataError(f"figures in the world need clips [frames, {joints}, 3], and this is {list(clip.shape)}")
-    if len(clip) < LEAST_FRAMES:
-        raise DataError(f"figures in the world need at least {LEAST_FRAMES} frames, and there are {len(clip)}")
+    if len(clip) < MIN_FRAMES:
+        raise DataError(f"figures in the world need at least {MIN_FRAMES} frames, and there are {len(clip)}")
     if not np.isfinite(clip).all():
         raise DataError("a clip holds NaN or infinity, and every position must be finite")
     return clip

@@ -117,7 +117,7 @@ def load_real(folder: str | Path, part: str) -> RealMotions:
 
 
 def describe(clip: np.ndarray, fps: float, layout: hml.Layout) -> np.ndarray:
-    """What is told of a clip [T, J, 3] of at least 4 frames [19 J - 4 = 414 numbers for 22 joints].
+    """The description of a clip [T, J, 3] of at least 4 frames [19 J - 4 = 414 numbers for 22 joints].
 
     Of each joint, seen from below the root as the body faces: mean, deviation, 10th and 90th percentile of x, y and z,
     logarithms of its mean and largest speed and of its amplitude in four bands up to 4 Hz; of the root: how fast it
@@ -183,24 +183,24 @@ def draw_windows(real: RealMotions, seed: int, each: int = EACH) -> Windows:
     return _described(real, drawn)
 
 
-def equal_windows(real: RealMotions, kind: int, frames: int, most: int) -> list[tuple[int, np.ndarray]]:
+def equal_windows(real: RealMotions, kind: int, frames: int, limit: int) -> list[tuple[int, np.ndarray]]:
     """Windows [frames, J, 3] of a kind, each with its item: clips cut end to end, shorter ones whole.
 
-    At most `most`, equally spaced over all there are.
+    At most `limit`, equally spaced over all there are.
     """
     places = []
     for item in _items(real, kind):
         have = int(real.motions.frames[item])
         shown = min(frames, have)
         places += [(item, first, shown) for first in range(0, have - shown + 1, shown)]
-    chosen = np.linspace(0, len(places) - 1, min(most, len(places))).round().astype(int)
+    chosen = np.linspace(0, len(places) - 1, min(limit, len(places))).round().astype(int)
     return [(places[k][0], real.window(*places[k])) for k in chosen]
 
 
-def all_windows(real: RealMotions, frames: int = 80, most: int = 200) -> Windows:
+def all_windows(real: RealMotions, frames: int = 80, limit: int = 200) -> Windows:
     """The windows of every kind, unvaried, to measure on (see `equal_windows`)."""
     return _described(
-        real, [(kind, *window) for kind in range(len(KINDS)) for window in equal_windows(real, kind, frames, most)]
+        real, [(kind, *window) for kind in range(len(KINDS)) for window in equal_windows(real, kind, frames, limit)]
     )
 
 

@@ -1,10 +1,10 @@
 """Whether the right action comes out of prompts, as a classifier sees it, and how the motion compares with real motion.
 
 A file of prompts has a line `kind: sentence` for each, the kind being one of `recognition.KINDS`. A prompt is right if
-more than half of its motions are taken for its kind. Figures of a motion (`figures_of`): `speed`, the mean speed of the
+more than half of its motions are taken for its kind. Metrics of a motion (`metrics_of`): `speed`, the mean speed of the
 joints in the world below 4 Hz (m/s); `sliding`, how fast the foot that carries moves over the floor (m/s, see `feet`);
 `jitter`, the mean length of the joints' third time derivative in the world (m/s^3). Each is set against the mean over
-windows of real motion of the same kind, as long as the motions made (shorter clips whole).
+windows of real motion of the same kind, as long as the generated motions (shorter clips whole).
 """
 
 from collections import Counter
@@ -43,7 +43,7 @@ from utils.run.parser import nearest
 from utils.run.provenance import provenance
 from visualize.sticks.contact_sheet import write_world_sheet
 
-FIGURES = ("speed", "sliding", "jitter")
+METRICS = ("speed", "sliding", "jitter")
 SPEED = (0.75, 1.3)  # times real: the speeds that count as those of the action
 MOST = 1.3  # times real: the sliding and the jitter that still count as real
 REAL_WINDOWS = 200  # of each kind, at most
@@ -108,8 +108,8 @@ def make_motions(session: Session, prompts: Sequence[Prompt]) -> np.ndarray:
     return session.joints(features).view(samples, len(prompts), frames, -1, 3).float().numpy()
 
 
-def figures_of(clip: np.ndarray, fps: float, layout: hml.Layout) -> np.ndarray:
-    """The `FIGURES` [3] of a clip [T, J, 3] in the world, in metres."""
+def metrics_of(clip: np.ndarray, fps: float, layout: hml.Layout) -> np.ndarray:
+    """The `METRICS` [3] of a clip [T, J, 3] in the world, in metres."""
     return np.array(
         (
             derivative(band(clip, fps, SWIFT), fps, 1),
@@ -120,16 +120,16 @@ def figures_of(clip: np.ndarray, fps: float, layout: hml.Layout) -> np.ndarray:
 
 
 def real_figures(real: RealMotions, kind: str, frames: int) -> np.ndarray:
-    """The mean figures [3] of real windows of a kind that there is."""
+    """The mean metrics [3] of real windows of a kind that there is."""
     spec, layout = real.motions.spec, hml.layout_of(real.motions.spec.skeleton)
     windows = equal_windows(real, KINDS.index(kind), frames, REAL_WINDOWS)
-    return np.mean([figures_of(clip, spec.fps, layout) for _, clip in windows], axis=0)
+    return np.mean([metrics_of(clip, spec.fps, layout) for _, clip in windows], axis=0)
 
 
-def judge(
+def compare(
     prompts: Sequence[Prompt], motions: np.ndarray, real: RealMotions, recogniser: Recogniser
 ) -> list[dict[str, Any]]:
-    """What came of each prompt: what its motions [S, P, T, J, 3] were taken for, their mean figures, the real ones.
+    """What came of each prompt: what its motions [S, P, T, J, 3] were taken for, their mean metrics, the real ones.
 
     `real` is the training part, among whose captions the prompts are looked for as well.
     """
@@ -138,7 +138,7 @@ def judge(
     beside = {kind: real_figures(real, kind, frames) for kind in sorted({prompt.kind for prompt in prompts})}
     rows, known = [], known_sentences(prompts, real.motions.captions)
     for p, prompt in enumerate(prompts):
-        made = np.mean([figures_of(clip, recogniser.fps, recogniser.layout) for clip in motions[:, p]], axis=0)
+        generated = np.mean([metrics_of(clip, recogniser.fps, recogniser.layout) for clip in motions[:, p]], axis=0)
         names = [KINDS[kind] for kind in found[:, p]]
         rows.append(
             {
@@ -147,9 +147,9 @@ def judge(
                 "in_training": known[p],
                 "taken_for": names,
                 **verdict(prompt.kind, names),
-                "made": dict(zip(FIGURES, made.tolist(), strict=True)),
-                "real": dict(zip(FIGURES, beside[prompt.kind].tolist(), strict=True)),
-                "ratio": dict(zip(FIGURES, (made / beside[prompt.kind]).tolist(), strict=True)),
+                "made": dict(zip(METRICS, generated.tolist(), strict=True)),
+                "real": dict(zip(METRICS, beside[prompt.kind].tolist(), strict=True)),
+                "ratio": dict(zip(METRICS, (generated / beside[prompt.kind]).tolist(), strict=True)),
             }
         )
     return rows
@@ -162,24 +162,24 @@ def verdict(kind: str, names: Sequence[str]) -> dict[str, Any]:
 
 
 def summed_up(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The figures of all prompts together.
+    """The metrics of all prompts together.
 
-    Of each ratio the median over prompts, and how many lie within the bounds; `together` is the mean made over the
+    Of each ratio the median over prompts, and how many lie within the bounds; `together` is the generated mean over the
     mean real, in which kinds with next to no sliding of their own weigh little.
     """
-    ratios = {name: np.array([row["ratio"][name] for row in rows]) for name in FIGURES}
-    bounds = {name: SPEED if name == "speed" else (0, MOST) for name in FIGURES}
+    ratios = {name: np.array([row["ratio"][name] for row in rows]) for name in METRICS}
+    bounds = {name: SPEED if name == "speed" else (0, MOST) for name in METRICS}
     within = {name: (ratios[name] >= low) & (ratios[name] <= high) for name, (low, high) in bounds.items()}
     return {
         "prompts": len(rows),
         "in_training": sum(row["in_training"] for row in rows),
         "right": sum(row["right"] for row in rows),
         "share": float(np.mean([row["share"] for row in rows])),
-        "median_ratio": {name: float(np.median(ratios[name])) for name in FIGURES},
+        "median_ratio": {name: float(np.median(ratios[name])) for name in METRICS},
         "together": {
-            name: sum(row["made"][name] for row in rows) / sum(row["real"][name] for row in rows) for name in FIGURES
+            name: sum(row["made"][name] for row in rows) / sum(row["real"][name] for row in rows) for name in METRICS
         },
-        "within": {name: int(within[name].sum()) for name in FIGURES},
+        "within": {name: int(within[name].sum()) for name in METRICS},
     }
 
 
@@ -224,7 +224,7 @@ def markdown(rows: Sequence[dict[str, Any]], total: dict[str, Any], measures: di
     ]
     for row in rows:
         counts = ", ".join(f"{name} {count}" for name, count in Counter(row["taken_for"]).most_common())
-        ratios = " | ".join(f"{row['ratio'][name]:.2f}" for name in FIGURES)
+        ratios = " | ".join(f"{row['ratio'][name]:.2f}" for name in METRICS)
         answer, known = ("yes" if row[name] else "no" for name in ("right", "in_training"))
         lines.append(f"| {row['sentence']} | {row['kind']} | {counts} | {answer} | {ratios} | {known} |")
     lines += ["", *summary_lines(total, measures), "", *_classifier_table(measures)]
@@ -237,7 +237,7 @@ def summary_lines(total: dict[str, Any], measures: dict[str, Any]) -> list[str]:
     over_real = {
         name: f"median {total['median_ratio'][name]:.2f}, together {total['together'][name]:.2f}; "
         f"{total['within'][name]} of {count}"
-        for name in FIGURES
+        for name in METRICS
     }
     test, folds = measures["test"], measures.get("folds")
     return [
@@ -261,8 +261,8 @@ def _classifier_table(measures: dict[str, Any]) -> list[str]:
     for kind in KINDS:
         cells = [measure["kinds"].get(kind) for measure in measures.values()]
         if any(cells):
-            told = [f"{100 * c['right']:.0f} % of {c['windows']} ({c['takes']})" if c else "-" for c in cells]
-            lines.append(f"| {kind} | {' | '.join(told)} |")
+            shares = [f"{100 * c['right']:.0f} % of {c['windows']} ({c['takes']})" if c else "-" for c in cells]
+            lines.append(f"| {kind} | {' | '.join(shares)} |")
     return lines
 
 

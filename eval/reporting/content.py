@@ -1,7 +1,7 @@
-"""What records of evaluations say, for whoever lays out a page: figures with their ranks, facts in words, samples.
+"""What records of evaluations say, for whoever lays out a page: metrics with their ranks, facts in words, samples.
 
-A figure is the mean over independent iterations and the half width of its 95 % interval (1.96 standard errors), as
-`eval.reporting.record` writes them.
+The value of a metric is the mean over independent iterations and the half width of its 95 % interval (1.96 standard
+errors), as `eval.reporting.record` writes them.
 """
 
 import json
@@ -27,7 +27,7 @@ _REAL = {*REAL, "ground truth", "gt", "gt2"}  # rows of real motion have no rank
 
 
 @dataclass(frozen=True)
-class Figure:
+class Value:
     """A metric of a subject; `place` is "best", "level" (its interval meets that of the best) or nothing."""
 
     mean: float
@@ -54,11 +54,11 @@ class Example:
 
 @dataclass(frozen=True)
 class Section:
-    """One record: `figures` by metric and subject, `examples` by subject, `notes` on what could not be shown."""
+    """One record: `metrics`, their values by subject, `examples` by subject, `notes` on what could not be shown."""
 
     path: Path
     record: Mapping[str, Any]
-    figures: Mapping[str, Mapping[str, Figure]]
+    metrics: Mapping[str, Mapping[str, Value]]
     examples: Mapping[str, Sequence[Example]]
     notes: tuple[str, ...] = ()
 
@@ -71,9 +71,9 @@ class Section:
 
     @property
     def subjects(self) -> list[str]:
-        """Who is judged: in the order that the settings name, the others after real motion by name."""
-        asked = self.record.get("settings", {}).get("subjects")
-        names = [name for name in asked if name in self.record["subjects"]] if isinstance(asked, list) else []
+        """What is compared: in the order that the settings name, the others after real motion by name."""
+        requested = self.record.get("settings", {}).get("subjects")
+        names = [name for name in requested if name in self.record["subjects"]] if isinstance(requested, list) else []
         others = sorted(set(self.record["subjects"]) - set(names), key=lambda name: (not self.is_real(name), name))
         return [*names, *others]
 
@@ -116,7 +116,7 @@ class Section:
 
     def target(self, metric: str) -> float | None:
         """The value that a metric should come close to, where there is one."""
-        found = self.figures[metric].get(self.reference)
+        found = self.metrics[metric].get(self.reference)
         return found.mean if found and self.better(metric) == "closer" else None
 
 
@@ -165,13 +165,13 @@ def _is_figure(cell: Any) -> bool:
 
 def _section(path: Path, content: Mapping[str, Any]) -> Section:
     bare = Section(path, content, {}, {})
-    bare = replace(bare, figures={metric: _column(bare, metric) for metric in content["metrics"]})
-    figures = {metric: _ranked(bare, metric) for metric in content["metrics"]}
+    bare = replace(bare, metrics={metric: _column(bare, metric) for metric in content["metrics"]})
+    metrics = {metric: _ranked(bare, metric) for metric in content["metrics"]}
     examples, notes = _examples(bare)
-    return replace(bare, figures=figures, examples=examples, notes=notes)
+    return replace(bare, metrics=metrics, examples=examples, notes=notes)
 
 
-def _column(section: Section, metric: str) -> dict[str, Figure]:
+def _column(section: Section, metric: str) -> dict[str, Value]:
     """A metric of all subjects that have it, written with the decimals that its intervals deserve."""
     rows = section.record["subjects"]
     cells = {subject: rows[subject][metric] for subject in section.subjects if metric in rows[subject]}
@@ -179,7 +179,7 @@ def _column(section: Section, metric: str) -> dict[str, Figure]:
     typical = median(widths or [abs(cell["mean"]) / 100 for cell in cells.values()])
     decimals = max(0, math.ceil(0.5 - math.log10(typical))) if typical else 2  # the interval as 30 or as 3, not as 1
     return {
-        subject: Figure(
+        subject: Value(
             cell["mean"], cell["interval"], tuple(cell["values"]), _text(cell["mean"], cell["interval"], decimals)
         )
         for subject, cell in cells.items()
@@ -192,32 +192,30 @@ def _first_decimal(value: float) -> int:
 
 
 def _text(mean: float, interval: float, decimals: int) -> str:
-    """A figure with so many decimals, or more where it would seem to be 0 or exact."""
+    """A value with so many decimals, or more where it would seem to be 0 or exact."""
     decimals = min(max(decimals, _first_decimal(mean) + 1, _first_decimal(interval)), _MOST_DECIMALS)
     spread = f" ± {interval:.{decimals}f}" if interval else ""
     return f"{mean:.{decimals}f}{spread}".replace("-", "−")
 
 
-def _ranked(section: Section, metric: str) -> dict[str, Figure]:
-    """The figures of a metric with their places, where two or more subjects compete."""
-    column, target = section.figures[metric], section.target(metric)
+def _ranked(section: Section, metric: str) -> dict[str, Value]:
+    """The values of a metric with their places, where two or more subjects compete."""
+    column, target = section.metrics[metric], section.target(metric)
     losses = {}
-    for subject, figure in column.items():
+    for subject, value in column.items():
         if not section.is_real(subject):
-            offset = None if target is None else abs(figure.mean - target)
-            losses[subject] = {"lower": figure.mean, "higher": -figure.mean, "closer": offset}.get(
-                section.better(metric)
-            )
+            offset = None if target is None else abs(value.mean - target)
+            losses[subject] = {"lower": value.mean, "higher": -value.mean, "closer": offset}.get(section.better(metric))
     ranked = {subject: loss for subject, loss in losses.items() if loss is not None}
     if len(ranked) < 2:
         return dict(column)
     first = min(ranked, key=lambda subject: ranked[subject])
     placed = dict(column)
     for subject, loss in ranked.items():
-        behind, figure = loss - ranked[first], column[subject]
-        level = behind <= figure.interval + column[first].interval
+        behind, value = loss - ranked[first], column[subject]
+        level = behind <= value.interval + column[first].interval
         place = "best" if behind == 0 else "level" if level else ""
-        placed[subject] = replace(figure, place=place)
+        placed[subject] = replace(value, place=place)
     return placed
 
 
@@ -270,14 +268,14 @@ def facts(section: Section) -> list[tuple[str, str]]:
     """What a reader asks first: what was judged, by whom, when, how long, from how much."""
     record, made = section.record, section.record.get("provenance", {})
     evaluator, samples = record["evaluator"], record.get("settings", {}).get("eval_num_samples")
-    counts = sorted({len(figure.values) for column in section.figures.values() for figure in column.values()})
-    judge = (evaluator.get("name"), evaluator.get("path"), _digest(evaluator.get("sha256")))
+    counts = sorted({len(value.values) for column in section.metrics.values() for value in column.values()})
+    who = (evaluator.get("name"), evaluator.get("path"), _digest(evaluator.get("sha256")))
     model = (made.get("checkpoint"), _digest(made.get("checkpoint_sha256")))
     rows = [
         ("Judged in", _judged_in(record)),
         ("Subjects", ", ".join(section.subjects)),
         ("Model", ", ".join(filter(None, model))),
-        ("Evaluator", ", ".join(filter(None, judge))),
+        ("Evaluator", ", ".join(filter(None, who))),
         ("Samples", f"{samples} of each subject in an iteration" if samples else ""),
         ("Iterations", " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))),
         ("Seed", str(made.get("seed", ""))),
@@ -314,8 +312,8 @@ def duration(seconds: float) -> str:
 def settings(section: Section) -> list[tuple[str, str]]:
     """Every setting, then where the record came from, by name."""
     made = {name: value for name, value in section.record.get("provenance", {}).items() if name != "command"}
-    judge = {f"evaluator {name}": value for name, value in section.record["evaluator"].items()}
-    parts = (section.record.get("settings", {}), judge, made)
+    who = {f"evaluator {name}": value for name, value in section.record["evaluator"].items()}
+    parts = (section.record.get("settings", {}), who, made)
     return [(name, plain(value)) for part in parts for name, value in sorted(part.items())]
 
 

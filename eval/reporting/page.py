@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from eval.reporting import content
-from eval.reporting.content import Example, Figure, Section
+from eval.reporting.content import Example, Section, Value
 from eval.reporting.interval_plot import COLOURS, STYLE, Panel, Row, names_width, panel_svg, picture
 from utils.run.errors import UsageError
 from utils.run.files import atomic_write
@@ -117,11 +117,11 @@ def pictures_of(path: Path) -> Path:
 def panels_of(section: Section) -> list[Panel]:
     """The plots of a section."""
     panels = []
-    for metric, column in section.figures.items():
+    for metric, column in section.metrics.items():
         rows = []
-        for subject, figure in column.items():
-            kind = "real" if section.is_real(subject) else "best" if figure.place == "best" else ""
-            rows.append(Row(subject, figure.mean, figure.interval, figure.values, figure.text, kind))
+        for subject, value in column.items():
+            kind = "real" if section.is_real(subject) else "best" if value.place == "best" else ""
+            rows.append(Row(subject, value.mean, value.interval, value.values, value.text, kind))
         panels.append(Panel(metric, section.direction(metric), tuple(rows), section.target(metric)))
     return panels
 
@@ -228,22 +228,22 @@ def _definitions(rows: Iterable[tuple[str, str]]) -> str:
 
 def _html_table(section: Section) -> str:
     heads = [
-        f'<th scope="col">{_e(metric)}<small>{_e(section.direction(metric))}</small></th>' for metric in section.figures
+        f'<th scope="col">{_e(metric)}<small>{_e(section.direction(metric))}</small></th>' for metric in section.metrics
     ]
     rows = []
     for subject in section.subjects:
-        cells = [_html_cell(column.get(subject)) for column in section.figures.values()]
+        cells = [_html_cell(column.get(subject)) for column in section.metrics.values()]
         kind = ' class="real"' if section.is_real(subject) else ""
         rows.append(f'<tr{kind}><th scope="row">{_e(subject)}</th>{"".join(cells)}</tr>')
     head = f'<thead><tr><th scope="col">subject</th>{"".join(heads)}</tr></thead>'
     return "\n".join(["<table>", head, "<tbody>", *rows, "</tbody>\n</table>"])
 
 
-def _html_cell(figure: Figure | None) -> str:
-    if figure is None:
+def _html_cell(value: Value | None) -> str:
+    if value is None:
         return "<td>–<i></i></td>"
-    text = f"<b>{figure.text}</b>" if figure.place == "best" else figure.text
-    return f"<td>{text}<i>{'≈' if figure.place == 'level' else ''}</i></td>"
+    text = f"<b>{value.text}</b>" if value.place == "best" else value.text
+    return f"<td>{text}<i>{'≈' if value.place == 'level' else ''}</i></td>"
 
 
 def _html_samples(section: Section, pictures: Iterator[bytes]) -> list[str]:
@@ -306,18 +306,18 @@ def _m(text: object) -> str:
 
 
 def _markdown_table(section: Section) -> list[str]:
-    heads = [f"{_m(metric)} {content.ARROWS.get(section.better(metric), '')}".strip() for metric in section.figures]
+    heads = [f"{_m(metric)} {content.ARROWS.get(section.better(metric), '')}".strip() for metric in section.metrics]
     lines = [f"| subject | {' | '.join(heads)} |", "|---|" + "---:|" * len(heads)]
     for subject in section.subjects:
-        cells = [_markdown_cell(column.get(subject)) for column in section.figures.values()]
+        cells = [_markdown_cell(column.get(subject)) for column in section.metrics.values()]
         lines.append(f"| {_m(subject)} | {' | '.join(cells)} |")
     return lines
 
 
-def _markdown_cell(figure: Figure | None) -> str:
-    if figure is None:
+def _markdown_cell(value: Value | None) -> str:
+    if value is None:
         return "–"
-    return {"best": f"**{figure.text}**", "level": f"{figure.text} ≈"}.get(figure.place, figure.text)
+    return {"best": f"**{value.text}**", "level": f"{value.text} ≈"}.get(value.place, value.text)
 
 
 def _markdown_samples(section: Section, folder: Path, name: str, number: int) -> list[str]:

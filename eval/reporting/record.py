@@ -135,7 +135,7 @@ def check_comparable(records: Mapping[str, Mapping[str, Any]]) -> None:
             if other["evaluator"].get(key) != own["evaluator"].get(key):
                 raise UsageError(
                     f"{_short(first)} was made with the evaluator {_who(own)}, {_short(name)} with {_who(other)}: "
-                    "figures of different evaluators are not compared; evaluate again with one --evaluator_path"
+                    "metrics of different evaluators are not compared; evaluate again with one --evaluator_path"
                 )
         for key in ("kind", "dataset", "truth", "angle_mode"):
             if other.get(key) != own.get(key):

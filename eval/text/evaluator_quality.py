@@ -103,9 +103,9 @@ def made_worse(pairs: Pairs, motions: TextMotions, worsen: Worsen, strength: flo
 
 @dataclass(frozen=True)
 class Quality:
-    """Figures by name, with their values over the rounds; `distances`: by way and strength, FID and matching score."""
+    """Metrics by name, with their values over the rounds; `distances`: by way and strength, FID and matching score."""
 
-    figures: Mapping[str, list[float]]
+    values: Mapping[str, list[float]]
     distances: Mapping[str, Mapping[float, tuple[float, float]]]
     count: int
 
@@ -120,7 +120,7 @@ def measure(evaluator: OwnTextEvaluator, learnt: TextMotions, held_out: TextMoti
     descriptions = describe(held_out, vectors)
     train = draw(learnt, seed, REFERENCE)
     real = evaluator.embed_motion(train.features, train.lengths)
-    figures: dict[str, list[float]] = {}
+    metrics_of: dict[str, list[float]] = {}
     for k in range(ROUNDS):
         pairs = draw(held_out, seed + k, whole)
         motion = evaluator.embed_motion(pairs.features, pairs.lengths)
@@ -134,7 +134,7 @@ def measure(evaluator: OwnTextEvaluator, learnt: TextMotions, held_out: TextMoti
         found |= among_others(text, motion, alike)
         found["FID from the train part"] = metrics.frechet_distance(motion, real)
         for name, value in found.items():
-            figures.setdefault(name, []).append(value)
+            metrics_of.setdefault(name, []).append(value)
     pairs = draw(held_out, seed)
     text = texts[pairs.captions].numpy()
     distances: dict[str, dict[float, tuple[float, float]]] = {}
@@ -144,7 +144,7 @@ def measure(evaluator: OwnTextEvaluator, learnt: TextMotions, held_out: TextMoti
             motion = evaluator.embed_motion(worse.features, worse.lengths)
             scores = metrics.frechet_distance(motion, real), metrics.matching_score(text, motion)
             distances.setdefault(way, {})[strength] = scores
-    return Quality(figures, distances, whole)
+    return Quality(metrics_of, distances, whole)
 
 
 def among_others(text: np.ndarray, motion: np.ndarray, alike: list[np.ndarray]) -> dict[str, float]:
@@ -170,7 +170,7 @@ def among_others(text: np.ndarray, motion: np.ndarray, alike: list[np.ndarray]) 
 
 
 def page(quality: Quality, evaluator: OwnTextEvaluator, command: str) -> str:
-    """The figures as Markdown, with the command that made them."""
+    """The metrics as Markdown, with the command that made them."""
     who = evaluator.identity
     lines = [
         f"# {who['name']}: what it says of real motion",
@@ -182,7 +182,7 @@ def page(quality: Quality, evaluator: OwnTextEvaluator, command: str) -> str:
         "| figure | value |",
         "| --- | --- |",
     ]
-    for name, values in quality.figures.items():
+    for name, values in quality.values.items():
         mean, half = metrics.interval(np.array(values))
         lines.append(f"| {name} | {mean:.3f} ± {half:.3f} |")
     lines += [

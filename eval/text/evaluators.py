@@ -9,6 +9,7 @@ from eval.text.own_evaluator import load_contrastive
 from eval.text.protocol import TextEvaluator
 from eval.text.published_evaluator import PUBLISHED, load_published, published_path
 from utils.run.errors import MissingFileError, UsageError
+from utils.run.project import found
 
 OURS = {"mocap": "save/evaluator/mocap_text"}
 REMEDY = "`bash prepare/download_t2m_evaluators.sh` brings the published ones (t2m, kit)"
@@ -18,7 +19,7 @@ def default_path(spec: DatasetSpec) -> str:
     """Where the evaluator of a dataset lies: the published one, or for our own dataset ours. Raises UsageError."""
     if spec.representation != "hml" or spec.skeleton.name not in PUBLISHED:
         raise UsageError(f"no evaluator of sentences knows motion of {spec.name}; humanml, kit and mocap have one")
-    return OURS.get(spec.name, published_path(spec))
+    return found(OURS.get(spec.name, published_path(spec)))
 
 
 def load_text_evaluator(
@@ -32,7 +33,7 @@ def load_text_evaluator(
 
     `words` is the folder of the vectors of words, which the published ones read, `text_encoder_path` that of the text
     encoder, which ours read. Raises UsageError for a dataset without evaluator, MissingFileError, or DataError for a
-    file that holds something else or judges other motion.
+    file that holds something else or evaluates other motion.
     """
     path = Path(path or default_path(spec))
     default_path(spec)

@@ -15,7 +15,7 @@ class TextEvaluator(Protocol):
 
     @property
     def identity(self) -> dict[str, str]:
-        """`name`, `path` and `sha256` of what judges: tables made by different evaluators are not compared."""
+        """`name`, `path` and `sha256` of the evaluator: tables made by different evaluators are not compared."""
         ...
 
     def embed_motion(self, features: Tensor, lengths: Tensor) -> np.ndarray:

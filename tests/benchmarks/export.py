@@ -35,7 +35,7 @@ class LongExportOptions:
     """Size of the measurement."""
 
     clip: str = option("../shared/data/more/bvh/JL_mm_run.bvh", "a motion file of a person")
-    frames: int = option(12000, "length that its first motion is repeated to", least=1)
+    frames: int = option(12000, "length that its first motion is repeated to", min=1)
     body: str = option("free", "free, smpl or a SMPL file")
     format: tuple[str, ...] = option(("glb", "bvh", "html", "csv", "npz"), "files", tuple(FORMATS), many=True)
 

@@ -158,5 +158,5 @@ def test_the_report_of_such_a_record(base, tmp_path):
 
     run(MODULE, *base, SMALL, "--output_dir", tmp_path / "out")
     (section,) = report_content.load(list((tmp_path / "out").glob("*.json")))
-    assert section.reference == "gt" and set(section.figures) == {"fid", "diversity", "accuracy", "multimodality"}
+    assert section.reference == "gt" and set(section.metrics) == {"fid", "diversity", "accuracy", "multimodality"}
     assert section.examples["gen"][0].motion.shape[1:] == (len(dataset_spec("humanact12").skeleton.joints), 3)

@@ -8,7 +8,7 @@ import pytest
 from data_loaders.representations import hml
 from eval.recognition import paraphrases
 from eval.recognition.classifier import KINDS
-from eval.recognition.paraphrases import FIGURES, Prompt, figures_of, known_sentences, read_prompts, summed_up, verdict
+from eval.recognition.paraphrases import METRICS, Prompt, known_sentences, metrics_of, read_prompts, summed_up, verdict
 from tests.commands import listing, refusal, run
 from tests.dip import CONTEXT, dip_session, told
 from utils.run.errors import DataError, MissingFileError
@@ -85,22 +85,22 @@ def test_more_than_half_must_be_right():
 
 def test_figures_of_a_body_that_slides_along():
     clip = body(60)
-    assert figures_of(clip, FPS, LAYOUT) == pytest.approx(0, abs=1e-9)
+    assert metrics_of(clip, FPS, LAYOUT) == pytest.approx(0, abs=1e-9)
     time = np.arange(60) / FPS
     clip[..., 2] += 0.4 * time[:, None]
-    speed, slide, jitter = figures_of(clip, FPS, LAYOUT)
+    speed, slide, jitter = metrics_of(clip, FPS, LAYOUT)
     assert (
         speed == pytest.approx(0.4, rel=0.03) and slide == pytest.approx(0.4) and jitter == pytest.approx(0, abs=1e-8)
     )
     clip[..., 0] += time[:, None] ** 3
-    assert figures_of(clip, FPS, LAYOUT)[2] == pytest.approx(6.0), "the third derivative of t^3"
+    assert metrics_of(clip, FPS, LAYOUT)[2] == pytest.approx(6.0), "the third derivative of t^3"
 
 
 def test_a_tremble_counts_as_jitter_and_not_as_speed():
     """x = a cos(2 pi f t), f = 6 Hz: no speed below 4 Hz; its third differences are a (2 sin(pi f dt) / dt)^3 high."""
     clip = body(200)
     clip[:, 20, 0] += 0.01 * np.cos(np.pi * 120 * (np.arange(200) + 0.5) / 200)
-    speed, slide, jitter = figures_of(clip, FPS, LAYOUT)
+    speed, slide, jitter = metrics_of(clip, FPS, LAYOUT)
     assert speed == pytest.approx(0, abs=1e-9) and slide == 0
     each = (2 * FPS * np.sin(np.pi * 6 / FPS)) ** 3 * 0.01
     assert jitter == pytest.approx(each * 2 / np.pi / 22, rel=0.05)
@@ -108,12 +108,12 @@ def test_a_tremble_counts_as_jitter_and_not_as_speed():
 
 def row(share: float, made: tuple, real: tuple, known: bool = False) -> dict:
     ratio = [a / b for a, b in zip(made, real, strict=True)]
-    told = {name: dict(zip(FIGURES, values, strict=True)) for name, values in (("made", made), ("real", real))}
+    told = {name: dict(zip(METRICS, values, strict=True)) for name, values in (("made", made), ("real", real))}
     return {
         "right": share > 0.5,
         "share": share,
         "in_training": known,
-        "ratio": dict(zip(FIGURES, ratio, strict=True)),
+        "ratio": dict(zip(METRICS, ratio, strict=True)),
         **told,
     }
 

@@ -96,12 +96,12 @@ class Outline(HTMLParser):
 
 
 def places(shown: report_content.Section, metric: str) -> dict[str, str]:
-    return {subject: figure.place for subject, figure in shown.figures[metric].items() if figure.place}
+    return {subject: figure.place for subject, figure in shown.metrics[metric].items() if figure.place}
 
 
 def test_the_best_of_each_metric_and_who_is_level_with_it(tmp_path):
     shown = section(tmp_path)
-    assert shown.subjects == list(VALUES) == list(shown.figures["fid"])
+    assert shown.subjects == list(VALUES) == list(shown.metrics["fid"])
     assert places(shown, "fid") == {"mas": "best", "no_3d_noise": "level"}
     assert places(shown, "recall") == {"mas": "best"}
     assert places(shown, "diversity") == {"mas": "best"}  # 0.6 from the reference, which is 9; the other is 0.9 away
@@ -111,19 +111,19 @@ def test_the_best_of_each_metric_and_who_is_level_with_it(tmp_path):
 
 def test_nobody_is_best_without_a_rival_or_a_direction(tmp_path):
     alone = section(tmp_path, values={"test_data": VALUES["test_data"], "mas": VALUES["mas"]})
-    assert not any(places(alone, metric) for metric in alone.figures)
+    assert not any(places(alone, metric) for metric in alone.metrics)
     aimless = section(tmp_path, better={})
-    assert not any(places(aimless, metric) for metric in aimless.figures)
+    assert not any(places(aimless, metric) for metric in aimless.metrics)
     lost = section(tmp_path, values={name: VALUES[name] for name in ("mas", "dreamfusion")})
     assert not places(lost, "diversity") and places(lost, "fid") == {"mas": "best"}
 
 
 def test_figures_have_the_decimals_that_their_intervals_deserve(tmp_path):
     values = {"a": {"m": [5.0, 5.4]}, "b": {"m": [-12.34, -12.9]}, "c": {"m": [0.0021, 0.0021]}}
-    texts = {name: figure.text for name, figure in section(tmp_path, values=values).figures["m"].items()}
+    texts = {name: figure.text for name, figure in section(tmp_path, values=values).metrics["m"].items()}
     assert texts == {"a": "5.2 ± 0.3", "b": "−12.6 ± 0.4", "c": "0.0021"}
     alone = section(tmp_path, values={"a": {"m": [5.1234]}, "b": {"m": [123.456]}})
-    assert [figure.text for figure in alone.figures["m"].values()] == ["5.1", "123.5"]
+    assert [figure.text for figure in alone.metrics["m"].values()] == ["5.1", "123.5"]
 
 
 def test_facts_and_the_command_that_makes_it_again(tmp_path):

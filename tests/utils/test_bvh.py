@@ -216,3 +216,13 @@ def test_recorded_files_agree_with_the_shards(shared: Path, name: str, average: 
     assert apart.mean() < average and apart.max() < largest
     root = ours[:, 0] - theirs[:, 0]
     assert np.abs(root - root.mean(0)).max() < 0.002 and np.abs(root.mean(0)[[0, 2]]).max() < 0.001
+
+
+def test_one_row_more_than_announced(tmp_path):
+    """Rokoko's files: the announced rows are read, and it is said."""
+    more = FRAMES + FRAMES.rstrip().splitlines()[-1] + "\n"
+    motion, plain = (bvh.read(write(tmp_path, TREE + text)) for text in (more, FRAMES))
+    assert len(motion.positions) == 2 and (motion.positions == plain.positions).all()
+    assert "1 row more than the announced 2" in motion.meta["note"] and "note" not in plain.meta
+    with pytest.raises(DataError, match="2 frames are announced and 4 are there"):
+        bvh.read(write(tmp_path, TREE + more + FRAMES.rstrip().splitlines()[-1] + "\n"))

@@ -1,4 +1,4 @@
-"""How far work is: a bar that moves on a terminal, a line now and then elsewhere, and nobody need read it."""
+"""The line that says how far work is: a bar on a terminal, a line now and then elsewhere, nothing unread."""
 
 import io
 

@@ -7,7 +7,6 @@ what it announces is refused with the number of the line. What `write` writes is
 
 import re
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
 from itertools import count
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import torch
 from utils.formats.checks import check_motion
 from utils.formats.export_format import Format, look_at_points, single
 from utils.formats.lines import Refused, numbers
+from utils.formats.rates import rate_of_text
 from utils.geometry.body import Body, BodyMotion, on_floor
 from utils.geometry.bone_frames import flesh_end
 from utils.geometry.kinematics import forward
@@ -27,7 +27,6 @@ from utils.geometry.rotations import EULER_ORDERS, euler_to_matrix, matrix_to_eu
 from utils.run.errors import DataError
 from utils.run.files import atomic_write, read_text
 
-_COMMON_RATES = (30, 60, 120, 24, 25, 50, 100, 240)
 _BLOCK = 2_000_000  # numbers turned into matrices at a time
 _ORDER = "ZXY"
 _ROTATIONS = " ".join(f"{axis}rotation" for axis in _ORDER)
@@ -54,7 +53,7 @@ def read(path: str | Path, scale: float = 1.0) -> Motion:
     lines = read_text(path, otherwise="latin-1").split("\n")
     try:
         nodes, start = _read_tree(lines)
-        fps, values = _read_frames(lines, start, sum(len(node.columns) + len(node.positions) for node in nodes))
+        fps, values, note = _read_frames(lines, start, sum(len(node.columns) + len(node.positions) for node in nodes))
     except Refused as refused:
         raise DataError(f"{path}, {refused}") from refused
     parents = tuple(node.parent for node in nodes)
@@ -64,7 +63,8 @@ def read(path: str | Path, scale: float = 1.0) -> Motion:
     if not np.isfinite(positions).all():
         raise DataError(f"{path} holds numbers too large for a position")
     rotations = np.concatenate([part[1] for part in parts])
-    return Motion(positions, fps, tuple(node.name for node in nodes), parents, rotations, path.stem)
+    names, meta = tuple(node.name for node in nodes), {"note": note} if note else {}
+    return Motion(positions, fps, names, parents, rotations, path.stem, meta)
 
 
 def _read_tree(lines: list[str]) -> tuple[list[_Node], int]:
@@ -143,8 +143,8 @@ def _add_channels(node: _Node, words: list[str], column: int, number: int) -> in
     return column
 
 
-def _read_frames(lines: list[str], start: int, width: int) -> tuple[float, np.ndarray]:
-    """Frames a second and the numbers [T, width] of the lines after MOTION."""
+def _read_frames(lines: list[str], start: int, width: int) -> tuple[float, np.ndarray, str]:
+    """Frames a second, the numbers [T, width] of the lines after MOTION, and what to say of them, if anything."""
     rows = [(number, line) for number, line in enumerate(lines[start:], start + 1) if line.strip()]
     if len(rows) < 2:
         raise Refused(len(lines), "the file ends before 'Frames:' and 'Frame Time:'")
@@ -153,7 +153,10 @@ def _read_frames(lines: list[str], start: int, width: int) -> tuple[float, np.nd
         raise Refused(rows[0][0], f"{announced[:40]!r} is no number of frames")
     fps = _frame_rate(_after("Frame Time", rows[1]), rows[1][0])
     rows = rows[2:]
-    if int(announced) != len(rows) or not rows:
+    more = len(rows) - int(announced)
+    if more == 1 and int(announced):
+        rows = rows[:-1]  # Rokoko writes one more, and every program reads the announced ones
+    elif more or not rows:
         raise Refused(start + 1, f"{int(announced)} frames are announced and {len(rows)} are there")
     if not width:
         raise Refused(start, "no joint has a channel")
@@ -165,7 +168,7 @@ def _read_frames(lines: list[str], start: int, width: int) -> tuple[float, np.nd
         for number, line in rows:
             numbers(line.split(), width, number)
         raise Refused(rows[0][0], "the frames cannot be read as numbers")
-    return fps, values
+    return fps, values, f"{more} row more than the announced {len(rows)} was left out" if more else ""
 
 
 def _after(title: str, row: tuple[int, str]) -> str:
@@ -177,18 +180,11 @@ def _after(title: str, row: tuple[int, str]) -> str:
 
 
 def _frame_rate(text: str, number: int) -> float:
-    """Frames a second of a frame time: n where the text is 1/n written with its number of digits."""
-    try:
-        exact = Decimal(text)
-        seconds, digit = float(exact), 10.0 ** int(exact.as_tuple().exponent)
-    except (InvalidOperation, ValueError, OverflowError):
-        seconds, digit = 0.0, 0.0
-    if not 1e-6 <= seconds <= 1e6:
+    """Frames a second of a frame time."""
+    rate = rate_of_text(text)
+    if rate is None:
         raise Refused(number, f"{text[:40]!r} is no frame time")
-    for rate in (*_COMMON_RATES, round(1 / seconds)):
-        if abs(seconds * rate - 1) <= min(max(1e-6, digit * rate), 0.02):
-            return float(rate)
-    return 1 / seconds
+    return rate
 
 
 def _pose(

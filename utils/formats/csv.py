@@ -13,6 +13,7 @@ import numpy as np
 from utils.formats.checks import check_motion
 from utils.formats.export_format import Format, look_at_points, single
 from utils.formats.lines import Refused, numbers
+from utils.formats.rates import rate_of
 from utils.geometry.body import BodyMotion, joints_of
 from utils.geometry.motion import Motion
 from utils.run.errors import DataError, NumericError
@@ -79,10 +80,10 @@ def _rate(table: np.ndarray) -> float:
         return 1.0
     if not steps.min() > 0 or steps.max() - steps.min() > 1e-6 + 1e-3 * steps.mean():
         raise Refused(2, "the times do not go on in even steps")
-    rate = 1 / float(steps.mean())
-    if not 1e-6 <= rate <= 1e6:
-        raise Refused(2, f"{rate:g} frames a second is no frame rate")
-    return float(round(rate)) if abs(rate - round(rate)) < 1e-4 * rate else rate
+    seconds = float(steps.mean())
+    if not 1e-6 <= seconds <= 1e6:
+        raise Refused(2, f"{1 / seconds:g} frames a second is no frame rate")
+    return rate_of(seconds, 1e-4 * seconds)
 
 
 FORMAT = Format(".csv", single(write), read, look_at_points)

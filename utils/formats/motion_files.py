@@ -108,8 +108,9 @@ def guess_scale(positions: np.ndarray) -> float:
 def _from_bvh(path: Path, scale: float) -> Motion:
     motion = bvh.read(path)
     unit = scale or guess_scale(motion.positions)
-    meta = {} if scale else {"note": f"a unit of the file was taken for {unit:.3g} m"}
-    return replace(motion, positions=motion.positions * unit, meta=meta)
+    notes = [motion.meta.get("note", ""), "" if scale else f"a unit of the file was taken for {unit:.3g} m"]
+    note = "; ".join(filter(None, notes))
+    return replace(motion, positions=motion.positions * unit, meta={"note": note} if note else {})
 
 
 def _from_array(path: Path, fps: float | None, skeleton: Skeleton | None, raw: bool) -> list[Motion]:

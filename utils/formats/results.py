@@ -202,14 +202,25 @@ def by_count(path: str | Path, joints: int) -> tuple[Skeleton, str]:
 def named(content: Mapping[str, Any], path: str | Path, joints: int) -> tuple[float, tuple[str, ...], tuple[int, ...]]:
     """Rate, names and parents that a file of ours tells of its joints. Raises DataError unless they fit."""
     names, parents = _listed(content["joint_names"]), _listed(content.get("parents"))
-    fps = content.get("fps")
+    fps = rate_said(content.get("fps"))
     if not len(names) == len(parents) == joints:
         raise DataError(f"{path} has {len(names)} joint names and {len(parents)} parents for {joints} joints")
-    if not isinstance(fps, int | float | np.integer | np.floating) or not 0 < fps < math.inf:
-        raise DataError(f"{path} says fps {str(fps)[:80]}, which is no frame rate")
+    if fps is None:
+        raise DataError(f"{path} says fps {str(content.get('fps'))[:40]!r}, which is no frame rate")
     with reading(path, "a file of motion"):
         check_tree(names, parents)
-    return float(fps), tuple(names), tuple(parents)
+    return fps, tuple(names), tuple(parents)
+
+
+def rate_said(value: Any) -> float | None:
+    """A frame rate as files have it: a number, an array of one, or digits; None for anything else."""
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.reshape(()).item()
+    try:
+        rate = float(value) if isinstance(value, int | float | np.number | str) else 0.0
+    except ValueError:
+        return None
+    return rate if 0 < rate < math.inf else None
 
 
 def _listed(values: Any) -> list[Any]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 from utils.run.errors import DataError, MissingFileError, PolykineError, UsageError, is_text
 from utils.run.files import read_json
 from utils.run.parser import HELP, HELP_ALL, build_parser, nearest, out_of_bounds, scalar_type
+from utils.run.project import found
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -31,15 +32,18 @@ def option(
     max: float = math.inf,
     saved_default: Any = None,
     advanced: bool = False,
+    shipped: bool = False,
 ) -> Any:
     """A dataclass field that is also a flag.
 
     `many` takes several values after the flag; `min` and `max` bound a number. `saved_default` is the value of a
     checkpoint whose `args.json` does not name the field: what the published programs, which lack the flag, always do.
-    `advanced`: few people need it, so `--help_all` shows it and `-h` does not.
+    `advanced`: few people need it, so `--help_all` shows it and `-h` does not. `shipped` is for a path to read: the
+    project may hold what lies nowhere else (`utils.run.project.found`).
     """
     meta = {"help": help, "choices": choices, "aliases": tuple(aliases), "many": many, "bounds": (min, max)}
-    return field(default=default, metadata=meta | {"saved_default": saved_default, "advanced": advanced})
+    meta |= {"saved_default": saved_default, "advanced": advanced, "shipped": shipped}
+    return field(default=default, metadata=meta)
 
 
 @dataclass(frozen=True)
@@ -196,7 +200,7 @@ def parse(
         given = _given(command, purpose, groups, line, presets)
         paths = (given.get(flag, defaults[flag]) for flag in saved_from)
         path = next(filter(None, paths), None)
-        saved = read_saved(path, groups, whole | set(saved_names), known, translate) if path else {}
+        saved = read_saved(found(str(path)), groups, whole | set(saved_names), known, translate) if path else {}
         values = saved | given
         dependent = {name: value for name, value in defaults_of(defaults | values).items() if name in fields}
         return defaults | dependent | dict(presets or {}) | values
@@ -211,6 +215,9 @@ def parse(
         build_parser(command, purpose, groups, holding, hidden).print_help()
         raise SystemExit(0)
     values = values_of(argv, known)
+    for name, item in fields.items():
+        if values[name] and item.metadata["shipped"]:
+            values[name] = found(values[name])
     return [group(**{item.name: values[item.name] for item in dataclasses.fields(group)}) for group in groups]
 
 
