@@ -85,7 +85,7 @@ class MultiView:
         return self.to_model(project(points, self.views, self.camera).flatten(0, 1))
 
 
-def pooled_evidence(
+def scaled_snr(
     denoise: Callable[[Tensor, int], Tensor], process: Process, factor: float
 ) -> Callable[[Tensor, int], Tensor]:
     """Denoise each view as if its signal-to-noise ratio were `factor` times what it is.

@@ -65,7 +65,7 @@ def subject_of(line: EvaluatorTrainingLine) -> Subject:
 
 
 def main(argv: list[str]) -> None:
-    """Run the line."""
+    """Run the command."""
     line = checked(
         parse_training_line(EvaluatorTrainingLine, "eval.train_evaluator", __doc__ or "", argv, advanced=OF_DENOISERS)
     )

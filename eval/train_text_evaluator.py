@@ -95,7 +95,7 @@ def subject_of(line: TextEvaluatorLine) -> Subject:
 
 
 def main(argv: list[str]) -> None:
-    """Run the line."""
+    """Run the command."""
     line = parse_training_line(
         TextEvaluatorLine, "eval.train_text_evaluator", __doc__ or "", argv,
         saved_from=("measure", "resume_checkpoint"), unsaved=(MeasureOptions,),

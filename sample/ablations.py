@@ -17,7 +17,7 @@ TASKS = {
 
 
 def main(argv: list[str]) -> None:
-    """Run the line."""
+    """Run the command."""
     line = parse_sampling_line(AblationLine, "sample.ablations", __doc__ or "", argv)
 
     from sample.common.request import make_request

@@ -11,7 +11,7 @@ from utils.run.errors import run_command
 
 
 def main(argv: list[str]) -> None:
-    """Run the line."""
+    """Run the command."""
     line = parse_sampling_line(MasLine, "sample.dreamfusion", __doc__ or "", argv)
 
     from sample.common.request import make_request

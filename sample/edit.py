@@ -12,7 +12,7 @@ from utils.run.errors import run_command
 
 
 def main(argv: list[str]) -> None:
-    """Run the line."""
+    """Run the command."""
     line = parse_sampling_line(
         EditLine, "sample.edit", __doc__ or "", argv, TEXT_MODEL,
         advanced=(*OF_THE_CHECKPOINT, MasOptions, "text_prompt", "input_text", "action_name"),

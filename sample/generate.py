@@ -7,7 +7,7 @@ Models that are shown the frames before a motion (DiP) make it of any length, wi
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from sample.options import TEXT_MODEL, GenerateLine, parse_sampling_line, refuse_simulator
+from sample.options import TEXT_MODEL, GenerateLine, defaults_of_generate, parse_sampling_line, refuse_simulator
 from utils.run.errors import UsageError, run_command
 
 if TYPE_CHECKING:
@@ -52,8 +52,10 @@ def request_of(
 
 
 def main(argv: list[str]) -> None:
-    """Run the line."""
-    line = parse_sampling_line(GenerateLine, "sample.generate", __doc__ or "", argv, TEXT_MODEL)
+    """Run the command."""
+    line = parse_sampling_line(
+        GenerateLine, "sample.generate", __doc__ or "", argv, TEXT_MODEL, defaults=defaults_of_generate
+    )
     check(line)
 
     from sample.common.results import announcement, results_folder, summary, write_results

@@ -1,6 +1,6 @@
 """The flags of sampling."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -66,9 +66,10 @@ class MasOptions:
     """How several 2D views become one 3D motion."""
 
     num_views: int = option(7, "cameras around the figure", min=1)
-    evidence: float = option(
-        1.0, "signal that all views show, over that of one view (1: as published; 1.3 moves more)", min=0.5, max=2
-    )
+    snr_scale: float = option(
+        1.0, "signal-to-noise ratio that the network is given, over that of a view (1: as published; 1.3 moves more)",
+        aliases=("evidence",), min=0.5, max=2,
+    )  # fmt: skip
     fit: str = option(
         "closed_form",
         "how the 3D motion is fitted; adam: the published optimiser",
@@ -98,6 +99,12 @@ _PUBLISHED_PRESET = {"fit": "adam", "bones": "raw"}
 def defaults_of(values: Mapping[str, Any]) -> Mapping[str, Any]:
     """Defaults that depend on other options: the dataset's, and those of `--compat published`."""
     return {**dataset_defaults(values), **(_PUBLISHED_PRESET if values["compat"] == "published" else {})}
+
+
+def defaults_of_generate(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Those of sample.generate: one sample of a kind that is named, as published where models make 3D motion."""
+    named = values["action_name"] not in ("", DRAWN) and not dataset_spec(values["dataset"]).family.flat
+    return {**defaults_of(values), **({"num_samples": 1} if named else {})}
 
 
 def refuse_simulator(begin: "PrefixOptions") -> None:
@@ -130,13 +137,15 @@ SampledLine = TypeVar("SampledLine", bound=SamplingLine)
 def parse_sampling_line(
     line: type[SampledLine], command: str, purpose: str, argv: Sequence[str], model: str = SHIPPED_MODEL,
     presets: Mapping[str, Any] | None = None, advanced: Collection[str | type] = OF_THE_CHECKPOINT,
+    defaults: Callable[[Mapping[str, Any]], Mapping[str, Any]] = defaults_of,
 ) -> SampledLine:  # fmt: skip
     """The command line of a command that samples, `line` naming its groups.
 
-    `model` is the checkpoint that is taken where none is named; `presets` and `advanced` are those of `parse`.
+    `model` is the checkpoint that is taken where none is named; `presets`, `advanced` and `defaults` (its
+    `defaults_of`) are those of `parse`.
     """
     return parse_line(
-        line, command, purpose, argv, defaults_of=defaults_of, saved_from=("model_path",),
+        line, command, purpose, argv, defaults_of=defaults, saved_from=("model_path",),
         saved_groups=(ModelOptions, DiffusionOptions), saved_names=("dataset", "cond", "data_split"),
         known=(TrainingOptions, ComparisonOptions, PublishedOptions, MasOptions, AblationOptions), translate=translated,
         presets={"model_path": model, **(presets or {})}, advanced=advanced,

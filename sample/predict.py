@@ -32,7 +32,7 @@ class PredictOptions:
 
 
 def main(argv: list[str]) -> None:
-    """Run the line."""
+    """Run the command."""
     run, question = parse("sample.predict", __doc__ or "", (RunOptions, PredictOptions), argv)
 
     from data_loaders.families import FAMILIES

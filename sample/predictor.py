@@ -46,11 +46,11 @@ OF_A_QUESTION = ("text_prompt", "input_text", "num_samples", "num_repetitions", 
 
 
 class Predictor:
-    """A model of 3D motion that is told sentences, ready to be asked, by several threads too.
+    """A text model of 3D motion, ready to answer, several threads too.
 
     `run` says where and how it computes, `text_encoder_path` where CLIP or DistilBERT lies, `changes` are fields of
     `SamplingOptions` (`sampler`, `guidance_param`, ...).
-    Raises UsageError for other names, for a model that is told no sentences, and what loading raises.
+    Raises UsageError for other names, for a model that reads no sentences, and what loading raises.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Predictor:
         With the `output_format` json_file one file holds the joint angles of them all on a body (`utils.formats.hik`;
         the body is SMPL where its files are, else the free body); with one of `visualize.render_mesh` (glb, bvh, ...)
         that body is in a file of it. They are in `folder`, or without one in a new temporary folder, which is the
-        caller's to remove. The same prompt and seed give the same files, whatever was asked before. Raises UsageError
+        caller's to remove. The same prompt and seed give the same files, whatever came before. Raises UsageError
         for what cannot be answered.
         """
         check_question(prompt, num_repetitions, output_format)

@@ -81,7 +81,7 @@ def chosen_prompts(session: "Session", options: StreamOptions, stopped: "Callabl
 
 
 def main(argv: list[str]) -> None:
-    """Run the line."""
+    """Run the command."""
     line = parse_sampling_line(StreamLine, "sample.stream", __doc__ or "", argv, DIP_MODEL)
     check(line)
     sampling, options = replace(line.sampling, num_samples=1, num_repetitions=1), line.stream

@@ -35,7 +35,7 @@ class TrainLine:
 
 
 def defaults_of(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Defaults that depend on other options: the dataset's; who is charged for missing a goal is told it."""
+    """Defaults that depend on other options: the dataset's; with a loss of goals, goals are a condition."""
     return {**dataset_defaults(values), **({"multi_target_cond": True} if values["lambda_target_loc"] else {})}
 
 
@@ -93,7 +93,7 @@ def subject_of(line: TrainLine) -> Subject:
 
 
 def callbacks_of(line: TrainLine, device: "torch.device") -> list[MakeCallback]:
-    """What is done with each milestone. What judges is loaded here, so that what is missing is told at once."""
+    """What is done with each milestone. Evaluators are loaded here, so that what is missing is said at once."""
     from eval.common.milestones import TrainingRun, metrics_of
     from sample.common.milestones import sampler_of
     from train.common.callbacks import metrics, videos
@@ -111,7 +111,7 @@ def callbacks_of(line: TrainLine, device: "torch.device") -> list[MakeCallback]:
 
 
 def main(argv: list[str]) -> None:
-    """Run the line."""
+    """Run the command."""
     line = parse_training_line(
         TrainLine, "train.train_mdm", __doc__ or "", argv, defaults_of=defaults_of, translate=translated,
         advanced=("subjects", "metrics_names", "angle_mode", "truth"),

@@ -75,9 +75,9 @@ def of_views(training_run: TrainingRun, comparison: ComparisonOptions) -> Metric
 
     def metrics(saved: Path) -> dict[str, float]:
         evaluation = MasEvaluation(
-            session=training_run.session(saved), mas=MasOptions(bones="raw"), comparison=comparison,
-            evaluator=evaluator, samples=training.eval_num_samples, iterations=training.eval_rep_times,
-            folder=mas_tables.samples_folder(saved),
+            session=training_run.session(saved), mas=MasOptions(num_views=training.num_views, bones="raw"),
+            comparison=comparison, evaluator=evaluator, samples=training.eval_num_samples,
+            iterations=training.eval_rep_times, folder=mas_tables.samples_folder(saved),
         )  # fmt: skip
         outcome = evaluation.evaluate()
         assert outcome, "milestones are evaluated by the first rank"

@@ -221,9 +221,10 @@ class MasEvaluation(Evaluation):
     def unit_settings(self) -> dict[str, Any]:
         """All that generated samples depend on."""
         more = ("motion_length", "action_name", "action_file")
-        return record.sampling_settings(self.session, *more) | {
-            "eval_num_samples": self.samples, **vars(self.mas)
-        }  # fmt: skip
+        mas = dict(vars(self.mas))
+        # Folders and records that users have know it by the flag's first name.
+        mas["evidence"] = mas.pop("snr_scale")
+        return record.sampling_settings(self.session, *more) | {"eval_num_samples": self.samples, **mas}
 
     def amounts(self) -> dict[str, Any]:
         """See Evaluation."""

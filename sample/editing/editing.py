@@ -67,7 +67,7 @@ def folder_of(sampling: SamplingOptions, seed: int, edit: EditOptions) -> Path:
 
 
 def mode_of(edit: EditOptions) -> str:
-    """What kind of edit is asked for."""
+    """What kind of edit is requested."""
     said = (edit.edit_mode, "keyframes" if edit.keyframes else "", "joints" if edit.joints else "")
     return "_".join(filter(None, said)) or "in_between"
 

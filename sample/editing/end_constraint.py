@@ -137,7 +137,7 @@ def _root(features: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _rotated(steps: Tensor, yaw: Tensor) -> Tensor:
-    """Steps [B, T, J] told as the body faces at their end as it faces at their start."""
+    """Steps [B, T, J] as the body faces at their end, put as it faces at their start."""
     return steps * torch.polar(torch.ones_like(yaw), -2 * yaw)[..., None]
 
 

@@ -261,7 +261,7 @@ def standing(mean: Tensor, layout: hml.Layout, frames: int) -> Tensor:
 def read_targets(session: Session, texts: Sequence[str], count: int) -> Condition:
     """Where joints shall be at the end, as `--target` says: `goal` [N, 8, 3] in the world and data units (the heading
     in radians), `goal_asked` [N, 8]. Raises UsageError."""
-    goal, asked = torch.zeros(len(GOALS), 3), torch.zeros(len(GOALS), dtype=torch.bool)
+    goal, requested = torch.zeros(len(GOALS), 3), torch.zeros(len(GOALS), dtype=torch.bool)
     names = {joint: name for name, joint in goal_joints(session.spec.skeleton).items() if name != "traj"}
     for text in texts:
         said, _, numbers = text.partition(":")
@@ -270,10 +270,10 @@ def read_targets(session: Session, texts: Sequence[str], count: int) -> Conditio
             near = nearest(said, [*GOALS, *names])
             raise UsageError(f"--target {text}: unknown joint {said!r}{near}; choose from {', '.join(GOALS)}")
         row = GOALS.index(name)
-        if asked[row]:
+        if requested[row]:
             raise UsageError(f"--target {text}: {said} is told twice")
-        goal[row], asked[row] = _goal(text, name, numbers, session.spec.skeleton.metres_per_unit), True
-    return {"goal": goal.repeat(count, 1, 1), "goal_asked": asked.repeat(count, 1)}
+        goal[row], requested[row] = _goal(text, name, numbers, session.spec.skeleton.metres_per_unit), True
+    return {"goal": goal.repeat(count, 1, 1), "goal_asked": requested.repeat(count, 1)}
 
 
 def _goal(text: str, name: str, numbers: str, unit: float) -> Tensor:
@@ -291,16 +291,16 @@ def _goal(text: str, name: str, numbers: str, unit: float) -> Tensor:
     return torch.tensor((x, *(y or [0.0]), z)) / unit
 
 
-def aimed(session: Session, told: Condition, here: hml.Start, left: int) -> Condition:
-    """What a window that begins `here` is told of the `goal` of the whole motion, `left` windows before the last one.
+def aimed(session: Session, goals: Condition, here: hml.Start, left: int) -> Condition:
+    """The goals of a window that begins `here`, by those of the whole motion, `left` windows before the last one.
 
-    The last window is asked for the goals, those before it for an even share of the way of the root and of the turn.
+    The last window gets the goals themselves, those before it for an even share of the way of the root and of the turn.
     Who has a way to go faces where it leads, but for a last window whose heading is said: models have seen places
     together with a heading.
     """
     heading, place = here
-    goal, asked = told["goal"].double(), told["goal_asked"]
-    places, facing = asked[:, :-1], asked[:, -1]
+    goal, requested = goals["goal"].double(), goals["goal_asked"]
+    places, facing = requested[:, :-1], requested[:, -1]
     there = (goal[:, :-1, ::2] * places[..., None]).sum(1) / places.sum(1, keepdim=True).clamp_min(1)
     way = (there - place) * places.any(1, keepdim=True)
     far = torch.linalg.vector_norm(way, dim=-1) > NEAR / session.spec.skeleton.metres_per_unit
@@ -312,17 +312,17 @@ def aimed(session: Session, told: Condition, here: hml.Start, left: int) -> Cond
         path = torch.tensor([name == "traj" for name in GOALS[:-1]])
         goal[:, :-1, ::2] = (place + way / (left + 1))[:, None]
         places = places.any(1, keepdim=True) & path
-    asked = torch.cat((places, torch.ones_like(facing)[:, None]), 1)
-    return {"goal": _seen_from(goal, asked, here).float(), "goal_asked": asked}
+    requested = torch.cat((places, torch.ones_like(facing)[:, None]), 1)
+    return {"goal": _seen_from(goal, requested, here).float(), "goal_asked": requested}
 
 
-def _seen_from(goal: Tensor, asked: Tensor, here: hml.Start) -> Tensor:
-    """Goals [B, 8, 3] of the world in the frame of a window that begins `here`; 0 where not asked for."""
+def _seen_from(goal: Tensor, requested: Tensor, here: hml.Start) -> Tensor:
+    """Goals [B, 8, 3] of the world in the frame of a window that begins `here`; 0 where not requested for."""
     heading, place = here
     ground = torch.stack((place[:, 0], torch.zeros_like(heading), place[:, 1]), -1)
     places = _about_y(goal[:, :-1] - ground[:, None], -heading[:, None])
     turn = wrapped(goal[:, -1:, :1] - heading[:, None, None])
-    return torch.cat((places, pad(turn, (0, 2))), 1) * asked[..., None]
+    return torch.cat((places, pad(turn, (0, 2))), 1) * requested[..., None]
 
 
 def _about_y(points: Tensor, angle: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from data_loaders.points.projections import camera_of
 from diffusion.distillation import distill
 from diffusion.noise import Noise, seen_from
 from diffusion.process import Process
-from diffusion.projectors import AdamFit, MultiView, pooled_evidence, prominent_weights
+from diffusion.projectors import AdamFit, MultiView, prominent_weights, scaled_snr
 from diffusion.sampling import sample
 from diffusion.windows import joined
 from sample.common.draws import Draws
@@ -128,8 +128,8 @@ def _ancestral(
     else:
         x, step = noise(), session.stepper(noise)
     denoise = view_denoiser(session, request, count)
-    if options.evidence != 1:
-        denoise = pooled_evidence(denoise, process, options.evidence)
+    if options.snr_scale != 1:
+        denoise = scaled_snr(denoise, process, options.snr_scale)
     sample(denoise, step, x, process.steps, process.last, together, session.callback)
     return together.points
 

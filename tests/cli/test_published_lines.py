@@ -13,7 +13,7 @@ import pytest
 
 from data_loaders.registry import dataset_spec
 from tests.conftest import ROOT
-from utils.run.errors import DataError, MissingFileError, UsageError
+from utils.run.errors import DataError, MissingFileError
 
 TEXT = {"dataset": "humanml", "arch": "trans_enc", "cond_mask_prob": 0.1}
 ACTION = {"dataset": "humanact12", "cond_mask_prob": 0.0}
@@ -107,9 +107,6 @@ LINES = (
     f"{DIP_TRAINING} --eval_during_training --gen_during_training --lambda_target_loc 1.",
 )  # fmt: skip
 
-# Lines that are not understood yet, and why.
-NOT_YET = {EVALUATION_IN_TRAINING: "--num_views and --num_eval_iterations of training"}
-
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch) -> Path:
@@ -124,13 +121,7 @@ def place(tmp_path: Path, monkeypatch) -> Path:
     return tmp_path
 
 
-def marked(line: str):
-    """The line, marked where it is not understood yet."""
-    marks = [pytest.mark.xfail(reason=NOT_YET[line], raises=UsageError)] if line in NOT_YET else []
-    return pytest.param(line, marks=marks)
-
-
-@pytest.mark.parametrize("line", [marked(line) for line in LINES])
+@pytest.mark.parametrize("line", LINES)
 def test_a_published_line_is_understood(line: str, place: Path, capsys):
     module, *argv = shlex.split(line)
     with pytest.raises((MissingFileError, DataError)):

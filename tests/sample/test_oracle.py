@@ -9,7 +9,7 @@ from data_loaders.points.projections import camera_of
 from data_loaders.registry import dataset_spec
 from diffusion.noise import per_sample, seen_from
 from diffusion.process import build_process
-from diffusion.projectors import AdamFit, MultiView, pooled_evidence
+from diffusion.projectors import AdamFit, MultiView, scaled_snr
 from diffusion.samplers import ddim, ddpm
 from diffusion.sampling import sample
 from tests.published import flat, tensors
@@ -147,7 +147,7 @@ def test_projections_are_the_published_ones(golden):
     torch.testing.assert_close(points.grad, record["grad_z_detached"], atol=1e-6, rtol=0)
 
 
-def test_pooled_evidence_names_a_step_of_the_asked_ratio():
+def test_a_scaled_snr_names_a_step_of_the_asked_ratio():
     """The network is told a step whose signal-to-noise ratio is the factor times that of x, and x at its scale."""
     process, seen = build_process("cosine_tau_2", 100), []
     ratio = process.abar / (1 - process.abar)
@@ -156,11 +156,11 @@ def test_pooled_evidence_names_a_step_of_the_asked_ratio():
         seen.append((t, float(x)))
         return x
 
-    informed = pooled_evidence(denoise, process, 1.5)
+    informed = scaled_snr(denoise, process, 1.5)
     for t in range(20, 80):
         informed(torch.ones(()), t)
         told, scale = seen[-1]
         assert told < t and abs(ratio[told] / ratio[t] / 1.5 - 1) < 0.12
         assert scale == pytest.approx((process.abar[told] / process.abar[t]) ** 0.5)
-    pooled_evidence(denoise, process, 1.0)(torch.ones(()), 50)
+    scaled_snr(denoise, process, 1.0)(torch.ones(()), 50)
     assert seen[-1] == (50, 1.0)

@@ -174,3 +174,28 @@ def test_the_default_model_is_the_shipped_one_that_reads_sentences(monkeypatch):
     with pytest.raises(MissingFileError, match="read no further"):
         Predictor()
     assert asked == [["--model_path", "save/mocap_text", "--text_encoder_path", ""]]
+
+
+def test_arguments_that_are_unknown_are_refused(models):
+    with pytest.raises(UsageError, match="knows no argument guidance; did you mean guidance_param"):
+        Predictor(models / "text", guidance=3.0)
+    with pytest.raises(UsageError, match="knows no argument num_repetitions"):
+        Predictor(models / "text", num_repetitions=2)
+
+
+def test_arrays_of_what_is_drawn(ready):
+    one, other = ready.motions("a person walks", 2)
+    assert one.positions.shape == (16, 22, 3) and one.positions.dtype == np.float32 and one.fps == 20
+    assert one.joints[0] == "pelvis" and [one.name, other.name] == ["repetition_0", "repetition_1"]
+    assert 0.5 < np.ptp(one.positions[0, :, 1]) < 3 and np.abs(one.positions - other.positions).max() > 0.01
+    again, _ = ready.motions("a person walks", 2)
+    np.testing.assert_array_equal(again.positions, one.positions)
+    with pytest.raises(UsageError, match="prompt is empty"):
+        ready.motions(" ")
+
+
+def test_a_body_in_every_kind_of_file(ready, tmp_path):
+    (file,) = ready.predict("a person walks", 1, "bvh", folder=tmp_path / "out")
+    assert file == tmp_path / "out" / "repetition_0.bvh" and file.read_text().startswith("HIERARCHY")
+    with pytest.raises(UsageError, match="json_file, glb, bvh"):
+        ready.predict("a person walks", 1, "gif")

@@ -101,7 +101,7 @@ def test_loss_that_is_not_finite_ends_the_run_and_saves_nothing(tmp_path):
 
 def test_weights_only_and_foreign_files_cannot_be_resumed(tmp_path):
     content = train_to_end(tmp_path)
-    with pytest.raises(DataError, match="weights only"):
+    with pytest.raises(DataError, match="weights only.*begin a new run from it with --initial_weights"):
         train_to_end(tmp_path, {"model": content["model"]})
     content["model"] = {"other": torch.zeros(1)}
     with pytest.raises(DataError, match="does not fit"):

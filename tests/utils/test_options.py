@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sample.options import AblationLine, SamplingLine, parse_sampling_line
+from sample.options import AblationLine, GenerateLine, SamplingLine, defaults_of_generate, parse_sampling_line
 from tests.commands import TINY, run, toy, train, words
 from utils.run.errors import DataError, MissingFileError, UsageError
 from utils.run.options import RunOptions, build_parser, option, parse, parse_line
@@ -326,3 +326,26 @@ def test_flags_change_only_on_purpose():
     frozen = FLAGS.read_text().splitlines()
     assert [line for line in frozen if line not in lines] == [], "gone or changed"
     assert [line for line in lines if line not in frozen] == [], "new"
+
+
+@pytest.fixture
+def acting(tmp_path):
+    """A model of actions, as far as its options say."""
+    (tmp_path / "model.pt").write_bytes(b"")
+    saved(tmp_path, {"dataset": "humanact12", "cond": "action"})
+    return tmp_path / "model.pt"
+
+
+@pytest.mark.parametrize(
+    ("flags", "count"),
+    [("", 6), ("--action_name drink", 1), ("--action_name drawn", 6), ("--action_name drink --num_samples 4", 4)],
+)
+def test_an_action_that_is_named_is_sampled_once_as_published(acting, flags, count):
+    line = words("--model_path", acting, flags)
+    parsed = parse_sampling_line(GenerateLine, "sample.generate", "-", line, defaults=defaults_of_generate)
+    assert (parsed.sampling.num_samples, parsed.sampling.num_repetitions) == (count, 3)
+
+
+def test_the_first_name_of_the_snr_scale_is_understood(published):
+    for flag in ("--evidence", "--snr_scale"):
+        assert groups("--model_path", published, f"{flag} 1.3")[5].snr_scale == 1.3

@@ -169,10 +169,10 @@ def over_ranks(model: nn.Module, losses: dict[str, Tensor], caught: Sequence[int
     values = torch.stack(list(losses.values()))
     if ranks()[1] > 1:
         parameters = [each for each in model.parameters() if each.requires_grad]
-        told = torch.tensor([stop, *(each.grad is not None for each in parameters)], device=values.device).float()
+        flags = torch.tensor([stop, *(each.grad is not None for each in parameters)], device=values.device).float()
         gradients = [torch.zeros_like(each) if each.grad is None else each.grad for each in parameters]
-        sum_over_ranks([values, told, *gradients])
-        any_stop, *used = told.tolist()
+        sum_over_ranks([values, flags, *gradients])
+        any_stop, *used = flags.tolist()
         stop = stop or (signal.SIGTERM if any_stop else 0)
         for parameter, gradient, ranks_that_used in zip(parameters, gradients, used, strict=True):
             parameter.grad = gradient if ranks_that_used else None

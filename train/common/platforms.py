@@ -18,7 +18,7 @@ class Platform(Protocol):
         """One point of the curve `group/name`."""
         ...
 
-    def report_media(self, films: Sequence[Path], step: int) -> None:
+    def report_media(self, videos: Sequence[Path], step: int) -> None:
         """Show what the model makes after so many updates: mp4 files."""
         ...
 
@@ -39,8 +39,8 @@ class TensorboardPlatform:
     def report_scalar(self, name: str, value: float, step: int, group: str) -> None:
         self.writer.add_scalar(f"{group}/{name}", value, step)
 
-    def report_media(self, films: Sequence[Path], step: int) -> None:
-        """Nothing: event files hold films only in a form that takes another package to make."""
+    def report_media(self, videos: Sequence[Path], step: int) -> None:
+        """Nothing: event files hold videos only in a form that takes another package to make."""
 
     def close(self) -> None:
         self.writer.close()
@@ -58,9 +58,9 @@ class ClearmlPlatform:
     def report_scalar(self, name: str, value: float, step: int, group: str) -> None:
         self.task.get_logger().report_scalar(title=group, series=name, iteration=step, value=value)
 
-    def report_media(self, films: Sequence[Path], step: int) -> None:
-        for film in films:
-            self.task.get_logger().report_media(title=MEDIA, series=film.stem, iteration=step, local_path=str(film))
+    def report_media(self, videos: Sequence[Path], step: int) -> None:
+        for video in videos:
+            self.task.get_logger().report_media(title=MEDIA, series=video.stem, iteration=step, local_path=str(video))
 
     def close(self) -> None:
         self.task.close()
@@ -78,8 +78,8 @@ class WandBPlatform:
     def report_scalar(self, name: str, value: float, step: int, group: str) -> None:
         self.run.log({f"{group}/{name}": value}, step=step)
 
-    def report_media(self, films: Sequence[Path], step: int) -> None:
-        self.run.log({MEDIA: [self.video(str(film), format="mp4") for film in films]}, step=step)
+    def report_media(self, videos: Sequence[Path], step: int) -> None:
+        self.run.log({MEDIA: [self.video(str(video), format="mp4") for video in videos]}, step=step)
 
     def close(self) -> None:
         self.run.finish()

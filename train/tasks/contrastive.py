@@ -17,7 +17,7 @@ from torch import Tensor
 from data_loaders.common.order import batch_indices
 from data_loaders.text.humanml import TextMotions, take_of
 from model.evaluators.contrastive import Contrastive, contrastive_loss
-from train.tasks.diffusion import Batch, turned
+from train.tasks.diffusion import Batch, noisy_text
 from utils.run.randomness import numpy_rng, torch_generator
 
 SHARED = 2  # sentences that two clips must have in common to be of one description
@@ -89,7 +89,7 @@ class ContrastiveTask:
         batch = self.motions.batch(indices.tolist(), lambda position: numpy_rng(self.seed, "data", step, position))
         text = self.vectors[batch["caption"]]
         if self.text_noise:
-            text = turned(text, self.text_noise, torch_generator(self.seed, "sentences", step))
+            text = noisy_text(text, self.text_noise, torch_generator(self.seed, "sentences", step))
         kept = {name: batch[name] for name in ("motion", "lengths", "caption")}
         return kept | {"item": torch.from_numpy(indices), "text": text}
 

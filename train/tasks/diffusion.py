@@ -28,7 +28,7 @@ class Task(Protocol):
         ...
 
 
-def turned(text: Tensor, noise: float, generator: torch.Generator) -> Tensor:
+def noisy_text(text: Tensor, noise: float, generator: torch.Generator) -> Tensor:
     """Vectors [B, L, E] with noise of this deviation, of the length that they had."""
     noisy = text + noise * torch.randn(text.shape, generator=generator)
     return noisy * (text.norm(dim=-1, keepdim=True) / noisy.norm(dim=-1, keepdim=True).clamp(min=1e-6))
@@ -45,7 +45,7 @@ class DiffusionTask:
 
     `dataset` gives `batch(indices, rng_of)`, `weights`, `captions` and `len`; `encode` turns sentences into vectors
     [N, L, E] and says which are real [N, L]. `hide` is the share of conditions hidden, `context` the number of first
-    frames that the network is shown instead of being asked for, `aim` what adds where joints shall be to a batch,
+    frames that the network is shown instead of predicting them, `aim` what adds where joints shall be to a batch,
     `text_noise` is added to those vectors, `terms` is what gives the loss of each sample [B], and each term of it.
     """
 
@@ -63,7 +63,7 @@ class DiffusionTask:
     aim: Callable[[dict[str, Tensor], torch.Generator], dict[str, Tensor]] | None = None
 
     def batch(self, step: int) -> dict[str, Tensor]:
-        """Motion [B, T, ...], mask, what the network is told, and the draws: t [B] and noise like the motion."""
+        """Motion [B, T, ...], mask, the condition, and the draws: t [B] and noise like the motion."""
         indices, _ = batch_indices(self.seed, step, len(self.dataset), self.batch_size, self.dataset.weights)
         batch = self.dataset.batch(indices, lambda position: numpy_rng(self.seed, "data", step, position))
         captions = batch.pop("caption", None)
@@ -75,7 +75,7 @@ class DiffusionTask:
             batch["lengths"] = batch["lengths"] - self.context
         draws = torch_generator(self.seed, "diffusion", step)
         if self.text_noise:
-            batch["text"] = turned(batch["text"], self.text_noise, draws)
+            batch["text"] = noisy_text(batch["text"], self.text_noise, draws)
         batch["t"] = torch.randint(self.process.steps, (len(indices),), generator=draws)
         batch["noise"] = torch.randn(batch["motion"].shape, generator=draws)
         if self.aim:

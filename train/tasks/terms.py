@@ -1,4 +1,4 @@
-"""What a diffusion model is trained on beside the error of x_0, and the aims that it may be told."""
+"""What a diffusion model is trained on beside the error of x_0, and the goals that it may be conditioned on."""
 
 from collections.abc import Callable
 from typing import Any
@@ -53,7 +53,7 @@ def aims(
 ) -> Callable[[dict[str, Tensor], torch.Generator], dict[str, Tensor]] | None:
     """What tells a model of a batch where joints shall be at its end, for models with `multi_target_cond`.
 
-    It adds `goal` [B, 8, 3], where the motion itself has them in its last frame (0 where not asked for), and
+    It adds `goal` [B, 8, 3], where the motion itself has them in its last frame (0 where not requested), and
     `goal_asked` [B, 8], drawn as --target_joint_names says (CLoSD, section 3.3). None for models that are not told.
     Raises UsageError for motion without such goals, unknown goals, and a loss of goals that nobody is told.
     """
@@ -71,9 +71,9 @@ def aims(
     choices(mode, GOALS)
 
     def aim(batch: dict[str, Tensor], draws: torch.Generator) -> dict[str, Tensor]:
-        asked = sample_goals(mode, GOALS, len(batch["motion"]), draws)
+        requested = sample_goals(mode, GOALS, len(batch["motion"]), draws)
         ends = _ends(spec, dataset, batch["motion"], batch)
-        return batch | {"goal": ends * asked[..., None], "goal_asked": asked}
+        return batch | {"goal": ends * requested[..., None], "goal_asked": requested}
 
     return aim
 
