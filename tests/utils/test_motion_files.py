@@ -193,3 +193,21 @@ def test_only_people_are_carried_over():
     np.testing.assert_array_equal(to_skeleton(wider, body).positions, wider.positions[:, :22])
     with pytest.raises(DataError, match="not those of a known person"):
         to_skeleton(Motion(person("nba"), 20.0, nba.joints, nba.parents), body)
+
+
+@pytest.mark.parametrize(
+    ("told", "fps"),
+    [({"fps": np.array([30.0])}, 30), ({"fps": "30"}, 30), ({"mocap_frame_rate": 60}, 60), ({"frame_rate": 25.0}, 25),
+     ({"mocap_framerate": 100, "fps": 50}, 50), ({}, None)],
+)  # fmt: skip
+def test_a_rate_is_taken_where_it_stands_and_said_where_it_does_not(tmp_path, told, fps):
+    np.savez(tmp_path / "clip.npz", positions=person(), **told)
+    (motion,) = read_motion(tmp_path / "clip.npz")
+    assert motion.fps == (fps or 20) and ("20 frames a second were taken" in motion.meta["note"]) == (fps is None)
+
+
+@pytest.mark.parametrize("fps", [np.array([30.0, 20.0]), "fast", np.array([np.nan]), -1, 0])
+def test_rates_that_are_none(tmp_path, fps):
+    np.savez(tmp_path / "clip.npz", positions=person(), fps=fps)
+    with pytest.raises(DataError, match="which is no frame rate"):
+        read_motion(tmp_path / "clip.npz")

@@ -24,6 +24,7 @@ from utils.run.errors import DataError, MissingFileError, UsageError
 FEATURES = {263: "smpl22", 251: "kit21"}  # numbers a frame of HumanML3D and KIT-ML
 _AMC_RATE = 120.0
 _UNITS = (1.0, 0.1, 0.0254 / 0.45, 0.0254, 0.01)  # metres; the third is that of the CMU recordings
+RATE_KEYS = ("fps", "framerate", "frame_rate", "mocap_framerate", "mocap_frame_rate")  # in the order of their weight
 _BONES = (1.0, 15.0)  # metres of all bones of a person: 3 to 6, and room for children and giants
 
 
@@ -144,12 +145,14 @@ def _from_archive(path: Path, fps: float | None, skeleton: Skeleton | None, raw:
 def _from_positions(
     path: Path, positions: np.ndarray, told: Mapping[str, Any], fps: float | None, skeleton: Skeleton | None = None
 ) -> Motion:
-    """A clip of positions [T, J, 3]; `told` may name `fps`, and `joint_names` with `parents`, else of `skeleton`."""
+    """A clip of positions [T, J, 3]; `told` may name its rate, and `joint_names` with `parents`, else of `skeleton`."""
     if positions.dtype.kind not in "fiu" or positions.ndim != 3 or positions.shape[2] != 3:
         raise DataError(
             f"{path} holds {positions.dtype} {positions.shape}; motion is positions [T, J, 3], or features [T, "
             f"{' or '.join(map(str, FEATURES))}]"
         )
+    if (key := next((key for key in RATE_KEYS if key in told), None)) is not None:
+        told = {**told, "fps": told[key]}
     if "joint_names" not in told and skeleton is not None:
         told = {**told, "joint_names": skeleton.joints, "parents": skeleton.parents}
     if "joint_names" in told:
@@ -163,6 +166,8 @@ def _from_positions(
             f"{path}: {note}, but then the bones measure {np.median(bones):.3g} m in all (a person's: 3 to 6)"
         )
     rate = told.get("fps", fps or results.PUBLISHED_RATES[skeleton.name])
+    if "fps" not in told and not fps:
+        note += f"; it names no rate: {rate:g} frames a second were taken (`fps` in an .npz says it)"
     known = {"joint_names": skeleton.joints, "parents": skeleton.parents, "fps": rate}
     rate, names, parents = results.named(known, path, positions.shape[1])
     return Motion(metres, rate, names, parents, name=path.stem, meta={"skeleton": skeleton.name, "note": note})
