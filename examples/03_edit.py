@@ -12,7 +12,7 @@ from data_loaders.points.toy import body_motion
 from sample.common.session import open_session
 from sample.common.sources import read_sources
 from sample.editing.editing import edit_request, edited
-from sample.options import EditOptions, MasOptions, parse_sampling
+from sample.options import TEXT_MODEL, EditLine, parse_sampling_line
 from utils.formats.video import write_video
 from visualize.sticks.figures import draw_world
 
@@ -23,13 +23,13 @@ def main(path: str = "", folder: str = "runs/examples", *flags: str) -> None:
     if not path:
         path = str(Path(folder, "toy_walk.npy"))
         np.save(path, body_motion(20.0, seed=0, index=7)[0])  # [T, 22, 3] metres, 20 frames a second
-    settings = ["--model_path", "save/mocap_text", "--text_condition", "a person waves", "--num_samples", "1", *flags]
-    *options, mas, edit = parse_sampling("sample.edit", "", (MasOptions, EditOptions), settings)
-    session = open_session(*options)
+    settings = ["--text_condition", "a person waves", "--num_samples", "1", *flags]
+    line = parse_sampling_line(EditLine, "sample.edit", "", settings, TEXT_MODEL)
+    session = open_session(line)
     sources = read_sources(session, path)
-    motions = edited(session, edit_request(session, edit, sources), mas, sources)
-    joints = session.joints(motions.features) if motions.placed is None else motions.placed
-    kept = motions.given[0].all(-1).numpy()  # [T], true where the frame was given
+    samples = edited(session, edit_request(session, line.edit, sources), line.mas, sources)
+    assert samples.known is not None
+    joints, kept = samples.joints(session), samples.known[0].all(-1).numpy()  # kept [T]: frames that were given
     print(f"{joints.shape[1]} frames, of which {kept.sum()} were kept")
     video = Path(folder, "edited.mp4")
     write_video(video, draw_world(joints[0].numpy(), session.spec.skeleton, "a person waves", given=kept), 20)

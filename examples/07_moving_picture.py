@@ -4,6 +4,7 @@ python -m examples.07_moving_picture
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,29 +12,24 @@ import numpy as np
 from body.from_joints import make_body
 from body.models import load_body
 from body.options import BodyOptions
-from sample.common.plain import sample_plain
-from sample.common.request import make_request
-from sample.common.session import open_session
-from sample.options import TEXT_MODEL, parse_sampling
+from sample.predictor import Predictor
 from utils.formats.video import write_video
-from utils.geometry.motion import Motion
 from visualize.meshes.video import draw_body
 
 PROMPTS = ("a person walks and turns left", "a person waves the right hand", "a person dances", "a person runs")
 
 
-def main(path: str = "runs/examples/sentences.gif", pixels: str = "200", *flags: str) -> None:
-    """Sample four seconds of each sentence, put them on the body and draw every second frame."""
+def main(path: str = "runs/examples/sentences.gif", pixels: str = "200", frames: str = "80", steps: str = "50") -> None:
+    """Sample a motion of each sentence, put its first frames on the body and draw every second one."""
+    model, drawn = Predictor("save/mocap_text", sampling_steps=int(steps)), []
+    for prompt in PROMPTS:
+        (motion,) = model.motions(prompt, num_repetitions=1, seed=3)
+        clip = replace(motion, positions=motion.positions[: int(frames)], rotations=None)
+        body, _ = make_body(clip, BodyOptions(), load_body())
+        drawn.append(draw_body(body, prompt, int(pixels), frames=range(0, int(frames), 2)))
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    (prompts := Path(path).with_suffix(".txt")).write_text("\n".join(PROMPTS), encoding="utf-8")
-    settings = ["--input_text", str(prompts), "--motion_length", "4", "--seed", "3"]
-    session = open_session(*parse_sampling("sample.generate", "", (), [*settings, *flags], TEXT_MODEL))
-    joints, spec = session.joints(sample_plain(session, make_request(session))).numpy(), session.spec
-    clips = [Motion(clip, spec.fps, spec.skeleton.joints, spec.skeleton.parents) for clip in joints]
-    bodies = [make_body(clip, BodyOptions(), load_body())[0] for clip in clips]
-    half = range(0, len(joints[0]), 2)
-    drawn = [draw_body(*pair, int(pixels), frames=half) for pair in zip(bodies, PROMPTS, strict=True)]
-    write_video(path, (np.concatenate(row, axis=1) for row in zip(*drawn, strict=True)), spec.fps / 2)
+    write_video(path, (np.concatenate(row, axis=1) for row in zip(*drawn, strict=True)), fps=10)
+    print(path)
 
 
 if __name__ == "__main__":

@@ -66,6 +66,7 @@ def convert(motion: "Motion", path: Path, options: HumanMLOptions) -> "Clip":
     record = {field: meta.get(field) or "" for field in ("style", "licence", "content")}
     record |= {"name": motion.name, "source": path.stem if "text_source" in meta else path.suffix[1:].lower()}
     record |= {"split": part_of(motion.name, meta.get("split"), options), "texts": list(meta.get("texts", []))}
+    record["told_test"] = meta.get("split") == "test"
     record["actions"] = list(meta.get("actions", [])) or labels_in(motion.name)
     if not record["content"] and len(positions) > 1:
         record |= gait(positions, options.fps, record["actions"])
@@ -134,6 +135,19 @@ def read(files: list[Path], options: HumanMLOptions) -> "Iterator[Clip]":
         print(f"{path}: {len(found)} clip{'s' * (len(found) != 1)}{texts}{guess}")
 
 
+def with_mirror_images(clips: "list[Clip]") -> "list[Clip]":
+    """The clips, those that are mirror images or copies of each other in one part."""
+    from dataclasses import replace
+
+    from data_loaders.common.splits import alike, together
+    from utils.geometry.skeleton import SKELETONS
+
+    groups = alike([clip.positions for clip in clips], SKELETONS["smpl22"].mirror)
+    told = [clip.record["told_test"] for clip in clips]
+    parts = together([clip.record["split"] for clip in clips], groups, told)
+    return [replace(clip, record=clip.record | {"split": part}) for clip, part in zip(clips, parts, strict=True)]
+
+
 def summary(made: Any, options: HumanMLOptions) -> list[str]:
     """What to say of the folder."""
     hours = made.frames / options.fps / 3600
@@ -163,6 +177,7 @@ def main(argv: list[str]) -> None:
     clips = list(read(find_files(options.sources, POINTS), options))
     if not clips:
         raise DataError(f"{', '.join(options.sources)}: the files hold no clips")
+    clips = with_mirror_images(clips)
     made = text_folder.write(
         options.output_dir, clips, options.fps, options.mirror, options.overwrite, CONVENTIONS[options.convention]
     )

@@ -14,6 +14,8 @@ from utils.run.folders import refuse_existing
 from utils.run.options import option, parse
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from utils.geometry.motion import Motion
 
 
@@ -57,6 +59,20 @@ def convert(motion: "Motion", source: str, options: MocapOptions) -> tuple[Any, 
     return positions, record | {"texts": sentences(labels, record["name"])}
 
 
+def in_parts(
+    clips: "list[tuple[np.ndarray, dict[str, Any]]]",
+) -> "list[tuple[np.ndarray, dict[str, Any]]]":
+    """Clips and their records, those that are mirror images or copies of each other in one part."""
+    from data_loaders.common.splits import alike, together
+    from utils.geometry.skeleton import SKELETONS
+
+    records = [record for _, record in clips]
+    told = [record.pop("told_test") for record in records]
+    groups = alike([positions for positions, _ in clips], SKELETONS["nba"].mirror)
+    parts = together([record["split"] for record in records], groups, told)
+    return [(positions, record | {"split": part}) for (positions, record), part in zip(clips, parts, strict=True)]
+
+
 def main(argv: list[str]) -> None:
     """Run the command."""
     (options,) = parse("prepare.mocap", __doc__ or "", [MocapOptions], argv)
@@ -75,7 +91,8 @@ def main(argv: list[str]) -> None:
             positions, record = convert(motion, path.stem if path.suffix == ".npz" else path.suffix[1:], options)
             if positions.shape[1:] != (len(SKELETONS["nba"].joints), 3):
                 raise DataError(f"{path}: {motion.name} could not be mapped to the 16 joints of the nba skeleton")
-            yield positions, record, motion.meta.get("guess", "")
+            told_test = motion.meta.get("split") == "test"
+            yield positions, record | {"told_test": told_test}, motion.meta.get("guess", "")
 
     def clips() -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
         for path, found in read_each(files, options.sources, converted, lambda text: print(text, file=sys.stderr)):
@@ -83,7 +100,8 @@ def main(argv: list[str]) -> None:
             guess = found[-1][2] if found else ""
             print(f"{path}: {len(found)} clip{'s' * (len(found) != 1)}{guess}")
 
-    count = packed.write(options.output_dir, clips(), options.fps, "nba", options.overwrite)
+    made = in_parts(list(clips()))
+    count = packed.write(options.output_dir, made, options.fps, "nba", options.overwrite)
     print(f"{count} clips in {options.output_dir}")
     print("next: python -m train.train_mdm --dataset mocap2d --save_dir save/my_model")
 

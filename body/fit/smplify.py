@@ -162,7 +162,7 @@ def joints_at(model: BodyModel, body_pose: Tensor, betas: Tensor, global_orient:
 
 
 def fit(person: Fittable, model: BodyModel, iterations: int = 150) -> BodyMotion:
-    """The published fit of a clip. `meta` is that of `visualize.fit_body.fit`, with `note` and `evaluations`.
+    """The published fit of a clip. `meta` is that of `body.fit.fitting.fit`, with `note` and `evaluations`.
 
     `report` tells the errors of the fit, whose frames have shapes of their own, and `as_exported_mm`, the mean error of
     the motion that is returned, whose body has one shape. Raises DataError and NumericError.

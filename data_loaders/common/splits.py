@@ -2,13 +2,17 @@
 
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import islice
 from pathlib import Path
+
+import numpy as np
 
 from utils.run.errors import DataError
 from utils.run.files import read_json
 
 TEST_SHARE = 0.1
+_SAME = 1e-3  # metres, of twice a height: two clips whose joints differ by less are one
 
 
 def _fraction(name: str) -> float:
@@ -19,6 +23,39 @@ def _fraction(name: str) -> float:
 def held_out(name: str, share: float = TEST_SHARE) -> bool:
     """Whether a motion belongs to the test part: decided by its name, whatever other motions come or go."""
     return _fraction(name) < share
+
+
+def alike(clips: Sequence[np.ndarray], mirror: Sequence[int]) -> list[list[int]]:
+    """Which clips, positions [T, J, 3] with y up, are mirror images or copies of each other: groups of two or more.
+
+    `mirror` [J] are the joints of the other side. Told by the heights of both sides together, frame by frame, which
+    neither the mirror nor a turn about y nor a shift along the floor changes.
+    """
+    heights = [np.nan_to_num(clip[..., 1] + clip[:, list(mirror), 1]) for clip in clips]
+    mean = [float(height.mean()) if height.size else 0.0 for height in heights]
+    order = sorted(range(len(clips)), key=lambda k: (len(heights[k]), mean[k]))
+    group_of = list(range(len(clips)))
+    for place, k in enumerate(order):
+        for other in islice(order, place + 1, None):
+            if len(heights[other]) > len(heights[k]) or mean[other] - mean[k] > _SAME:
+                break
+            if np.abs(heights[other] - heights[k]).max(initial=0.0) <= _SAME:
+                group_of[other] = group_of[k]
+                break
+    groups: dict[int, list[int]] = {}
+    for k, group in enumerate(group_of):
+        groups.setdefault(group, []).append(k)
+    return [members for members in groups.values() if len(members) > 1]
+
+
+def together(parts: Sequence[str], groups: Sequence[Sequence[int]], told_test: Sequence[bool]) -> list[str]:
+    """The part of each clip where clips of a group share one: that of the first, or `test` if a source says so."""
+    shared = list(parts)
+    for members in groups:
+        part = "test" if any(told_test[k] for k in members) else parts[min(members)]
+        for k in members:
+            shared[k] = part
+    return shared
 
 
 def _listed(folder: Path, names: Sequence[str], split: str) -> list[str]:
@@ -39,6 +76,11 @@ def _listed(folder: Path, names: Sequence[str], split: str) -> list[str]:
     return parts[split]
 
 
+def _take_of(name: str, names: Collection[str]) -> str:
+    """The motion that a name is of: a mirror image (M...) goes with its original."""
+    return name[1:] if name.startswith("M") and name[1:] in names else name
+
+
 def names_of_part(names: Sequence[str], folder: Path, split: str, published_seed: int | None = None) -> list[str]:
     """The names of the part `split` in the order in which they are loaded.
 
@@ -53,7 +95,8 @@ def names_of_part(names: Sequence[str], folder: Path, split: str, published_seed
         border = int(TEST_SHARE * len(names))
         part = names[:border] if split == "test" else names[border:]
     else:
-        part = [name for name in names if held_out(name) == (split == "test")]
+        known = set(names)
+        part = [name for name in names if held_out(_take_of(name, known)) == (split == "test")]
     if published_seed is None:
         return sorted(part, key=_fraction)
     random.Random(published_seed).shuffle(part)

@@ -5,6 +5,7 @@ no pass over memory of their own. Trained weights are packed at every use, backw
 other devices) is torch's own.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,7 @@ Activation = Callable[[Tensor], Tensor]
 FUSED: dict[Any, tuple[str, str]] = {F.gelu: ("gelu", "none"), F.relu: ("relu", "")}  # oneDNN's own
 ALL = slice(None)
 ROWS = 512  # of x that weights are packed for; from 16 on the best order is the same
+WIDE = 512
 _packed: Any = WeakIdKeyDictionary()
 
 
@@ -89,11 +91,25 @@ class _Trained(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:  # type: ignore[override]
         x, weight = ctx.saved_tensors
-        grad, to_x, to_weight, to_bias = grad.contiguous(), None, None, None
-        if ctx.needs_input_grad[0]:
-            order = torch.ops.mkldnn._reorder_linear_weight(weight.t().contiguous(), ROWS)
-            to_x = torch.ops.mkldnn._linear_pointwise(grad, order, None, "none", [], "")
-        if ctx.needs_input_grad[1] or ctx.needs_input_grad[2]:
+        to_x, to_weight, to_bias = (ctx.needs_input_grad[0], ctx.needs_input_grad[1], ctx.biased)
+        # As a convolution of one pixel: its backward takes rows and weights as they lie. For wide weights its own
+        # gradient of them is slow, half as fast as that of linear maps, which takes copies.
+        wide = to_weight and min(weight.shape) >= WIDE
+        shape, pictures = x.shape, [_picture(each) for each in (grad, x)]
+        mask = [to_x, to_weight and not wide, to_bias and not wide]
+        sizes = ([len(weight)], [1, 1], [0, 0], [1, 1], False, [0, 0], 1)
+        found = torch.ops.aten.convolution_backward(*pictures, weight[..., None, None], *sizes, mask)
+        if wide:
             rows = (each.reshape(-1, each.shape[-1]).contiguous().to_mkldnn() for each in (grad, x))
-            to_weight, to_bias = torch.ops.aten.mkldnn_linear_backward_weights(*rows, weight, ctx.biased)
-        return to_x, to_weight, to_bias if ctx.biased else None
+            found = (found[0], *torch.ops.aten.mkldnn_linear_backward_weights(*rows, weight, ctx.biased))
+        return (
+            found[0].permute(0, 2, 3, 1).reshape(shape) if to_x else None,
+            found[1].view_as(weight) if to_weight else None,
+            found[2] if to_bias else None,
+        )
+
+
+def _picture(rows: Tensor) -> Tensor:
+    """Rows [..., K] as pictures [B, K, L, 1] whose channels lie together: torch leaves fewer than 16 to MKL."""
+    count = len(rows) if rows.dim() > 2 else math.gcd(rows.numel() // rows.shape[-1], 64)
+    return rows.reshape(count, -1, 1, rows.shape[-1]).contiguous().permute(0, 3, 1, 2)

@@ -36,20 +36,20 @@ def start(made: Path, frames: int, out: Path) -> subprocess.Popen:
 
 @pytest.mark.slow
 def test_kill_nine_at_random_instants(made, tmp_path):
-    out, chance, seen = tmp_path / "out", random.Random(0), set()
-    for kill in range(8):
-        process = start(made, (LONG, SHORT)[kill % 2], out)
+    out, chance = tmp_path / "out", random.Random(0)
+    assert start(made, LONG, out).wait(300) == 0
+    for kill in range(6):
+        process = start(made, (SHORT, LONG)[kill % 2], out)
         while process.poll() is None and not list(out.glob(f".tmp-{process.pid}-*/.tmp-*")):
             time.sleep(0.002)
         time.sleep(chance.uniform(0, 3))
         process.kill()
         process.wait()
         frames = sorted(path.name for path in (out / "result_0_obj").glob("frame*"))
-        assert frames in ([], *([f"frame{i:03d}.obj" for i in range(count)] for count in (LONG, SHORT)))
-        seen.add(len(frames))
+        whole = [[f"frame{i:03d}.obj" for i in range(count)] for count in (LONG, SHORT)]
+        assert frames in whole or (not frames and list(out.glob(".old-*")))
         assert len([entry for entry in out.iterdir() if entry.name.startswith(".tmp-")]) <= 1
-    assert len(seen) > 1
     ended = start(made, SHORT, out)
-    assert ended.wait(120) == 0, ended.stderr and ended.stderr.read()
+    assert ended.wait(300) == 0, ended.stderr and ended.stderr.read()
     assert [entry.name for entry in out.iterdir()] == ["result_0_obj"]
     assert len(list((out / "result_0_obj").glob("frame*"))) == SHORT

@@ -106,3 +106,15 @@ def test_a_layer_is_torchs(way: str, memory: bool):
     theirs(*given).square().sum().backward()
     for (name, found), expected in zip(ours.named_parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(found.grad, expected.grad, atol=1e-4, rtol=1e-4, msg=name)
+
+
+@pytest.mark.parametrize("batch, inputs, outputs", [(17, 20, 30), (16, 520, 514), (20, 12, 600)])
+def test_gradients_of_a_whole_batch(way: str, batch: int, inputs: int, outputs: int):
+    x, weight, bias, grad = draws((batch, 3, inputs), (outputs, inputs), (outputs,), (batch, 3, outputs))
+    given = [each.requires_grad_() for each in (x, weight, bias)]
+    expected = torch.autograd.grad(F.linear(*given), given, grad)
+    for ours, theirs in zip(torch.autograd.grad(linear(*given), given, grad), expected, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=2e-4, rtol=1e-4)
+        assert ours.is_contiguous()
+    (alone,) = torch.autograd.grad(linear(x.detach(), weight, bias.detach()), weight, grad)
+    torch.testing.assert_close(alone, expected[1], atol=2e-4, rtol=1e-4)

@@ -69,7 +69,9 @@ def test_an_answer_depends_on_the_question_alone(ready, models):
     walks, waves, again = (ready.predict(prompt, 1) for prompt in asked)
     assert content(walks) == content(again) and walks[0].parent != again[0].parent
     assert content(waves) != content(walks) and content(ready.predict("a person walks", 1, seed=1)) != content(walks)
-    assert content(ready.predict("a person walks", 2)[:1]) == content(walks), "nor on how many are made"
+    (alone,), (first, _) = (ready.motions("a person walks", count) for count in (1, 2))
+    # Products of another number of rows round otherwise, which 20 updates at a rate of 0.02 make visible in pixels.
+    np.testing.assert_allclose(first.positions, alone.positions, atol=1e-5, err_msg="nor on how many are made")
     assert content(Predictor(models / "text").predict("a person walks", 1)) == content(walks)
     assert content(Predictor(models / "text", guidance_param=6.0).predict("a person walks", 1)) != content(walks)
 

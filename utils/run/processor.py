@@ -5,7 +5,7 @@ always computes the same. GFLOP/s of one thread, on the sizes of the networks he
 
                                        frozen weights            forward and backward
     AMD, AVX-512                       MKL 108, oneDNN 230       MKL 102, oneDNN 175
-    Intel Sapphire Rapids, AVX-512     MKL 142, oneDNN 155       MKL 98, oneDNN 85 (beside other work)
+    Intel Sapphire Rapids, AVX-512     MKL 142, oneDNN 155       MKL 132, oneDNN 115
 """
 
 import functools

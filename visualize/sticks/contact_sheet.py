@@ -1,6 +1,5 @@
 """Many motions on one picture: a row a sample, figures equally spaced over its time."""
 
-import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 from utils.geometry.skeleton import Skeleton
 from utils.run.errors import DataError
 from utils.run.files import atomic_write
+from visualize.sticks import lettering
 from visualize.sticks.figures import INK, PAPER, THREE_QUARTER, draw_2d, draw_3d, draw_world
 
 CELL = 180
@@ -43,7 +43,7 @@ def write_contact_sheet(
     for motion, name in zip(map(np.asarray, motions), names, strict=True):
         frames = _spread(len(motion), columns)
         rows.append(_row(cells(motion, frames), frames, fps))
-        cv2.putText(rows[-1], name, (8, 18), INK, cv2.FontFace("sans"), 13, 500)
+        lettering.write(rows[-1], lettering.drawable(name), (8, 18), INK, 13, 500)
     _write(path, rows)
 
 
@@ -117,9 +117,9 @@ def _row(cells: Iterator[np.ndarray], frames: Sequence[int], fps: float) -> np.n
 def _caption(text: str) -> np.ndarray:
     """A caption [CELL, MARGIN, 3], wrapped, its middle at the middle of the row."""
     image = np.full((CELL, MARGIN, 3), PAPER, np.uint8)
-    lines, font = textwrap.wrap(text, 21, max_lines=8, placeholder=" ..."), cv2.FontFace("sans")
+    lines = lettering.wrapped(text, 21, 8)
     for row, line in enumerate(lines):
-        cv2.putText(image, line, (10, round(CELL / 2 + 17 * (row - len(lines) / 2 + 0.75))), INK, font, 13, 400)
+        lettering.write(image, line, (10, round(CELL / 2 + 17 * (row - len(lines) / 2 + 0.75))), INK, 13, 400)
     image[-1:] = np.array(PAPER) - 24
     return image
 

@@ -11,7 +11,6 @@ One turn in 300 frames that goes on over the repeat, lowest point on the floor a
 published plots of MAS; the lower camera, the perspective, the shadow and the drawn path are ours.
 """
 
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
 import cv2
@@ -20,6 +19,7 @@ import numpy as np
 from utils.geometry.skeleton import Skeleton
 from utils.geometry.smoothing import gaussian_over_time
 from utils.run.errors import DataError, NumericError
+from visualize.sticks import lettering
 from visualize.sticks.floor import (
     LIMB_RADIUS,
     PAPER,
@@ -214,11 +214,11 @@ def fitted_camera(
 def write_title(image: np.ndarray, title: str) -> np.ndarray:
     """Write a title, wrapped and centred, along the upper edge of an RGB picture (in place); the same picture."""
     size = image.shape[1]
-    font, letters = cv2.FontFace("sans"), _title_letters(size)
+    letters = _title_letters(size)
     for row, line in enumerate(_title_lines(title)):
-        _, _, width, _ = cv2.getTextSize((size, size), line, (0, 0), font, letters, 400)
+        width = lettering.width_of(line, letters, 400)
         origin = (max(0, (size - width) // 2), round(size * 0.035 + letters * (1 + 1.3 * row)))
-        cv2.putText(image, line, origin, INK, font, letters, 400)
+        lettering.write(image, line, origin, INK, letters, 400)
     return image
 
 
@@ -227,7 +227,7 @@ def _title_letters(size: int) -> int:
 
 
 def _title_lines(title: str) -> list[str]:
-    return textwrap.wrap(title, 40, max_lines=3, placeholder=" ...")
+    return lettering.wrapped(title, 40, 3)
 
 
 def title_height(title: str, size: int) -> int:
