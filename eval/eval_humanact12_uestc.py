@@ -70,13 +70,14 @@ def main(argv: list[str]) -> None:
     from eval.action import record as action_record
     from eval.action.evaluators import load_recognisers
     from eval.action.scores import prepared
+    from eval.common.work import steps_shown
     from sample.common.session import open_session
     from utils.run.device import device_of
 
     recognisers = load_recognisers(
         dataset_spec(data.dataset), data, requested.recognisers, requested.body, device_of(line.run)
     )
-    session = open_session(line)
+    session = open_session(line, steps_shown())
     stem = action_record.stem_of(session, samples)
     folder = Path(requested.samples_dir or action_record.beside(stem, "_units"))
     evaluation = prepared(session, recognisers, samples, seeds, folder, requested.resume)

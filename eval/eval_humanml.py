@@ -76,6 +76,7 @@ def main(argv: list[str]) -> None:
         raise UsageError(f"--{given[0]} means nothing here: sentences and lengths are those of the dataset's test part")
     refuse_simulator(PrefixOptions(autoregressive_init=requested.autoregressive_init))
 
+    from eval.common.work import steps_shown
     from eval.text import record as text_record
     from eval.text.evaluators import load_text_evaluator
     from eval.text.scores import prepared, scalars
@@ -89,7 +90,7 @@ def main(argv: list[str]) -> None:
         dataset_spec(data.dataset), requested.evaluator_path, requested.glove_path, device_of(line.run),
         data.text_encoder_path,
     )  # fmt: skip
-    session = open_session(line)
+    session = open_session(line, steps_shown())
     stem = text_record.log_stem(session, requested.eval_mode)
     folder = Path(requested.samples_dir or text_record.beside(stem, "_eval_samples"))
     evaluation = prepared(session, evaluator, settings_of(requested), folder, requested.resume)

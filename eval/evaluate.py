@@ -36,6 +36,7 @@ def main(argv: list[str]) -> None:
     if strangers := [name for name in watched if name not in comparison.subjects]:
         raise UsageError(f"--vis_subjects {strangers[0]}: name it in --subjects too")
 
+    from eval.common.work import steps_shown
     from eval.mas import tables
     from eval.mas.evaluators import load_evaluator
     from eval.mas.scores import MasEvaluation
@@ -44,7 +45,7 @@ def main(argv: list[str]) -> None:
     from utils.run.folders import refuse_existing
 
     evaluator = load_evaluator(comparison.evaluator_path, spec, comparison.truth, device_of(line.run))
-    session = open_session(line)
+    session = open_session(line, steps_shown())
     evaluation = MasEvaluation(
         session=session, mas=line.mas, comparison=comparison, evaluator=evaluator,
         samples=line.amount.eval_num_samples, iterations=line.amount.num_eval_iterations,

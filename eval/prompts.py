@@ -49,6 +49,7 @@ def main(argv: list[str]) -> None:
     if requested.folds == 1:
         raise UsageError("--folds 1 would leave nothing to learn from; choose 0, or 2 or more")
 
+    from eval.common.work import steps_shown
     from eval.recognition import paraphrases
     from eval.recognition.classifier import load_real
     from sample.common.results import output_folder
@@ -58,7 +59,7 @@ def main(argv: list[str]) -> None:
     folder = output_folder(sampling, run.seed, "prompts", sure=("prompts.md",))
     learnt, held_out = (load_real(requested.real, part) for part in ("train", "test"))
     paraphrases.check_kinds(prompts, learnt)
-    session = open_session(line)
+    session = open_session(line, steps_shown())
     print(f"sampling {sampling.num_samples} motions of each of {len(prompts)} prompts ({session.path})")
     motions = paraphrases.make_motions(session, prompts)
     print("teaching the classifier")

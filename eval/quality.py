@@ -38,11 +38,12 @@ def main(argv: list[str]) -> None:
     if sampling.num_samples > quality.num_real:
         raise UsageError("--num_samples must not exceed --num_real: each sample takes the length of a real window")
 
+    from eval.common.work import steps_shown
     from eval.mas.quality_table import class_table, quality_table
     from sample.common.session import open_session
 
     data = dataclasses.replace(data, data_split="test", data_augmentations=("facing_aug",))
-    session = open_session(dataclasses.replace(line, data=data))
+    session = open_session(dataclasses.replace(line, data=data), steps_shown())
     text = quality_table(session, line.mas, quality.num_real)
     if quality.num_labelled:
         text += "\n" + class_table(session, line.mas, quality.num_labelled)

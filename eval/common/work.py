@@ -17,6 +17,7 @@ from utils.run.errors import UsageError
 from utils.run.files import atomic_write, read_json, write_json
 from utils.run.folders import LOCK, locked
 from utils.run.parallel import is_first, ranks, wait_for_ranks
+from utils.run.progress import Callback, ProgressLine, ignored
 
 SETTINGS = "settings.json"
 Arrays = dict[str, np.ndarray]
@@ -86,6 +87,11 @@ def run_units(folder: Path, units: Mapping[str, Unit], what: str = "units") -> N
         left = seconds / done * (len(missing) - done)
         say(f"{what}: {done} of {len(missing)} ({name}), {seconds:.0f} s, {left / 60:.0f} min left")
     wait_for_ranks()
+
+
+def steps_shown() -> Callback:
+    """A callback that shows the steps of sampling a unit, once whatever the number of ranks."""
+    return ProgressLine("sampling") if is_first() else ignored
 
 
 def path_of(folder: Path, name: str) -> Path:

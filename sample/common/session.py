@@ -170,8 +170,11 @@ class Session:
         return stepper(self.sampling.sampler, self.process, noise, sigma_small=small)
 
 
-def open_session(line: SamplingLine) -> Session:
-    """Load the checkpoint and all that belongs to it. Raises the errors that a user should see as one sentence."""
+def open_session(line: SamplingLine, callback: Callback = ignored) -> Session:
+    """Load the checkpoint and all that belongs to it. Raises the errors that a user should see as one sentence.
+
+    `callback(done, total)` is called after each step of sampling.
+    """
     run, sampling, data, model = line.run, line.sampling, line.data, line.model
     if run.threads:
         torch.set_num_threads(run.threads)
@@ -198,7 +201,7 @@ def open_session(line: SamplingLine) -> Session:
         run, sampling, data, model, diffusion, spec,
         build_process(diffusion.noise_schedule, diffusion.diffusion_steps, steps),
         network.to(device).eval(), torch.from_numpy(mean).float(), torch.from_numpy(std).float(), device, path,
-        load_text_encoder(model.text_encoder_type, data.text_encoder_path) if width else None,
+        load_text_encoder(model.text_encoder_type, data.text_encoder_path) if width else None, callback,
     )  # fmt: skip
 
 

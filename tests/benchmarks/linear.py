@@ -119,7 +119,7 @@ def network(name: str) -> nn.Module:
     """A network of the shipped size, whose output layers are no zeros."""
     spec, width = dataset_spec(DATA[name]), TEXT_WIDTHS["minilm"] if name == "mocap_text" else 0
     actions = 0 if width else spec.num_actions("action")
-    built = build_denoiser(SHIPPED[name], spec.features, actions, width, encoder_hides=not spec.is_3d)
+    built = build_denoiser(SHIPPED[name], spec.features, actions, width, encoder_hides=spec.family.encoder_hides)
     for value in built.parameters():
         if not value.any():
             nn.init.normal_(value, std=0.02)

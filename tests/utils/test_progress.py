@@ -87,3 +87,15 @@ def test_the_sampling_loop_calls_it_after_each_estimate():
 
 def test_durations():
     assert [duration(seconds) for seconds in (3.4, 99, 150, 5990, 9000)] == ["3 s", "99 s", "2 min", "100 min", "2.5 h"]
+
+
+def test_steps_that_begin_again_are_timed_anew_and_leave_no_bar(clock):
+    stream = Terminal()
+    callback = ProgressLine("sampling", stream=stream)
+    for _ in range(2):
+        for step in (1, 2, 3):
+            clock[0] += 10
+            callback(step, 3)
+        assert stream.getvalue().endswith(" \r")
+    assert stream.getvalue().count("step 1 of 3, 20 s left") == 2
+    assert stream.getvalue().count("step 2 of 3, 10 s left") == 2
