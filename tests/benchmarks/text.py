@@ -129,7 +129,7 @@ def streaming(model: Path, precision: str) -> tuple[float, float]:
     flags += ["--num_repetitions", "1", "--threads", "1", "--device", "cpu", "--text_prompt", PROMPT]
     session = open_session(parse_sampling_line(SamplingLine, "tests.benchmarks.text", "", flags))
     request, _ = endless_request(session, PrefixOptions(prefix_motion="standing"), EndlessOptions())
-    told, frames = session.told_text([PROMPT]), window_frames(session.model_options)
+    told, frames = session.text_condition([PROMPT]), window_frames(session.model_options)
     stream = windows(session, (request.inputs or {})["prefix"], lambda *_: (told, frames), origin(1))
     next(stream)
     return cost(lambda: next(stream), WINDOWS)
