@@ -7,7 +7,7 @@ import torch
 
 from utils.run import processor
 from utils.run.device import device_of
-from utils.run.options import RunOptions, parse
+from utils.run.options import LINEAR, RunOptions, parse
 from utils.run.processor import Ways, ways_of
 
 
@@ -24,7 +24,7 @@ def test_the_maker_decides_and_the_flag_overrides():
     assert ways_of("onednn", "Intel") == Ways("onednn", "onednn")
 
 
-@pytest.mark.parametrize("choice", processor.CHOICES)
+@pytest.mark.parametrize("choice", LINEAR)
 def test_without_the_operators_all_is_left_to_torch(choice: str, monkeypatch: pytest.MonkeyPatch):
     assert ways_of(choice, "AMD", there=False) == Ways("mkl", "mkl")
     monkeypatch.setattr(processor, "onednn_is_there", lambda: False)
@@ -33,7 +33,7 @@ def test_without_the_operators_all_is_left_to_torch(choice: str, monkeypatch: py
 
 
 def test_a_command_takes_the_flag_up():
-    for choice in processor.CHOICES:
+    for choice in LINEAR:
         (run,) = parse("tests", "", (RunOptions,), ["--linear", choice, "--device", "cpu"])
         assert device_of(run) == torch.device("cpu")
         maker, there = processor.processor()[0], processor.onednn_is_there()

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all, JSON, and the lock of a folder."""
+"""Files that appear whole or not at all, text and JSON, and digests. Folders: `utils.run.folders`."""
 
 import codecs
 import contextlib

@@ -21,6 +21,8 @@ from utils.run.project import found
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+LINEAR = ("auto", "mkl", "onednn")  # what `utils.run.processor` may choose
+
 
 def option(
     default: Any,
@@ -59,9 +61,8 @@ class RunOptions:
     precision: str = option("fp32", "arithmetic of the network", ("fp32", "bf16"), advanced=True)
     threads: int = option(0, "CPU threads; 0 leaves torch's choice", min=0, advanced=True)
     linear: str = option(
-        "auto", "what multiplies matrices on the CPU; auto: by the processor's maker", ("auto", "mkl", "onednn"),
-        advanced=True,
-    )  # fmt: skip
+        "auto", "what multiplies matrices on the CPU; auto: by the processor's maker", LINEAR, advanced=True
+    )
     config: str = option("", "a JSON file of flags; the command line wins over it")
     external_mode: bool = option(False, "published, and without effect there too", advanced=True)
 

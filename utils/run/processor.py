@@ -16,8 +16,6 @@ from pathlib import Path
 
 import torch
 
-CHOICES = ("auto", "mkl", "onednn")
-
 
 @dataclass(frozen=True)
 class Ways:

@@ -28,8 +28,7 @@ class ProgressLine:
     """A callback that shows steps and the time left on `stream` (stderr); as a context it clears its bar at the end.
 
     `what` is being done, `then` what follows the last step; without that the bar goes with it. Where steps are counted
-    anew, so is the time. A stream that is closed or broken is left alone: what is
-    shown decides nothing.
+    anew, so is the time. A stream that is closed or broken is left alone: what is shown decides nothing.
     """
 
     def __init__(self, what: str, then: str = "", stream: TextIO | None = None):
