@@ -70,7 +70,7 @@ def bodies_of(clips: Sequence[Motion], options: BodyOptions, say: Say = lambda n
 
 def make_body(clip: Motion, options: BodyOptions, model: BodyModel | None) -> tuple[BodyMotion, list[str]]:
     """One clip on a body, standing on the floor y = 0, and what there is to say of it; without a model, on capsules."""
-    notes = [str(clip.meta["note"])] if clip.meta.get("note") else []
+    notes = [clip.note] if clip.note else []
     if options.skeleton_type and JOINT_SETS[options.skeleton_type] != clip.joints:
         notes.append(f"the file names its joints, which hold: --skeleton_type {options.skeleton_type} is for others")
     person = None
@@ -168,5 +168,4 @@ def _is_centred(clip: Motion) -> bool:
 
 
 def _text(clip: Motion) -> str:
-    text = clip.meta.get("text", "")
-    return text if isinstance(text, str) else " / ".join(dict.fromkeys(map(str, text)))
+    return " / ".join(dict.fromkeys(clip.texts))

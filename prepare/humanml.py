@@ -65,7 +65,7 @@ def convert(motion: "Motion", path: Path, options: HumanMLOptions) -> "Clip":
     positions = resample(body.positions, motion.fps, options.fps)
     record = {field: meta.get(field) or "" for field in ("style", "licence", "content")}
     record |= {"name": motion.name, "source": path.stem if "text_source" in meta else path.suffix[1:].lower()}
-    record |= {"split": part_of(motion.name, meta.get("split"), options), "texts": list(meta.get("texts", []))}
+    record |= {"split": part_of(motion.name, meta.get("split"), options), "texts": list(motion.texts)}
     record["told_test"] = meta.get("split") == "test"
     record["actions"] = list(meta.get("actions", [])) or labels_in(motion.name)
     if not record["content"] and len(positions) > 1:
@@ -126,11 +126,12 @@ def read(files: list[Path], options: HumanMLOptions) -> "Iterator[Clip]":
 
     def converted(path: Path) -> "Iterator[tuple[Clip, str]]":
         for motion in read_clips(path, options.scale, options.fps):
-            yield convert(motion, path, options), motion.meta.get("guess", "")
+            yield convert(motion, path, options), motion.note
 
     for path, found in read_each(files, options.sources, converted, lambda text: print(text, file=sys.stderr)):
         yield from (clip for clip, _ in found)
-        told, guess = sum(bool(clip.lines) for clip, _ in found), found[-1][1] if found else ""
+        told = sum(bool(clip.lines) for clip, _ in found)
+        guess = f"; {found[-1][1]}" if found and found[-1][1] else ""
         texts = f", {told} with a text file" if told else ""
         print(f"{path}: {len(found)} clip{'s' * (len(found) != 1)}{texts}{guess}")
 

@@ -54,7 +54,7 @@ def convert(motion: "Motion", source: str, options: MocapOptions) -> tuple[Any, 
     record = {name: motion.meta.get(name, "") for name in ("style", "licence")}
     record |= {"name": f"{source}/{motion.name}", "source": source, "split": split}
     record |= {"actions": list(motion.meta.get("actions", []))}
-    labels = {name: motion.meta.get(name) or "" for name in ("style", "content", "texts")}
+    labels = {name: motion.meta.get(name) or "" for name in ("style", "content")} | {"texts": list(motion.texts)}
     labels |= {"actions": record["actions"] or labels_in(motion.name)}
     return positions, record | {"texts": sentences(labels, record["name"])}
 
@@ -92,12 +92,12 @@ def main(argv: list[str]) -> None:
             if positions.shape[1:] != (len(SKELETONS["nba"].joints), 3):
                 raise DataError(f"{path}: {motion.name} could not be mapped to the 16 joints of the nba skeleton")
             told_test = motion.meta.get("split") == "test"
-            yield positions, record | {"told_test": told_test}, motion.meta.get("guess", "")
+            yield positions, record | {"told_test": told_test}, motion.note
 
     def clips() -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
         for path, found in read_each(files, options.sources, converted, lambda text: print(text, file=sys.stderr)):
             yield from ((positions, record) for positions, record, _ in found)
-            guess = found[-1][2] if found else ""
+            guess = f"; {found[-1][2]}" if found and found[-1][2] else ""
             print(f"{path}: {len(found)} clip{'s' * (len(found) != 1)}{guess}")
 
     made = in_parts(list(clips()))

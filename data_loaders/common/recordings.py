@@ -57,13 +57,9 @@ def read_clips(path: Path, scale: float = 0.0, fps: float = 20.0) -> Iterator[Mo
 
             motion = bvh.read(path)
             unit = scale or guess_scale(motion.positions)
-            said = f"; {note}" if (note := motion.meta.get("note")) else ""
-            meta = (
-                {"guess": said}
-                if scale
-                else {"guess": f"{said}; a unit of the file was taken for {unit:.3g} m (else: --scale)"}
-            )
-            yield replace(motion, positions=motion.positions * unit, meta=meta)
+            guess = "" if scale else f"a unit of the file was taken for {unit:.3g} m (else: --scale)"
+            note = "; ".join(filter(None, (motion.note, guess)))
+            yield replace(motion, positions=motion.positions * unit, note=note)
         case ".amc":
             from utils.formats import asf_amc
 

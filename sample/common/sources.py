@@ -59,8 +59,8 @@ def source_of(motion: Motion, spec: DatasetSpec) -> Source:
         raise DataError(
             f"{motion.name} makes {len(frames)} frames at {spec.fps:g} a second; at least {SHORTEST} are needed"
         )
-    title = caption(motion.meta.get("text") or motion.name)
-    return Source(frames, title, note=motion.meta.get("note", ""))
+    title = caption(list(motion.texts) or motion.name)
+    return Source(frames, title, note=motion.note)
 
 
 def hml_of(motion: Motion, spec: DatasetSpec) -> Tensor:

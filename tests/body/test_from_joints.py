@@ -20,7 +20,7 @@ FREE = load_body("free")
 
 def person(frames: int = 24, index: int = 0) -> Motion:
     positions = body_motion(20.0, 0, index)[0][:frames].astype(np.float32)
-    return Motion(positions, 20.0, SMPL22.joints, SMPL22.parents, name="toy", meta={"text": "a person moves"})
+    return Motion(positions, 20.0, SMPL22.joints, SMPL22.parents, name="toy", texts=("a person moves",))
 
 
 def centred(clip: Motion) -> Motion:

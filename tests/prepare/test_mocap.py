@@ -122,8 +122,8 @@ def test_conversion():
 
 
 def test_sentences_come_from_the_source_its_labels_and_the_name():
-    def texts(name: str, **meta) -> list[str]:
-        motion = Motion(person(3), 30, SMPL.joints, SMPL.parents, None, name, meta)
+    def texts(name: str, texts=(), **meta) -> list[str]:
+        motion = Motion(person(3), 30, SMPL.joints, SMPL.parents, None, name, meta, texts=tuple(texts or ()))
         return convert(motion, "lab", MocapOptions())[1]["texts"]
 
     assert texts("a", texts=["a man hops"], actions=["jump"])[0] == "a man hops"

@@ -362,7 +362,7 @@ def person(frames: int = 40, fps: float = 20.0) -> Motion:
 
 def test_features_of_a_file_are_taken_where_they_fit():
     spec, known = dataset_spec("mocap"), features("mocap", 30).numpy()
-    told = dataclasses.replace(person(31), meta={"skeleton": "smpl22", "features": known, "text": ["walks", "waves"]})
+    told = dataclasses.replace(person(31), meta={"skeleton": "smpl22", "features": known}, texts=("walks", "waves"))
     found = source_of(told, spec)
     assert found.frames.numpy().tobytes() == known.tobytes() and found.title == "walks, waves"
     other = dataclasses.replace(told, meta=told.meta | {"dataset": "humanml"})

@@ -300,7 +300,7 @@ def test_files_are_put_together(tmp_path):
     (motion,) = results.read(write_whole(tmp_path, session, 3))
     np.testing.assert_allclose(motion.positions, np.concatenate([r["positions"] for r in records]), atol=1e-6)
     assert np.array_equal(motion.meta["features"], np.concatenate([r["features"] for r in records]))
-    assert motion.meta["text"] == ["walks", "waves"] and len(motion.positions) == 30
+    assert motion.texts == ("walks", "waves") and len(motion.positions) == 30
     (window,) = read_motion(tmp_path / "window_00001.npz")
     assert np.array_equal(window.positions, records[1]["positions"]) and window.fps == 20
     assert window.joints == SPEC.skeleton.joints

@@ -223,6 +223,6 @@ def test_one_row_more_than_announced(tmp_path):
     more = FRAMES + FRAMES.rstrip().splitlines()[-1] + "\n"
     motion, plain = (bvh.read(write(tmp_path, TREE + text)) for text in (more, FRAMES))
     assert len(motion.positions) == 2 and (motion.positions == plain.positions).all()
-    assert "1 row more than the announced 2" in motion.meta["note"] and "note" not in plain.meta
+    assert "1 row more than the announced 2" in motion.note and not plain.note
     with pytest.raises(DataError, match="2 frames are announced and 4 are there"):
         bvh.read(write(tmp_path, TREE + more + FRAMES.rstrip().splitlines()[-1] + "\n"))

@@ -30,7 +30,7 @@ def test_positions_are_told_by_their_joints(tmp_path, joints, fps):
     (motion,) = read_motion(tmp_path / "clip.npy")
     np.testing.assert_allclose(motion.positions, points * SKELETONS[joints].metres_per_unit, rtol=1e-6)
     assert (motion.fps, motion.joints, motion.name) == (fps, SKELETONS[joints].joints, "clip")
-    assert motion.meta["skeleton"] == joints and joints in motion.meta["note"]
+    assert motion.meta["skeleton"] == joints and joints in motion.note
     (faster,) = read_motion(tmp_path / "clip.npy", 60)
     assert faster.fps == 60
 
@@ -127,7 +127,7 @@ def test_results_of_mdm_with_and_without_pickle(tmp_path):
         _, second = read_motion(tmp_path / f"results{suffix}")
         np.testing.assert_array_equal(second.positions, made["motion"][1].transpose(2, 0, 1)[:4])
         np.testing.assert_array_equal(second.meta["features"], made["features"][1, :4])
-        assert (second.fps, second.joints, second.meta["text"]) == (20.0, body.joints, "b")
+        assert (second.fps, second.joints, second.texts) == (20.0, body.joints, ("b",))
 
 
 def test_a_named_archive(tmp_path):
@@ -164,7 +164,7 @@ def test_bvh_comes_in_metres(shared, name):
     path = shared / FIXTURES / "bvh" / f"{name}.bvh"
     (motion,) = read_motion(path)
     assert 1.2 < np.median(np.ptp(motion.positions[..., 1], axis=1)) < 2.1
-    assert "a unit of the file was taken for" in motion.meta["note"]
+    assert "a unit of the file was taken for" in motion.note
     (told,) = read_motion(path, scale=0.5)
     np.testing.assert_allclose(told.positions, 0.5 * bvh.read(path).positions)
     assert "note" not in told.meta
@@ -203,7 +203,7 @@ def test_only_people_are_carried_over():
 def test_a_rate_is_taken_where_it_stands_and_said_where_it_does_not(tmp_path, told, fps):
     np.savez(tmp_path / "clip.npz", positions=person(), **told)
     (motion,) = read_motion(tmp_path / "clip.npz")
-    assert motion.fps == (fps or 20) and ("20 frames a second were taken" in motion.meta["note"]) == (fps is None)
+    assert motion.fps == (fps or 20) and ("20 frames a second were taken" in motion.note) == (fps is None)
 
 
 @pytest.mark.parametrize("fps", [np.array([30.0, 20.0]), "fast", np.array([np.nan]), -1, 0])

@@ -160,7 +160,7 @@ def test_mdm_motion_comes_back_right_handed_and_cut_repetition_after_repetition(
     for i, (motion, length) in enumerate(zip(motions, [6, 4, 6, 4], strict=True)):
         np.testing.assert_array_equal(motion.positions, made["motion"][i].transpose(2, 0, 1)[:length])
         np.testing.assert_array_equal(motion.meta["features"], made["features"][i, :length])
-        assert motion.meta["text"] == made["text"][i] and "note" not in motion.meta
+        assert list(motion.texts) == np.atleast_1d(made["text"][i]).tolist() and not motion.note
         assert (motion.fps, motion.joints) == (20.0, SKELETONS["smpl22"].joints)
         assert motion.positions.dtype == np.float32 and motion.rotations is None
 
@@ -182,8 +182,8 @@ def test_a_published_file_is_told_by_its_joints(tmp_path, joints, fps, turned):
     motion = results.read(tmp_path / "results.npy")[2]
     np.testing.assert_allclose(motion.positions, made["motion"][2].transpose(2, 0, 1) * turned, rtol=1e-6)
     assert (motion.fps, motion.joints, motion.meta["skeleton"]) == (fps, SKELETONS[joints].joints, joints)
-    assert joints in motion.meta["note"] and ("millimetres" in motion.meta["note"]) == (joints == "kit21")
-    assert ("upside down" in motion.meta["note"]) == (joints == "smpl24")
+    assert joints in motion.note and ("millimetres" in motion.note) == (joints == "kit21")
+    assert ("upside down" in motion.note) == (joints == "smpl24")
 
 
 def test_motion_of_ours_in_millimetres_comes_in_metres_and_is_not_turned(tmp_path):
@@ -192,7 +192,7 @@ def test_motion_of_ours_in_millimetres_comes_in_metres_and_is_not_turned(tmp_pat
         results.write(tmp_path / "results.npy", made)
         motion = results.read(tmp_path / "results.npy")[0]
         np.testing.assert_allclose(motion.positions, made["motion"][0].transpose(2, 0, 1) * unit, rtol=1e-6)
-        assert "note" not in motion.meta
+        assert not motion.note
 
 
 @pytest.mark.parametrize(

@@ -63,8 +63,8 @@ def read(path: str | Path, scale: float = 1.0) -> Motion:
     if not np.isfinite(positions).all():
         raise DataError(f"{path} holds numbers too large for a position")
     rotations = np.concatenate([part[1] for part in parts])
-    names, meta = tuple(node.name for node in nodes), {"note": note} if note else {}
-    return Motion(positions, fps, names, parents, rotations, path.stem, meta)
+    names = tuple(node.name for node in nodes)
+    return Motion(positions, fps, names, parents, rotations, path.stem, note=note)
 
 
 def _read_tree(lines: list[str]) -> tuple[list[_Node], int]:

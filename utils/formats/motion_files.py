@@ -39,8 +39,7 @@ def read_motion(
 
     `fps` is the rate of files that do not say theirs (else that of the published data, 120 for AMC), `scale` metres per
     unit of BVH files (0: guessed), `skeleton` that of files that name no joints; `raw` takes motion as it comes: 2D
-    results, as 3D ones with z = 0, and numbers that are not finite. `meta` may hold `note`, what was concluded where
-    the file leaves it open, `text` and `features`; a file of features alone gives a clip without joints, whose `meta`
+    results, as 3D ones with z = 0, and numbers that are not finite. `meta` may hold `features`; a file of features alone gives a clip without joints, whose `meta`
     names the `skeleton` to decode them for.
     Raises MissingFileError, DataError, or UsageError for another kind of file.
     """
@@ -109,9 +108,9 @@ def guess_scale(positions: np.ndarray) -> float:
 def _from_bvh(path: Path, scale: float) -> Motion:
     motion = bvh.read(path)
     unit = scale or guess_scale(motion.positions)
-    notes = [motion.meta.get("note", ""), "" if scale else f"a unit of the file was taken for {unit:.3g} m"]
+    notes = [motion.note, "" if scale else f"a unit of the file was taken for {unit:.3g} m"]
     note = "; ".join(filter(None, notes))
-    return replace(motion, positions=motion.positions * unit, meta={"note": note} if note else {})
+    return replace(motion, positions=motion.positions * unit, note=note)
 
 
 def _from_array(path: Path, fps: float | None, skeleton: Skeleton | None, raw: bool) -> list[Motion]:
@@ -170,4 +169,4 @@ def _from_positions(
         note += f"; it names no rate: {rate:g} frames a second were taken (`fps` in an .npz says it)"
     known = {"joint_names": skeleton.joints, "parents": skeleton.parents, "fps": rate}
     rate, names, parents = results.named(known, path, positions.shape[1])
-    return Motion(metres, rate, names, parents, name=path.stem, meta={"skeleton": skeleton.name, "note": note})
+    return Motion(metres, rate, names, parents, name=path.stem, meta={"skeleton": skeleton.name}, note=note)

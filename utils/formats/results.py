@@ -85,8 +85,8 @@ def to_motions(
     `skeleton` is that of files that name no joints, `fps` (else 30) that of MAS's among them; `raw` takes 2D motions
     too, as 3D ones with z = 0 (and `flat` in their `meta`).
 
-    Those of MDM come in metres; `meta` has the text, the features if there are any, the name of the skeleton, and what
-    was concluded of a published file, which names no joints (`note`). Raises DataError where the motions are 2D, carry
+    Those of MDM come in metres; `texts` are their sentences, `meta` has the features if there are any and the name of
+    the skeleton, `note` what was concluded of a published file, which names no joints. Raises DataError where the motions are 2D, carry
     no joint names, or are not what is said of them.
     """
     with reading(path, "a results file"):
@@ -151,15 +151,18 @@ def _from_mdm(content: Mapping[str, Any], path: str | Path, stated: Skeleton | N
         if skeleton.name == "smpl24":
             positions, note = positions * (1, -1, -1), note + ", which published models make upside down"
     positions = (positions * (skeleton.metres_per_unit if skeleton else 1.0)).astype(np.float32)
-    meta = {"skeleton": skeleton.name if skeleton else ""} | ({"note": note} if note else {})
+    meta = {"skeleton": skeleton.name if skeleton else ""}
     found = []
     for i, length in enumerate(lengths):
         features, rotations = (
             content[key][i, :length] if key in content else None for key in ("features", "rotations")
         )
-        record = meta | {"text": content["text"][i]} | ({} if features is None else {"features": features})
+        record = meta | ({} if features is None else {"features": features})
+        text = content["text"][i]
+        texts = (text,) if isinstance(text, str) else tuple(map(str, text))
         name = f"sample{i % content['num_samples']:02d}_rep{i // content['num_samples']:02d}"
-        found.append(Motion(positions[i, :length], fps, names, parents, rotations, name, record))
+        clip = Motion(positions[i, :length], fps, names, parents, rotations, name, record, texts=texts, note=note)
+        found.append(clip)
     return found
 
 

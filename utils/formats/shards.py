@@ -78,4 +78,5 @@ def read(path: str | Path) -> Iterator[Motion]:
             local,
             record["name"],
             shared | record,
+            texts=tuple(record.get("texts") or ()),
         )
