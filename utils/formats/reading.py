@@ -6,6 +6,7 @@ shards; SMPL parameters as AMASS has them, and as this project writes them; `pos
 `joint_names` and `parents`, without them as in `.npy`. `.bvh`. `.amc` with its `.asf` beside it. `.csv` of ours.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
