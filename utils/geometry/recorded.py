@@ -40,6 +40,7 @@ _SKEWED = np.deg2rad(30)  # by which an upper arm or a thigh may contradict the 
 _ALIKE = np.deg2rad(30)  # a rest pose whose parts differ less from the T is one
 _BEND = np.sin(np.deg2rad(20))  # a bend that shows its axis
 _AGREED = 0.8  # how far the axes of all frames agree: the length of their mean
+_TWISTLESS = ((251,), (263,))  # features that hold the turns of bones that end at the joints, and no twist
 _FOOT = (0.0, -0.5, 0.87)  # where a foot points in the T
 _Turns = dict[str, Tensor]
 
@@ -48,7 +49,8 @@ def recorded_rotations(motion: Motion, sources: Sequence[Sequence[int]]) -> np.n
     """Local rotations [T, 22, 3, 3] of the joints of `smpl22`, which are the joints `sources` of a clip; T-pose: zero.
 
     They are those of the clip to the bit where it has these joints in a T. None where the clip has none, where they do
-    not move the clip's joints (other conventions), or where hips or trunk have no direction in the rest pose.
+    not move the clip's joints (other conventions, such as that of HumanML3D's features), or where hips or trunk have no
+    direction in the rest pose.
     """
     if motion.rotations is None or not np.isfinite(motion.rotations).all():
         return None
