@@ -31,6 +31,8 @@ _SMPL22 = SKELETONS["smpl22"]
 _SMPL24 = SKELETONS["smpl24"]
 _AT = {name: joint for joint, name in enumerate(_SMPL24.joints)}
 _TIPS = [_AT[name] for name in ("head", "left_foot", "right_foot", "left_wrist", "right_wrist")]
+_ARMS = [_AT["left_shoulder"], _AT["right_shoulder"]]
+_UPPER = [_AT["left_hip"], _AT["right_hip"], *_ARMS]  # joints about whose bone nothing turns but what bends below
 _HANDS_ON = [_AT["left_wrist"], _AT["right_wrist"]]  # what hands go with
 _FEET = [[_AT[f"{side}_{part}"] for part in ("ankle", "foot")] for side in ("left", "right")]
 
@@ -83,7 +85,7 @@ def fit(
     precision = torch.full_like(start, (_RESIZE if resize else _BETA) * len(targets))
     recorded = _recorded(motion, targets, began)
     posed = start_pose(targets, seen, began) if recorded is None else local_rotations(recorded, _SMPL24.parents)
-    problem = _problem(targets, trust, standing, rest, directions, precision, recorded)
+    problem = _problem(targets, trust, standing, rest, directions, precision, posed, recorded)
     root = _start_root(targets, trust, began)
     state, iterations = solve(problem, State(posed, root, start))
     offsets = offsets_at(problem, state.shape)
@@ -199,6 +201,7 @@ def _problem(
     rest: Tensor,
     directions: Tensor,
     precision: Tensor,
+    start: Tensor,
     recorded: Tensor | None,
 ) -> Problem:
     """The weights of everything; see `body.fit.solver`. Recorded rotations stand for all that is known of poses."""
@@ -208,6 +211,7 @@ def _problem(
     weights = _JOINT * trust**2
     steady = (_STEADY + _CONTACT * (standing[:-1] & standing[1:])) * (trust[:-1] * trust[1:]) ** 2
     weights = weights * (1 + standing.to(weights))
+    usual = prior.mean.expand(frames, 24, 3).clone()
     mean = (_MEAN / prior.spread**2).expand(frames, 24, 3).clone()
     beyond = torch.where(prior.hinge, _HINGE, _RANGE) * torch.ones_like(prior.low)
     smooth = _smoothness(trust, prior)
@@ -215,6 +219,10 @@ def _problem(
     level = torch.stack([_level(targets, trust, side) for side in ("left", "right")], -1)
     if recorded is None:
         turned, hold = torch.eye(3, dtype=rest.dtype).expand(frames, 24, 3, 3), torch.zeros_like(mean)
+        twists = pose_coordinates(start[:, _UPPER], prior.bone[_UPPER])[0]
+        for place, joint in enumerate(_UPPER):
+            usual[:, joint, prior.bone[joint]] = twists[:, place, prior.bone[joint]]
+        beyond[_ARMS] = 0.0
     else:
         turned, hold = recorded, torch.full_like(mean, _HOLD)
         hold.scatter_(2, prior.bone[None, :, None].expand(frames, 24, 1), _HOLD_TWIST)
@@ -222,6 +230,7 @@ def _problem(
         beyond = torch.where(prior.hinge, beyond, 0.0)
     return Problem(
         targets,
+        usual,
         weights,
         steady,
         level,

@@ -1,9 +1,10 @@
 """The least squares behind the fit of a body: all frames of a clip at once, one shape, joints only.
 
 Unknowns: a turn w of each joint that has children (its local rotation becomes R exp(w)), the place of the root, and S
-numbers of shape. With e = p - y the error of a joint (p posed, y wanted) and c its pose coordinates, the sum of
+numbers of shape. With e = p - y the error of a joint (p posed, y wanted), c its pose coordinates and u those of a
+usual pose, the sum of
 
-    w |e|^2  +  v |e(t+1) - e(t)|^2  +  k (c - mean)^2  +  h (c outside its range)^2  +  s (c(t+1) - c(t))^2
+    w |e|^2  +  v |e(t+1) - e(t)|^2  +  k (c - u)^2  +  h (c outside its range)^2  +  s ((c - u)(t+1) - (c - u)(t))^2
     +  l |tilt of the sole|^2  +  g (sine of the turn from a wanted world rotation)^2  +  precision (shape - start)^2
 
 is made small by damped Gauss-Newton steps (Levenberg 1944, Marquardt 1963). The joints' derivatives are exact: turning
@@ -29,13 +30,14 @@ class Problem:
     """What is wanted and how much: T frames, J joints with targets (the first of the K of the tree), S shape axes.
 
     Weights are 1 / metre^2 and 1 / radian^2: `weights` of the targets [T, J], `steady` of the change of their error to
-    the next frame [T - 1, J], `level` of the tilt of the soles [T, 2] (0 nowhere), `mean` (to the mean pose), `range`
-    (beyond the range) and `smooth` (to the next frame) [T, K, 3], [K, 3] and [T - 1, K, 3]; `hold` [T, K, 3] of the
+    the next frame [T - 1, J], `level` of the tilt of the soles [T, 2] (0 nowhere), `mean` (to the pose coordinates
+    `usual` [T, K, 3]), `range` (beyond the range) and `smooth` (to the next frame) [T, K, 3], [K, 3] and [T - 1, K, 3]; `hold` [T, K, 3] of the
     turn from `turned`, world rotations [T, K, 3, 3], about the joint's own axes. Shape: `offsets` [K, 3] plus
     `directions` [K, 3, S] times its numbers, which `precision` [S] holds at 0.
     """
 
     targets: Tensor
+    usual: Tensor
     weights: Tensor
     steady: Tensor
     level: Tensor
@@ -75,9 +77,9 @@ class _Errors:
     joints: Tensor  # e [T, J, 3]
     coordinates: Tensor  # c [T, M, 3]
     slopes: Tensor  # of the coordinates [T, M, 3, 3]
-    pull: Tensor  # distance from the mean [T, M, 3]
+    pull: Tensor  # distance from the usual pose [T, M, 3]
     beyond: Tensor  # distance outside the range [T, M, 3]
-    change: Tensor  # to the next frame [T - 1, M, 3]
+    change: Tensor  # of that to the next frame [T - 1, M, 3]
     tilt: Tensor  # of the soles [T, 2, 3]
     off: Tensor  # A, the turn from the wanted world rotation [T, M, 3, 3]
     cost: float
@@ -128,9 +130,10 @@ def _errors(problem: Problem, state: State) -> _Errors:
     positions, turned = forward(state.rotations, offsets, problem.parents, state.root)
     joints = positions[:, : problem.targets.shape[1]] - problem.targets
     coordinates, slopes = pose_coordinates(state.rotations[:, moving], prior.bone[moving])
-    pull = coordinates - prior.mean[moving]
+    pull = coordinates - problem.usual[:, moving]
+    pull = pull - 2 * torch.pi * torch.round(pull / (2 * torch.pi))
     beyond = coordinates - coordinates.clamp(prior.low[moving], prior.high[moving])
-    change = coordinates.diff(dim=0)
+    change = pull.diff(dim=0)
     change = change - 2 * torch.pi * torch.round(change / (2 * torch.pi))
     off = problem.turned[:, moving].mT @ turned[:, moving]
     tilt = turned[:, problem.soles, :, 1] - torch.tensor([0.0, 1.0, 0.0]).to(turned)

@@ -2,7 +2,9 @@
 
 The root's axes come from hips and trunk, the chest's from shoulders and trunk; what lies between them is shared by the
 three joints of the spine. Limbs turn by the shortest way to where their bones point, and about themselves so that
-knees and elbows bend in the plane in which they are seen to bend. Nothing depends on which way the person faces.
+knees and elbows bend in the plane in which they are seen to bend. A straight limb shows no such plane: between the
+frames that do it spins as little as can be, for the shortest way from the rest pose is no steady one: it spins an arm
+that circles once about itself. Nothing depends on which way the person faces.
 """
 
 import numpy as np
@@ -20,6 +22,7 @@ from utils.geometry.rotations import (
     nearest_rotations,
 )
 from utils.geometry.skeleton import SKELETONS
+from utils.geometry.smoothing import tridiagonal
 
 _SMPL22 = SKELETONS["smpl22"]
 _SMPL24 = SKELETONS["smpl24"]
@@ -28,6 +31,8 @@ _SPINE = ("spine1", "spine2", "spine3")
 _LIMBS = (("hip", "knee", "ankle", "foot"), ("shoulder", "elbow", "wrist", ""))
 _MOST = np.deg2rad(35)  # by which a bone is turned at most when the rest pose is bent as the skeleton is
 _BEND = 0.05  # sine of a bend below which the plane of bending says little
+_CLEAR = 0.15  # sine of a bend that noise does not hide
+_SPIN = 0.1  # of a limb between two frames, against the square of that sine
 
 
 def start_pose(targets: Tensor, seen: Tensor, rest: Tensor) -> Tensor:
@@ -229,14 +234,37 @@ def _place_limb(local: Tensor, targets: Tensor, seen: Tensor, rest: Tensor, turn
         says = _around(_bone(targets, turned @ swing, end), bone, flexed)
         if tip and seen[_AT[tip]]:
             says = says - 0.5 * _around(_bone(targets, turned @ swing, tip), bone, flexed)
-        says = says * says.norm(dim=-1, keepdim=True)
-        says[:, 0] += _BEND**2
-        twist = torch.atan2(says[:, 1], says[:, 0])
+        twist = _steady_twist(bone, swing, says)
     local[:, _AT[upper]] = swing @ about_axis(bone, twist)
     for joint, child in ((hinge, end), (end, tip)):
         turned = turned @ local[:, _AT[_SMPL24.joints[_SMPL24.parents[_AT[joint]]]]]
         if child and seen[_AT[joint]] and seen[_AT[child]]:
             local[:, _AT[joint]] = between_vectors(_rest_bone(rest, child), _bone(targets, turned, child))
+
+
+def _steady_twist(bone: Tensor, swing: Tensor, says: Tensor) -> Tensor:
+    """Angles [T] by which a limb is turned about its bone [3] before its swings [T, 3, 3].
+
+    `says` [T, 2] is the direction, counted about the bone, in which the next bone is seen, as long as the sine of the
+    bend. The sum of |says|^2 (angle - seen)^2 and of `_SPIN` (spin to the next frame)^2 is made small, where the spin
+    is that of the swings about the bone and the change of the angle.
+    """
+    axis = torch.nn.functional.normalize(bone, dim=-1)
+    steps = matrix_to_axis_angle(swing[:-1].mT @ swing[1:]) @ axis
+    spun = torch.nn.functional.pad(steps.cumsum(0), (1, 0)).numpy()
+    size = says.norm(dim=-1).numpy()
+    seen = torch.atan2(says[:, 1], says[:, 0]).numpy() + spun
+    neighbours = np.minimum(np.arange(len(size)), 1) + np.minimum(np.arange(len(size))[::-1], 1)
+    turned = np.full(len(size), np.angle(np.exp(1j * spun).mean()))  # as if it hung there without a twist
+    clear = np.flatnonzero(size > _CLEAR)
+    seen[clear] = np.unwrap(seen[clear])
+    for least in (_CLEAR, _BEND):  # what is clear decides how often it has gone round
+        shows = size > least
+        if shows.any():
+            seen = np.where(size > _CLEAR, seen, seen - 2 * np.pi * np.round((seen - turned) / (2 * np.pi)))
+            weights = np.where(shows, size**2, 0.0)
+            turned = tridiagonal(weights + _SPIN * neighbours, _SPIN, weights * seen)
+    return torch.from_numpy(turned - spun)
 
 
 def _around(direction: Tensor, bone: Tensor, zero: Tensor) -> Tensor:
