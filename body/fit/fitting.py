@@ -72,8 +72,9 @@ def fit(
     targets, seen = _completed(targets, trust), (trust > 0).any(0)
     standing = _standing(targets, seen, motion.fps) if contacts is None else torch.as_tensor(contacts[:, :22])
     rest = torch.as_tensor(model.rest, dtype=torch.float64)
+    recorded = _recorded(motion)
     if resize:
-        rest = start_rest(targets, trust, standing, rest)
+        rest = start_rest(targets, trust, standing, rest, recorded)
         directions = _resizing(rest)
         start = torch.zeros(directions.shape[-1], dtype=torch.float64)
         began = rest
@@ -83,8 +84,11 @@ def fit(
         start = _betas_from_lengths(targets, trust, rest, directions)
         began = rest + of_joints @ start
     precision = torch.full_like(start, (_RESIZE if resize else _BETA) * len(targets))
-    recorded = _recorded(motion, targets, began)
-    posed = start_pose(targets, seen, began) if recorded is None else local_rotations(recorded, _SMPL24.parents)
+    if recorded is None:
+        posed = start_pose(targets, seen, began)
+    else:
+        recorded = _along_bones(recorded, targets, began)
+        posed = local_rotations(recorded, _SMPL24.parents)
     problem = _problem(targets, trust, standing, rest, directions, precision, posed, recorded)
     root = _start_root(targets, trust, began)
     state, iterations = solve(problem, State(posed, root, start))
@@ -167,15 +171,19 @@ def _completed(targets: Tensor, trust: Tensor) -> Tensor:
     return torch.from_numpy(filled)
 
 
-def _recorded(motion: Motion, targets: Tensor, rest: Tensor) -> Tensor | None:
-    """World rotations [T, 24, 3, 3] as recorded, each turned by the shortest way to where its bone points.
+def _recorded(motion: Motion) -> Tensor | None:
+    """World rotations [T, 22, 3, 3] as recorded, if they are."""
+    if motion.rotations is None:
+        return None
+    return global_rotations(torch.as_tensor(motion.rotations, dtype=torch.float64), _SMPL22.parents)
+
+
+def _along_bones(recorded: Tensor, targets: Tensor, rest: Tensor) -> Tensor:
+    """World rotations [T, 24, 3, 3] of recorded ones [T, 22, 3, 3], each turned the shortest way along its bone.
 
     So they agree with the targets [T, 22, 3] on rest joints [24, 3], whose bones differ a little from the source's.
     """
-    if motion.rotations is None:
-        return None
-    world = global_rotations(torch.as_tensor(motion.rotations, dtype=torch.float64), _SMPL22.parents)
-    offsets, bones = offsets_of(rest), bone_vectors(targets, _SMPL22.parents)
+    world, offsets, bones = recorded.clone(), offsets_of(rest), bone_vectors(targets, _SMPL22.parents)
     for joint in range(22):
         children = [child for child in range(22) if _SMPL22.parents[child] == joint]
         if len(children) == 1:

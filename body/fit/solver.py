@@ -31,9 +31,9 @@ class Problem:
 
     Weights are 1 / metre^2 and 1 / radian^2: `weights` of the targets [T, J], `steady` of the change of their error to
     the next frame [T - 1, J], `level` of the tilt of the soles [T, 2] (0 nowhere), `mean` (to the pose coordinates
-    `usual` [T, K, 3]), `range` (beyond the range) and `smooth` (to the next frame) [T, K, 3], [K, 3] and [T - 1, K, 3]; `hold` [T, K, 3] of the
-    turn from `turned`, world rotations [T, K, 3, 3], about the joint's own axes. Shape: `offsets` [K, 3] plus
-    `directions` [K, 3, S] times its numbers, which `precision` [S] holds at 0.
+    `usual` [T, K, 3]), `range` (beyond the range) and `smooth` (to the next frame) [T, K, 3], [K, 3] and [T - 1, K, 3];
+    `hold` [T, K, 3] of the turn from `turned`, world rotations [T, K, 3, 3], about the joint's own axes. Shape:
+    `offsets` [K, 3] plus `directions` [K, 3, S] times its numbers, which `precision` [S] holds at 0.
     """
 
     targets: Tensor

@@ -73,13 +73,16 @@ def length_ratios(targets: Tensor, trust: Tensor, rest: Tensor) -> Tensor:
     return torch.stack([ratios, ratios[list(_SMPL22.mirror)]]).nanmean(0)
 
 
-def start_rest(targets: Tensor, trust: Tensor, standing: Tensor, rest: Tensor) -> Tensor:
+def start_rest(
+    targets: Tensor, trust: Tensor, standing: Tensor, rest: Tensor, recorded: Tensor | None = None
+) -> Tensor:
     """Rest joints [24, 3] of the size and the proportions of the targets, otherwise those of the body `rest` [24, 3].
 
     The body is scaled as a whole; bones whose ends are observed get their length; hips and the foot of the spine, neck
     and collars get their places as rigid segments (the mean of the frames, each laid on the body's own segment by the
-    best rotation). `standing` [T, 22] says which joints rest on the floor. Left and right come out alike. What is not
-    observed keeps the proportions of the body.
+    best rotation). `standing` [T, 22] says which joints rest on the floor, `recorded` [T, 22, 3, 3] how joints are
+    turned in the world, where that is known. Left and right come out alike. What is not observed keeps the proportions
+    of the body.
     """
     ratios = length_ratios(targets, trust, rest)
     mirror = list(_SMPL24.mirror)
@@ -100,7 +103,7 @@ def start_rest(targets: Tensor, trust: Tensor, standing: Tensor, rest: Tensor) -
             resized[[_AT[name] for name in points]] = places
     resized = (resized + resized[mirror] * torch.tensor([-1.0, 1.0, 1.0]).to(rest)) / 2
     placed = placed_by(resized, rest[0])
-    return placed_by(_bent_as_seen(targets, trust, standing, placed), rest[0])
+    return placed_by(_bent_as_seen(targets, trust, standing, placed, recorded), rest[0])
 
 
 def placed_by(offsets: Tensor, root: Tensor) -> Tensor:
@@ -109,23 +112,28 @@ def placed_by(offsets: Tensor, root: Tensor) -> Tensor:
     return forward(still, offsets, _SMPL24.parents, root)[0]
 
 
-def _bent_as_seen(targets: Tensor, trust: Tensor, standing: Tensor, rest: Tensor) -> Tensor:
+def _bent_as_seen(targets: Tensor, trust: Tensor, standing: Tensor, rest: Tensor, recorded: Tensor | None) -> Tensor:
     """Offsets [24, 3] of rest joints [24, 3] whose trunk and feet have the bends that belong to the skeleton.
 
     Skeletons differ in where along the spine and in the skull their joints lie: bones of spine and neck point in rest
-    as they do on average (in the axes of pelvis and chest), feet as they do when they stand on the floor.
+    as they do on average (in the axes of pelvis and chest), feet as they do when they stand on the floor. Where
+    rotations are recorded, all of them point as they do in the axes of their own joints.
     """
-    offsets = offsets_of(rest)
-    turned = global_rotations(start_pose(targets, (trust > 0).any(0), rest), _SMPL24.parents)
-    for parent, name in (("spine1", "spine2"), ("spine2", "spine3"), ("spine3", "head")):
+    offsets, bones = offsets_of(rest), [("spine1", "spine2"), ("spine2", "spine3"), ("spine3", "head")]
+    if recorded is None:
+        turned = global_rotations(start_pose(targets, (trust > 0).any(0), rest), _SMPL24.parents)
+    else:
+        turned = recorded
+        bones = [*bones[:2], ("neck", "head"), ("left_ankle", "left_foot"), ("right_ankle", "right_foot")]
+    for axes, name in bones:
         above = _SMPL24.parents[_AT[name]]
         observed = (trust[:, above] >= 1) & (trust[:, _AT[name]] >= 1)
         if observed.any():
-            mean = _bone(targets[observed], turned[observed][:, _AT[parent]], name).mean(0)
+            mean = _bone(targets[observed], turned[observed][:, _AT[axes]], name).mean(0)
             offsets[_AT[name]] = _turned_to(offsets[_AT[name]], mean)
     flat = [_drops_of_flat_foot(targets, trust, standing, side) for side in ("left", "right")]
     drops = torch.cat(flat)
-    for name in ("left_foot", "right_foot") if len(drops) else ():
+    for name in ("left_foot", "right_foot") if len(drops) and recorded is None else ():
         down = -(drops.median() / offsets[_AT[name]].norm()).clamp(0.1, 0.85)
         along = torch.nn.functional.normalize(offsets[_AT[name], [0, 2]], dim=0) * (1 - down**2).sqrt()
         offsets[_AT[name]] = _turned_to(offsets[_AT[name]], torch.stack([along[0], down, along[1]]))

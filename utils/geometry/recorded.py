@@ -54,6 +54,8 @@ def recorded_rotations(motion: Motion, sources: Sequence[Sequence[int]]) -> np.n
     """
     if motion.rotations is None or not np.isfinite(motion.rotations).all():
         return None
+    if np.shape(motion.meta.get("features", ()))[1:] in _TWISTLESS:
+        return None
     frames = np.unique(np.linspace(0, len(motion.positions) - 1, _SEEN).round().astype(int))
     positions = torch.as_tensor(motion.positions[frames], dtype=torch.float64)
     world = global_rotations(torch.as_tensor(motion.rotations[frames], dtype=torch.float64), motion.parents)
@@ -202,9 +204,7 @@ def _turn_collar(turns: _Turns, rest: _Turns, world: _Turns, side: str, least: T
 def _bend_axis(at: _Turns, turned: Tensor, limb: Sequence[str]) -> Tensor | None:
     """The axis [3] in a joint's own axes about which the next joint bends, or None where too little is bent."""
     upper, hinge, end = limb
-    one, other = (
-        torch.nn.functional.normalize(at[b] - at[a], dim=-1) for a, b in ((upper, hinge), (hinge, end))
-    )
+    one, other = (torch.nn.functional.normalize(at[b] - at[a], dim=-1) for a, b in ((upper, hinge), (hinge, end)))
     axes = (turned.mT @ torch.linalg.cross(one, other)[..., None]).squeeze(-1)
     sine = axes.norm(dim=-1)
     bent = sine > _BEND
