@@ -23,6 +23,7 @@ from utils.geometry.rotations import (
 )
 from utils.geometry.skeleton import SKELETONS
 from utils.geometry.smoothing import tridiagonal
+from utils.geometry.spans import over_spans, spans
 
 _SMPL22 = SKELETONS["smpl22"]
 _SMPL24 = SKELETONS["smpl24"]
@@ -41,8 +42,32 @@ def start_pose(targets: Tensor, seen: Tensor, rest: Tensor) -> Tensor:
     `seen` [22] says which joints have targets; without them a joint keeps its rest pose. Hips and the neck or both
     shoulders must be seen.
     """
-    frames = targets.shape[0]
-    local = torch.eye(3, dtype=targets.dtype).repeat(frames, 24, 1, 1)
+    local = torch.eye(3, dtype=targets.dtype).repeat(len(targets), 24, 1, 1)
+    limbs = [
+        ([side + part if part else "" for part in limb], above)
+        for side in ("left_", "right_")
+        for limb, above in zip(_LIMBS, ("pelvis", f"{side}collar"), strict=True)
+        if seen[_AT[side + limb[0]]] and seen[_AT[side + limb[1]]]
+    ]
+    says = [targets.new_zeros(len(targets), 2) for _ in limbs]
+    for span in spans(len(targets)):
+        _place_trunk(local[span], targets[span], seen, rest)
+        turned = global_rotations(local[span], _SMPL24.parents)
+        for shown, (limb, above) in zip(says, limbs, strict=True):
+            shown[span] = _swing_limb(local[span], targets[span], seen, rest, turned[:, _AT[above]], limb)
+    for shown, (limb, _) in zip(says, limbs, strict=True):
+        if seen[_AT[limb[2]]]:
+            upper, bone = _AT[limb[0]], _rest_bone(rest, limb[1])
+            local[:, upper] = local[:, upper] @ about_axis(bone, _steady_twist(bone, local[:, upper], shown))
+    for span in spans(len(targets)):
+        turned = global_rotations(local[span], _SMPL24.parents)
+        for limb, _ in limbs:
+            _place_ends(local[span], targets[span], seen, rest, turned[:, _AT[limb[0]]], limb)
+    return local
+
+
+def _place_trunk(local: Tensor, targets: Tensor, seen: Tensor, rest: Tensor) -> None:
+    """Turn pelvis, spine, neck and collars of local rotations [T, 24, 3, 3]."""
     pelvis = _axes(targets, seen, "hip") @ _axes(rest[None, :22], seen, "hip").mT
     chest = _axes(targets, seen, "shoulder") @ _axes(rest[None, :22], seen, "shoulder").mT
     local[:, 0] = pelvis
@@ -52,11 +77,6 @@ def start_pose(targets: Tensor, seen: Tensor, rest: Tensor) -> Tensor:
     for name, child in (("neck", "head"), ("left_collar", "left_shoulder"), ("right_collar", "right_shoulder")):
         if seen[_AT[name]] and seen[_AT[child]]:
             local[:, _AT[name]] = between_vectors(_rest_bone(rest, child), _bone(targets, chest, child))
-    for side in ("left_", "right_"):
-        for limb, above in zip(_LIMBS, ("pelvis", f"{side}collar"), strict=True):
-            turned = global_rotations(local, _SMPL24.parents)[:, _AT[above]]
-            _place_limb(local, targets, seen, rest, turned, [side + part if part else "" for part in limb])
-    return local
 
 
 def length_ratios(targets: Tensor, trust: Tensor, rest: Tensor) -> Tensor:
@@ -121,7 +141,7 @@ def _bent_as_seen(targets: Tensor, trust: Tensor, standing: Tensor, rest: Tensor
     """
     offsets, bones = offsets_of(rest), [("spine1", "spine2"), ("spine2", "spine3"), ("spine3", "head")]
     if recorded is None:
-        turned = global_rotations(start_pose(targets, (trust > 0).any(0), rest), _SMPL24.parents)
+        turned = over_spans(lambda points: _trunk_rotations(points, (trust > 0).any(0), rest), targets)
     else:
         turned = recorded
         bones = [*bones[:2], ("neck", "head"), ("left_ankle", "left_foot"), ("right_ankle", "right_foot")]
@@ -129,7 +149,7 @@ def _bent_as_seen(targets: Tensor, trust: Tensor, standing: Tensor, rest: Tensor
         above = _SMPL24.parents[_AT[name]]
         observed = (trust[:, above] >= 1) & (trust[:, _AT[name]] >= 1)
         if observed.any():
-            mean = _bone(targets[observed], turned[observed][:, _AT[axes]], name).mean(0)
+            mean = _bone(targets[observed], turned[:, _AT[axes]][observed], name).mean(0)
             offsets[_AT[name]] = _turned_to(offsets[_AT[name]], mean)
     flat = [_drops_of_flat_foot(targets, trust, standing, side) for side in ("left", "right")]
     drops = torch.cat(flat)
@@ -138,6 +158,13 @@ def _bent_as_seen(targets: Tensor, trust: Tensor, standing: Tensor, rest: Tensor
         along = torch.nn.functional.normalize(offsets[_AT[name], [0, 2]], dim=0) * (1 - down**2).sqrt()
         offsets[_AT[name]] = _turned_to(offsets[_AT[name]], torch.stack([along[0], down, along[1]]))
     return offsets
+
+
+def _trunk_rotations(targets: Tensor, seen: Tensor, rest: Tensor) -> Tensor:
+    """World rotations [T, 10, 3, 3] up to the last joint of the spine where `start_pose` would begin."""
+    local = torch.eye(3, dtype=targets.dtype).repeat(len(targets), 24, 1, 1)
+    _place_trunk(local, targets, seen, rest)
+    return global_rotations(local[:, : _AT["spine3"] + 1], _SMPL24.parents[: _AT["spine3"] + 1])
 
 
 def _drops_of_flat_foot(targets: Tensor, trust: Tensor, standing: Tensor, side: str) -> Tensor:
@@ -228,26 +255,33 @@ def _axes(points: Tensor, seen: Tensor, across: str) -> Tensor:
     return torch.where(whole, axes, torch.eye(3).to(axes))
 
 
-def _place_limb(local: Tensor, targets: Tensor, seen: Tensor, rest: Tensor, turned: Tensor, limb: list[str]) -> None:
-    """Turn the joints of an arm or a leg; `turned` [T, 3, 3] is the world rotation of the joint that it hangs on."""
+def _swing_limb(
+    local: Tensor, targets: Tensor, seen: Tensor, rest: Tensor, turned: Tensor, limb: list[str]
+) -> Tensor:
+    """Swing an arm or a leg to its first bone, and say how it is seen to be turned about that [T, 2].
+
+    `turned` [T, 3, 3] is the world rotation of the joint that it hangs on.
+    """
     upper, hinge, end, tip = limb
-    if not (seen[_AT[upper]] and seen[_AT[hinge]]):
-        return
     bone = _rest_bone(rest, hinge)
     swing = between_vectors(bone, _bone(targets, turned, hinge))
-    twist = torch.zeros(len(targets), dtype=targets.dtype)
-    if seen[_AT[end]]:
-        axis = torch.tensor(HINGE_AXES[hinge]).to(bone)
-        flexed = torch.linalg.cross(axis, bone)
-        says = _around(_bone(targets, turned @ swing, end), bone, flexed)
-        if tip and seen[_AT[tip]]:
-            says = says - 0.5 * _around(_bone(targets, turned @ swing, tip), bone, flexed)
-        twist = _steady_twist(bone, swing, says)
-    local[:, _AT[upper]] = swing @ about_axis(bone, twist)
+    local[:, _AT[upper]] = swing
+    if not seen[_AT[end]]:
+        return targets.new_zeros(len(targets), 2)
+    flexed = torch.linalg.cross(torch.tensor(HINGE_AXES[hinge]).to(bone), bone)
+    says = _around(_bone(targets, turned @ swing, end), bone, flexed)
+    if tip and seen[_AT[tip]]:
+        says = says - 0.5 * _around(_bone(targets, turned @ swing, tip), bone, flexed)
+    return says
+
+
+def _place_ends(local: Tensor, targets: Tensor, seen: Tensor, rest: Tensor, turned: Tensor, limb: list[str]) -> None:
+    """Turn what hangs on the first bone of an arm or a leg, whose world rotation `turned` [T, 3, 3] is."""
+    _, hinge, end, tip = limb
     for joint, child in ((hinge, end), (end, tip)):
-        turned = turned @ local[:, _AT[_SMPL24.joints[_SMPL24.parents[_AT[joint]]]]]
         if child and seen[_AT[joint]] and seen[_AT[child]]:
             local[:, _AT[joint]] = between_vectors(_rest_bone(rest, child), _bone(targets, turned, child))
+        turned = turned @ local[:, _AT[joint]]
 
 
 def _steady_twist(bone: Tensor, swing: Tensor, says: Tensor) -> Tensor:
