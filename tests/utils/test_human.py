@@ -171,7 +171,7 @@ def test_recorded_noses_point_where_the_body_faces(shared: Path, shard: str):
 
 @pytest.mark.parametrize(
     ("name", "has_rotations"),
-    [("reactidle_001_acted_first120", True), ("cmu_iclone_002_03", False), ("dataset-1_dash_normal_001", False)],
+    [("reactidle_001_acted_first120", True), ("cmu_iclone_002_03", True), ("dataset-1_dash_normal_001", True)],
 )
 def test_recorded_bvh_files_become_people(shared: Path, name: str, has_rotations: bool):
     body = human.to_smpl22(bvh.read(shared / f"data/fixtures/bvh/{name}.bvh"))
