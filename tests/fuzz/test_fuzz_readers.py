@@ -33,6 +33,8 @@ from tests.people import moving, record
 from tests.toys import humanact12_folder
 from tests.utils.test_gltf import two_people
 from tests.utils.test_gltf_document import beside, swinging
+from tests.utils.test_trc import ROWS
+from tests.utils.test_trc import text as trc_text
 from utils.formats import (
     asf_amc,
     bvh,
@@ -47,6 +49,7 @@ from utils.formats import (
     smpl_files,
     smpl_motion,
     smpl_params,
+    trc,
 )
 from utils.geometry.skeleton import SKELETONS
 from utils.run import arrays, checkpoint
@@ -195,6 +198,7 @@ READERS: dict[str, Reader] = {
     "buffer of a gltf": Reader(
         lambda f: beside(swinging(), f, "a.bin"), lambda f: gltf.read(f / "a.gltf"), ("a.bin",)
     ),
+    "trc": one("a.trc", lambda path: path.write_text(trc_text(ROWS)), trc.read),
     "csv": one("a.csv", lambda path: csv.write(path, clip()), csv.read),
     "obj": one("frame000.obj", lambda path: write_obj(path.parent), obj.read),
     "hik": one("a.json", lambda path: hik.write(path, [clip()]), hik.read),
