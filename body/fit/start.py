@@ -255,9 +255,7 @@ def _axes(points: Tensor, seen: Tensor, across: str) -> Tensor:
     return torch.where(whole, axes, torch.eye(3).to(axes))
 
 
-def _swing_limb(
-    local: Tensor, targets: Tensor, seen: Tensor, rest: Tensor, turned: Tensor, limb: list[str]
-) -> Tensor:
+def _swing_limb(local: Tensor, targets: Tensor, seen: Tensor, rest: Tensor, turned: Tensor, limb: list[str]) -> Tensor:
     """Swing an arm or a leg to its first bone, and say how it is seen to be turned about that [T, 2].
 
     `turned` [T, 3, 3] is the world rotation of the joint that it hangs on.
