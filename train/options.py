@@ -20,7 +20,9 @@ class TrainingOptions:
         "", "continue from this checkpoint, or from the newest of this folder", shipped=True
     )
     initial_weights: str = option(
-        "", "weights that a new run begins with; what this checkpoint lacks begins as built", shipped=True
+        "",
+        "weights that a new run begins with, its architecture and Mean and Std theirs; what they lack begins as built",
+        shipped=True,
     )
     num_steps: int = option(600_000, "updates in all", min=1)
     train_batch_size: int = option(32, "motions in an update, of all ranks", aliases=("batch_size",), min=1)
