@@ -97,7 +97,7 @@ class TrainingOptions:
 
 @dataclass(frozen=True)
 class ComparisonOptions:
-    """What models are judged by; 2D models and MAS also beside whom, and from where they are seen."""
+    """What models are evaluated by; 2D models and MAS also beside what, and from where they are seen."""
 
     evaluator_path: str = option(
         "", "checkpoint of an evaluator, or its folder (default: the published or shipped one of the dataset, "
@@ -105,8 +105,8 @@ class ComparisonOptions:
         shipped=True,
     )  # fmt: skip
     subjects: tuple[str, ...] = option(
-        (), "who is judged: train_data, test_data, model, flat (its clips put into a plane), mas, its ablations, and "
-        "motionBert and ElePose from their folders of predictions (default: a choice by the dataset)",
+        (), "what is evaluated: train_data, test_data, model, flat (its clips put into a plane), mas, its ablations, "
+        "and motionBert and ElePose from their folders of predictions (default: a choice by the dataset)",
         many=True,
     )  # fmt: skip
     metrics_names: tuple[str, ...] = option(
