@@ -188,15 +188,17 @@ class PointDataset:
         }
 
 
-def load(spec: DatasetSpec, options: DataOptions, compat: str = "none", seed: int = 0) -> PointDataset:
-    """The part `options.data_split` of a 2D dataset.
+def load(
+    spec: DatasetSpec, options: DataOptions, compat: str = "none", seed: int = 0, stats: Path | None = None
+) -> PointDataset:
+    """The part `options.data_split` of a 2D dataset, normalised by the Mean and Std of the folder `stats` (its own).
 
     `compat="published"` takes the published split, and its shuffled order by `seed`; the default order is that of the
     names. Raises MissingFileError, DataError or UsageError with the file and the value in question.
     """
     augmentations = chosen_augmentations(spec, options, AUGMENTATIONS)
     datapath = spec.folder(options.datapath)
-    mean, std = load_stats(spec, datapath)
+    mean, std = load_stats(spec, stats or datapath)
     motions, masks = {}, {}
     for name, xy, mask in read_part(spec, datapath, options.data_split, options.data_size, compat, seed):
         motions[name] = normalise(xy, mean, std).astype(np.float32)

@@ -28,6 +28,7 @@ from utils.run.device import arithmetic
 from utils.run.errors import DataError, NumericError
 from utils.run.parallel import group, is_first, ranks, shares, sum_over_ranks
 from utils.run.processor import ways
+from utils.run.progress import duration
 from utils.run.randomness import seeded
 
 BAD_STEPS = 3  # consecutive updates whose loss or gradient is not finite before the run gives up
@@ -310,8 +311,8 @@ class Progress:
         loss, norm = means.pop("loss"), means.pop("grad_norm")
         parts = "".join(f" | {name}: {value:.4f}" for name, value in means.items())
         print(
-            f"step: {step:<8} | mean_loss: {loss:.4f}{parts} | lr: {rate:.2e} | {seconds:.0f} s, "
-            f"{left / 60:.0f} min left",
+            f"step: {step:<8} | mean_loss: {loss:.4f}{parts} | lr: {rate:.2e} | "
+            f"{duration(seconds)}, {duration(left)} left",
             flush=True,
         )
         means |= {"grad_norm": norm, "param_norm": param_norm}
