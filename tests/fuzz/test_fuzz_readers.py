@@ -249,7 +249,7 @@ def mutated(whole: bytes, chance: np.random.RandomState) -> bytes:
 
 @pytest.mark.parametrize("count", [200, pytest.param(2000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", READERS)
-def test_a_reader(tmp_path: Path, name: str, count: int, capsys):
+def test_a_reader(tmp_path: Path, name: str, count: int, capsys, tally):
     reader, refused = READERS[name], 0
     reader.write(tmp_path)
     assert reader.read(tmp_path) is not None
@@ -271,6 +271,7 @@ def test_a_reader(tmp_path: Path, name: str, count: int, capsys):
     assert refused > count // 20
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1024 * MEGABYTES
     assert len(capsys.readouterr().err) < 200 * count
+    tally("mutations", name, count, refused=refused)
 
 
 STRANGE: tuple[Any, ...] = (
@@ -333,7 +334,7 @@ def store(path: Path, content: Any) -> bool:
 
 @pytest.mark.parametrize("count", [200, pytest.param(2000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", CONTENTS)
-def test_other_content(tmp_path: Path, name: str, count: int):
+def test_other_content(tmp_path: Path, name: str, count: int, tally):
     """Files that are whole, with another kind of value in some place."""
     make, read = CONTENTS[name]
     content, path, refused = make(), tmp_path / name, 0
@@ -353,3 +354,4 @@ def test_other_content(tmp_path: Path, name: str, count: int):
             raise AssertionError(f"change {case}: {type(error).__name__}: {str(error)[:300]}") from error
         assert time.perf_counter() - begin < SECONDS, case
     assert refused > count // 8
+    tally("mutations", f"{name}: other values", count, refused=refused)

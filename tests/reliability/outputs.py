@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.reliability.trainings import command
+from utils.run.folders import RECORD
 
 EXPORTED = "--format glb csv obj bvh --body free --threads 1 --overwrite"
 
@@ -21,12 +22,14 @@ def sample(origin: Path, seed: int, out: Path, how: Callable = command):
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    """Every file of a folder; of its record the names that it lists."""
+    """Every file of a folder; of its record the names that it lists, of options all but where the folder is."""
     found = {}
     for path in sorted(each for each in folder.rglob("*") if each.is_file()):
         data = path.read_bytes()
-        if path.suffix == ".json":
+        if path.name == RECORD:
             data = json.dumps(sorted(json.loads(data)["files"])).encode()
+        if path.name == "args.json":
+            data = json.dumps(json.loads(data) | {"save_dir": ""}).encode()
         found[str(path.relative_to(folder))] = data
     return found
 
