@@ -28,6 +28,7 @@ from model.options import ModelOptions
 from tests import skinned
 from tests.acclaim import ASF
 from tests.bodies import small_body, walking
+from tests.fuzz.test_fuzz_body_formats import arrays as arrays_in
 from tests.fuzz.test_fuzz_formats import SMALL_AMC, SMALL_BVH, damaged
 from tests.people import moving, record
 from tests.toys import humanact12_folder
@@ -236,6 +237,12 @@ READERS: dict[str, Reader] = {
 }  # fmt: skip
 
 
+def assert_finite(found: object, case: str) -> None:
+    """What a reader gave holds no NaN and no infinity."""
+    for values in arrays_in(found):
+        assert values.dtype.kind != "f" or np.isfinite(values).all(), f"{case}: NaN was read"
+
+
 def mutated(whole: bytes, chance: np.random.RandomState) -> bytes:
     """The file damaged as by a disk, or with one of its words replaced by another kind of value."""
     if chance.randint(2):
@@ -260,10 +267,12 @@ def test_a_reader(tmp_path: Path, name: str, count: int, capsys, tally):
         (tmp_path / each).write_bytes(mutated(valid[each], chance))
         begin = time.perf_counter()
         try:
-            reader.read(tmp_path)
+            assert_finite(reader.read(tmp_path), f"change {case} of {each}")
         except PolykineError as error:
             refused += 1
             assert 10 < len(str(error)) <= 300 and str(error).isprintable(), (case, each)
+        except AssertionError:
+            raise
         except Exception as error:
             raise AssertionError(f"change {case} of {each}: {type(error).__name__}: {str(error)[:300]}") from error
         assert time.perf_counter() - begin < SECONDS, (case, each)
@@ -346,10 +355,12 @@ def test_other_content(tmp_path: Path, name: str, count: int, tally):
             continue
         begin = time.perf_counter()
         try:
-            read(path)
+            assert_finite(read(path), f"change {case}")
         except PolykineError as error:
             refused += 1
             assert 10 < len(str(error)) <= 300 and str(error).isprintable(), case
+        except AssertionError:
+            raise
         except Exception as error:
             raise AssertionError(f"change {case}: {type(error).__name__}: {str(error)[:300]}") from error
         assert time.perf_counter() - begin < SECONDS, case
