@@ -22,6 +22,7 @@ from utils.run.project import ROOT
 
 Points = TypeVar("Points", np.ndarray, torch.Tensor)
 AUGMENTATIONS = ("length_aug", "scale_aug", "shift_aug")
+LARGEST = 1e12  # of numbers in motion: what is larger is damage, and leads to infinity
 
 
 def _like(x: Points, value: Any) -> Any:
@@ -69,6 +70,8 @@ def read_stats(folder: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, np.nda
             )
     if std.min() <= 0:
         raise DataError(f"{folder / 'Std.npy'} must be positive; its smallest value is {std.min():g}")
+    if std.min() < 1 / LARGEST or max(np.abs(mean).max(), std.max()) > LARGEST:
+        raise DataError(f"{folder} holds a Mean.npy or Std.npy with numbers too large, or too small, for motion")
     return mean, std
 
 
@@ -119,6 +122,8 @@ def read_points(path: Path, spec: DatasetSpec) -> np.ndarray:
         frame, joint, channel = np.argwhere(~np.isfinite(points))[0]
         where = f"{'xyc'[channel]} of joint {spec.skeleton.joints[joint]} in frame {frame}"
         raise DataError(f"{path} is not finite: {where} is {points[frame, joint, channel]}")
+    if np.abs(points).max() > LARGEST:
+        raise DataError(f"{path} holds numbers up to {np.abs(points).max():g}, too large for a position")
     return points
 
 

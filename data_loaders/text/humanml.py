@@ -322,6 +322,8 @@ def _read(spec: DatasetSpec, folder: Path, split: str, names: list[str], fps: fl
         if not np.isfinite(features).all():
             frame = int(np.flatnonzero(~np.isfinite(features).all(1))[0])
             items.skip("not finite", f"{path}: not finite from frame {frame} on")
+        elif features.size and np.abs(features).max() > base.LARGEST:
+            items.skip("too large", f"{path}: numbers up to {np.abs(features).max():g}, too large for motion")
         elif not _fits(spec, len(features)):
             items.skip("too short" if len(features) < spec.minimum_length else "too long")
         elif not lines:
