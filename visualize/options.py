@@ -31,6 +31,12 @@ class ExportOptions:
     fps: float = option(
         0.0, "frames a second of the files, as 24, 25, 30 or 60 (default: those of the motion)", min=0, max=1000
     )
+    character: str = option(
+        "", "your own character, .glb, .gltf, .vrm or .bvh: written as <name>_<character>, in place of the body's glb"
+    )
+    map: str = option(
+        "", "which joint of --character is which: a JSON file; a draft is written if needed", advanced=True
+    )
     root_bone: bool = option(
         False, "a bone on the floor that carries path and heading: glb, bvh, fbx, for game engines"
     )

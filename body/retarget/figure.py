@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from body.retarget.fingers import relaxed_fingers
 from body.retarget.names import LIMBS, SIDES, Roles
 from body.retarget.rig import Rig, above, standing_axes
 from utils.geometry.body import Body
@@ -35,7 +36,8 @@ class Figure:
 
     `joints` are the rig's numbers of the body's joints, `owner` [K] for each joint of the rig the body's joint that it
     moves with (-1: none, it is above the pelvis). `rest` [K, 3] and `axes` [K, 3, 3] are all joints in the T, in the
-    axes of people and the size of the source. A point p here is `turn` @ p * `size` + `floor` in the file.
+    axes of people and the size of the source; `relaxed` turns the joints of fingers there. A point p here is
+    `turn` @ p * `size` + `floor` in the file.
     """
 
     rig: Rig
@@ -48,6 +50,7 @@ class Figure:
     turn: np.ndarray
     size: float
     floor: np.ndarray
+    relaxed: Mapping[int, np.ndarray]
 
 
 def make_figure(rig: Rig, roles: Roles, source: Body) -> Figure:
@@ -81,6 +84,8 @@ def make_figure(rig: Rig, roles: Roles, source: Body) -> Figure:
     rest = (rest - floor * _UP) / size
     chosen = tuple(names)
     parents = [owner[rig.parents[joint]] if rig.parents[joint] >= 0 else -1 for joint in chosen]
+    wrists = {side: joints[f"{side}_wrist"] for side in SIDES}
+    relaxed = relaxed_fingers(roles.fingers, wrists, rest)
     body = Body(
         rig.name,
         tuple(names.values()),
@@ -90,7 +95,7 @@ def make_figure(rig: Rig, roles: Roles, source: Body) -> Figure:
         rig.faces,
         _gathered(rig.weights, owner, len(chosen)),
     )
-    return Figure(rig, roles, body, chosen, owner, rest, turned @ axes, turn, size, turn @ (ground * _UP))
+    return Figure(rig, roles, body, chosen, owner, rest, turned @ axes, turn, size, turn @ (ground * _UP), relaxed)
 
 
 def hip_height(body: Body) -> float:
@@ -130,9 +135,9 @@ def _swings(rig: Rig, roles: Roles, places: np.ndarray, axes: np.ndarray, source
             bones = at[middle] - at[upper], at[end] - at[middle]
             wanted = goal[middle] - goal[upper], goal[end] - goal[middle]
             found[joints[upper]], found[joints[middle]] = _limb(*bones, *wanted, 1.0 if limb[0] == "shoulder" else -1.0)
-        ankle, toe, wrist = (joints.get(f"{side}_{name}") for name in ("ankle", "foot", "wrist"))
+        ankle, wrist = joints[f"{side}_ankle"], joints[f"{side}_wrist"]
         found[ankle] = np.eye(3)
-        if toe is not None:
+        if toe := joints.get(f"{side}_foot"):
             found[ankle] = found[toe] = _yaw(places[toe] - places[ankle], goal[f"{side}_foot"] - goal[f"{side}_ankle"])
         found[wrist] = _hand(rig, roles, side, places, found[joints[f"{side}_elbow"]], goal)
     return found

@@ -1,7 +1,7 @@
-"""The relaxed hand: what fingers of a character do when the motion says nothing of them.
+"""The relaxed hand: what the fingers of a character do where the motion says nothing of them.
 
-A finger that hangs loose bends towards the palm, little at its root and more further out, the little finger most. A
-character's own fingers keep what they bend already in its pose; flat ones are brought to the angles below.
+A finger that hangs loose bends towards the palm, less at its root than further out, the little finger most. Bends that
+a character's own pose has count towards the angles below; fingers that bend more stay as they are.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ import torch
 
 from utils.geometry.rotations import about_axis
 
-# Degrees of the three joints of each finger.
+# Degrees at the three joints of each finger.
 _BENDS = {
     "thumb": (5.0, 10.0, 10.0),
     "index": (15.0, 22.0, 12.0),
@@ -19,25 +19,26 @@ _BENDS = {
     "ring": (24.0, 28.0, 15.0),
     "pinky": (27.0, 30.0, 16.0),
 }
+_OVER_THE_PALM = np.array([0.0, -1.0, -1.0])  # where a thumb bends to, of a hand in a T with its palm down
 
 
 def relaxed_fingers(
-    fingers: Mapping[str, Mapping[str, tuple[int, ...]]], ends: Mapping[int, int], rest: np.ndarray, wrists: Mapping[str, int]
+    fingers: Mapping[str, Mapping[str, tuple[int, ...]]], wrists: Mapping[str, int], rest: np.ndarray
 ) -> dict[int, np.ndarray]:
-    """The turn [3, 3] of each joint of a finger in its parent, of hands in a T with their palms down.
+    """The turn [3, 3] of each joint of the fingers of both sides, of hands in a T with their palms down.
 
-    `rest` [K, 3] are the places in the T, `ends` the joint below a joint, where there is one, `wrists` those of a side.
+    `rest` [K, 3] are the places of a rig's joints in the T, `wrists` the joints of the hands, by side.
     """
     found = {}
     for side, chains in fingers.items():
+        down = np.array([0.0, 0.0, -1.0 if side == "left" else 1.0])  # about it fingers bend towards the palm
         for finger, chain in chains.items():
-            axis = _axis(side, finger, chains, rest)
-            before = rest[chain[0]] - rest[wrists[side]] if finger != "thumb" else None
-            for joint, bend in zip(chain, _BENDS[finger], strict=False):
-                way = rest[ends[joint]] - rest[joint] if joint in ends else None
-                angle = np.radians(bend)
-                if before is not None and way is not None:
-                    angle -= _bend(before, way, axis)
-                found[joint] = about_axis(torch.from_numpy(axis), torch.tensor(max(float(angle), 0.0))).numpy()
-                before = way
+            bones = np.diff(rest[[wrists[side], *chain]], axis=0)
+            ways = [*bones[1:], bones[-1]]
+            for number, joint in enumerate(chain):
+                axis = np.cross(ways[number], _OVER_THE_PALM) if finger == "thumb" else down
+                bend = np.radians(_BENDS[finger][number])
+                if finger != "thumb" and number + 1 < len(chain):
+                    bend -= np.arctan2(np.cross(bones[number], ways[number]) @ axis, bones[number] @ ways[number])
+                found[joint] = about_axis(torch.from_numpy(axis), torch.tensor(max(float(bend), 0.0))).numpy()
     return found

@@ -21,6 +21,7 @@ CORE = ("pelvis", "head", *(f"{side}_{name}" for side in SIDES for limb in LIMBS
 FINGERS = ("thumb", "index", "middle", "ring", "pinky")
 _TWIST = re.compile(r"twist|roll(?!er)|helper")
 _FINGER = {"little": "pinky", "mid": "middle", "fore": "index"} | {name: name for name in FINGERS}
+_STEEP = 0.7  # cosine of the angle to the vertical up to which bones of someone who stands go
 _ROOT_HEIGHT = 0.15  # of the hips' height, below which a joint above them is a root bone on the floor
 
 
@@ -52,9 +53,9 @@ class Roles:
 class Undecided(DataError):
     """A rig some of whose joints are not known; `found` are those that are, by role."""
 
-    def __init__(self, said: str, found: Mapping[str, int]):
+    def __init__(self, said: str, rig: Rig, found: Mapping[str, int]):
         super().__init__(said)
-        self.found = dict(found)
+        self.rig, self.found = rig, dict(found)
 
 
 def find_roles(rig: Rig, mapped: Mapping[str, int] | None = None) -> Roles:
@@ -73,15 +74,15 @@ def find_roles(rig: Rig, mapped: Mapping[str, int] | None = None) -> Roles:
             found = by_shape(rig.parents, rig.places) or found
     missing = [role for role in CORE if role not in found]
     if missing:
-        raise Undecided(f"{rig.name} has no joint that is known to be {', '.join(missing)}", found)
+        raise Undecided(f"{rig.name} has no joint that is known to be {', '.join(missing)}", rig, found)
     if fault := _misplaced(rig, found) or _contradiction(rig, found):
-        raise Undecided(f"{rig.name}: {fault}", found)
+        raise Undecided(f"{rig.name}: {fault}", rig, found)
     return _completed(rig, found)
 
 
 def by_names(names: Sequence[str]) -> dict[str, int]:
     """The joints of SMPL that names tell; spine and neck are left to the tree."""
-    found = {role: joints[0] for role, joints in joints_named(names).items()}
+    found = {role: joints[0] for role, joints in joints_named(names)[1].items()}
     kept = {role: found[role] for role in (*CORE, *_sided("collar"), *_sided("foot")) if role in found}
     # A rig with both has the wrist at the end of the forearm and the hand beyond it.
     plain = [plain_name(name) for name in names]
@@ -90,6 +91,18 @@ def by_names(names: Sequence[str]) -> dict[str, int]:
         if role in kept and (other := plain[kept[role]].replace("hand", "wrist")) in plain:
             kept[role] = plain.index(other)
     return kept
+
+
+def is_upright(rig: Rig, roles: Roles) -> bool:
+    """Whether a rig stands: legs down from the hips, the head above them, arms that need not be raised to be swung."""
+    at = {role: rig.places[joint] for role, joint in roles.joints.items()}
+    feet, hips, shoulders = (np.mean([at[role] for role in _sided(name)], 0) for name in ("ankle", "hip", "shoulder"))
+    up = standing_axes(at["left_hip"] - at["right_hip"], at["head"] - feet)[:, 1]
+    parts = [at["head"] - hips, shoulders - hips]
+    for side in SIDES:
+        hip, knee, ankle = (at[f"{side}_{name}"] for name in ("hip", "knee", "ankle"))
+        parts += [hip - knee, knee - ankle]
+    return all(part @ up > _STEEP * np.linalg.norm(part) for part in parts)
 
 
 def _sided(name: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""A rig: the joints of somebody's character as its file has them, in an upright pose, and the axes that it stands in."""
+"""A rig: the joints of somebody's character as its file has them, in an upright pose, and the axes it stands in."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field

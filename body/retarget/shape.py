@@ -46,7 +46,7 @@ def _person(
     if not pair or not heads:
         return {}
     head = max((_furthest(tree, places, child) for child in heads), key=lambda way: height[way[-1]])
-    found = {"pelvis": pelvis, "head": head[min(1, len(head) - 1)] if len(head) > 2 else head[0]}
+    found = {"pelvis": pelvis, "head": _head(head, places)}
     arms, feet = [_arm(tree, places, child) for child in pair], [_leg(ends[leg], places, up) for leg in legs]
     if not all(arms) or not all(feet):
         return {}
@@ -60,6 +60,12 @@ def _person(
         for side, limb in zip(("right", "left"), limbs, strict=True):
             found |= {f"{side}_{name}": joint for name, joint in zip(names, limb, strict=False)}
     return found
+
+
+def _head(way: list[int], places: np.ndarray) -> int:
+    """The head of a chain from the trunk: what the longest bone of it begins at, as a head is longer than a neck."""
+    lengths = np.linalg.norm(np.diff(places[way], axis=0), axis=1)
+    return way[int(lengths.argmax())] if len(way) > 2 else way[-1]
 
 
 def _furthest(tree: list[list[int]], places: np.ndarray, joint: int) -> list[int]:

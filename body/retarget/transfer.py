@@ -45,9 +45,9 @@ def transferred(motion: BodyMotion, figure: Figure) -> BodyMotion:
         raise DataError(f"{motion.name} has no {missing[0]}: only motion of a person goes onto a character")
     positions, world = joints_of(motion)
     turned = np.empty((len(world), len(body.joints), 3, 3))
-    for chain, source in ((_named(body.joints, "spine"), _SPINE), (_named(body.joints, "neck"), _NECK)):
-        for joint, rotations in zip(chain, _shared(world[:, [names[name] for name in source]], len(chain)), strict=True):
-            turned[:, joint] = rotations
+    for word, source in (("spine", _SPINE), ("neck", _NECK)):
+        chain = [joint for joint, name in enumerate(body.joints) if name.startswith(word)]
+        turned[:, chain] = _shared(world[:, [names[name] for name in source]], len(chain))
     for joint, name in enumerate(body.joints):
         if not name.startswith(("spine", "neck")):
             turned[:, joint] = world[:, names[name]]
@@ -65,25 +65,18 @@ def transferred(motion: BodyMotion, figure: Figure) -> BodyMotion:
     return replace(motion, body=body, rotations=local, root=root, contacts=contacts, meta={})
 
 
-def _named(joints: Sequence[str], word: str) -> list[int]:
-    return [joint for joint, name in enumerate(joints) if name.startswith(word)]
-
-
 def _middle(points: np.ndarray, joints: Sequence[str]) -> np.ndarray:
     """The middle [..., 3] of the hips."""
     return points[..., [joints.index(f"{side}_hip") for side in SIDES], :].mean(-2)
 
 
-def _shared(world: np.ndarray, count: int) -> list[np.ndarray]:
-    """The rotations [T, 3, 3] of `count` joints that share those of a chain [T, N, 3, 3], whose first is their parent's."""
+def _shared(world: np.ndarray, count: int) -> np.ndarray:
+    """World rotations [T, count, 3, 3] of joints that share those of a chain [T, N, 3, 3], which begins above them."""
     quaternions = matrix_to_quaternion(torch.from_numpy(world.astype(np.float64)))
-    found, last = [], world.shape[1] - 1
-    for number in range(1, count + 1):
-        along = number * last / count
-        below = min(int(along), last - 1)
-        part = slerp(quaternions[:, below], quaternions[:, below + 1], along - below)
-        found.append(quaternion_to_matrix(part).numpy())
-    return found
+    along = np.arange(1, count + 1) * (world.shape[1] - 1) / max(count, 1)
+    below = np.minimum(along.astype(int), world.shape[1] - 2)
+    part = slerp(quaternions[:, below], quaternions[:, below + 1], torch.from_numpy(along - below))
+    return quaternion_to_matrix(part).numpy()
 
 
 def in_rig(motion: BodyMotion, figure: Figure) -> RigMotion:
@@ -96,14 +89,13 @@ def in_rig(motion: BodyMotion, figure: Figure) -> RigMotion:
     for joint in order:
         own = figure.owner[joint]
         if own >= 0:
-            parent = rig.parents[joint]
-            held = world[:, own] if figure.joints[own] == joint else turned[:, parent]
+            held = world[:, own] if figure.joints[own] == joint else turned[:, rig.parents[joint]]
             turned[:, joint] = held @ figure.relaxed.get(joint, np.eye(3))
     share_twists(figure, turned)
     for joint in above(rig.parents, pelvis)[1:]:
         if driver in above(rig.parents, joint):
             turned[:, joint] = turned[:, pelvis]
-    places = np.tile(figure.rest, (frames, 1, 1))
+    places = np.tile((rig.places - figure.floor) @ turn / figure.size, (frames, 1, 1))
     places[:, pelvis] = motion.root
     ahead = above(rig.parents, pelvis)
     for lower, upper in zip(ahead[:-1], ahead[1:], strict=True):
@@ -120,7 +112,7 @@ def in_rig(motion: BodyMotion, figure: Figure) -> RigMotion:
             if figure.owner[joint] < 0:
                 turned[:, joint] = turned[:, parent]
             places[:, joint] = places[:, parent] + _across(turned[:, parent], figure.rest[joint] - figure.rest[parent])
-    return _in_file(figure, turned, places, {driver, root} - {-1})
+    return _in_file(figure, turned, places, {driver, figure.roles.root} - {-1})
 
 
 def _driver(figure: Figure) -> int:

@@ -1,6 +1,6 @@
 """Bodies in motion to the files that people's tools open; each is read back before it counts as written."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from utils.run.errors import DataError, UsageError
 from utils.run.names import file_name, file_names, inside
 from utils.run.staging import staged
 from visualize.files import blender
+from visualize.files.character import character_format
 from visualize.meshes import video as mesh_video
 from visualize.options import ExportOptions
 from visualize.page import html as page
@@ -37,9 +38,13 @@ TABLE: dict[str, Format] = {
 
 
 def export(
-    motions: Sequence[BodyMotion], formats: Sequence[str], folder: Path, stem: str, overwrite: bool = False
+    motions: Sequence[BodyMotion],
+    formats: Sequence[str | Format],
+    folder: Path,
+    stem: str,
+    overwrite: bool = False,
 ) -> list[Path]:
-    """Write motions in some of `TABLE` into a folder: `<name><ending>` each, `<stem><ending>` for all together.
+    """Write motions in formats, those of `TABLE` by name, into a folder: `<name><ending>`, `<stem><ending>` for all.
 
     Nothing is written, and nothing replaced, if one of the files exists and may not be replaced, cannot be made, or
     does not read back as what was written. Returns the paths. Raises UsageError, DataError and what writers raise.
@@ -61,19 +66,29 @@ def export(
     return [path for path, _, _ in todo]
 
 
+def asked(options: ExportOptions, folder: Path, say: Callable[[str], None]) -> list[str | Format]:
+    """The formats that are asked for; a character of the user's comes in place of the body's own GLB.
+
+    `say` is told what is to be said of the character. Raises what reading it raises.
+    """
+    if not options.character:
+        return list(options.format)
+    return [*(name for name in options.format if name != "glb"), character_format(options, folder, say)]
+
+
 def prepared(motions: Sequence[BodyMotion], options: ExportOptions) -> list[BodyMotion]:
     """Motions at the rate, and with the root bone, that files should have."""
     return [replace(at_rate(motion, options.fps or motion.fps), root_bone=options.root_bone) for motion in motions]
 
 
 def files(
-    motions: Sequence[BodyMotion], formats: Sequence[str], folder: Path, stem: str
+    motions: Sequence[BodyMotion], formats: Sequence[str | Format], folder: Path, stem: str
 ) -> Iterator[tuple[Path, Format, Sequence[BodyMotion]]]:
     """Each file to write, with its format and what goes into it. Raises UsageError for motions of one name."""
     names = [motion.name for motion in motions]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UsageError(f"two motions are called {twice}, so their files would be one: choose with --samples")
-    for form in (TABLE[name] for name in dict.fromkeys(formats)):
+    for form in (TABLE[form] if isinstance(form, str) else form for form in dict.fromkeys(formats)):
         if form.together:
             yield inside(folder, f"{file_name(stem)}{form.ending}"), form, motions
         else:
