@@ -1,8 +1,8 @@
 """Motion out of a glTF file of anyone's (.glb, .vrm, .gltf): one record for each animation and each figure it moves.
 
 Positions are those of the joints in the world, scales of ancestors included. Rotations are relative to the rest pose,
-the one in which the skin was bound: D = A(t) A(rest)^-1 of the world matrices, without what stretches, and D_parent^-1 D
-for a joint, so that axes of nodes, which every program lays in another way, do not matter.
+the one in which the skin was bound: D = A(t) A(rest)^-1 of the world matrices, without what stretches, and for a joint
+D_parent^-1 D, so that the axes of nodes, which every program lays in another way, do not matter.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from utils.formats.glb_container import Broken
-from utils.formats.gltf_document import Clip, Document, Track, read_document
+from utils.formats.gltf_document import Clip, Document, Track, read_document, told_apart
 from utils.formats.gltf_figures import Figure, ancestors, figures_of
 from utils.formats.gltf_tracks import clock, even_rate, sampled, span
 from utils.geometry.kinematics import local_rotations
@@ -85,7 +85,7 @@ def _chosen_clips(document: Document, path: str | Path, name: str) -> list[Clip]
 
 
 def _of_one_person(takes: list[_Take], figures: list[Figure], path: str | Path, person: int | str) -> list[_Take]:
-    """Those of the person asked for; of whoever moves alone in each clip without one. Raises UsageError or DataError."""
+    """Those of the person asked for, else of whoever moves alone in each clip. Raises UsageError or DataError."""
     names = [figure.name for figure in figures]
     told = ", ".join(f"{number}: {name}" for number, name in enumerate(names[:8]))
     if person != "":
@@ -140,13 +140,14 @@ def _motion(document: Document, path: str | Path, take: _Take, timing: _Timing) 
         rotations[frames] = local_rotations(turned, figure.parents).numpy()
     if not (np.isfinite(positions).all() and np.isfinite(rotations).all()):
         raise Broken(f"{take.clip.name[:60]} moves joints beyond all measure")
-    rest, names = figure.rest[:, :3, 3].astype(np.float32), tuple(document.nodes[joint].name for joint in figure.joints)
+    rest = figure.rest[:, :3, 3].astype(np.float32)
+    names = told_apart([document.nodes[joint].name for joint in figure.joints])
     notes = (timing.note, _stretching(positions, rest, names, figure.parents))
     text = take.clip.extras.get("text")
     return Motion(
         positions,
         timing.rate,
-        names,
+        tuple(names),
         figure.parents,
         rotations,
         take.clip.name,
@@ -164,9 +165,9 @@ def _worlds(
     column, rows = {node: place for place, node in enumerate(nodes)}, [document.nodes[node] for node in nodes]
     parts = {path: np.stack([getattr(row, path) for row in rows]) for path in ("translation", "rotation", "scale")}
     parts = {path: np.tile(values, (len(frames), 1, 1)) for path, values in parts.items()}
-    for track in tracks:
-        if track.node in column:
-            parts[track.path][:, column[track.node]] = sampled(track, frames, timing.start, timing.rate)
+    tracks = [track for track in tracks if track.node in column]
+    for track, values in sampled(tracks, frames, timing.start, timing.rate):
+        parts[track.path][:, column[track.node]] = values
     scale = np.where(np.abs(parts["scale"]) < _NOTHING, _NOTHING, parts["scale"])
     linear = quaternion_to_matrix(torch.from_numpy(parts["rotation"])).numpy() * scale[..., None, :]
     places = parts["translation"]
@@ -221,12 +222,12 @@ def _stretching(positions: np.ndarray, rest: np.ndarray, names: Sequence[str], p
 
 
 def _carried(parents: Sequence[int]) -> set[int]:
-    """The joints below the roots as far as nothing branches off: hips on a root bone."""
+    """The joints from a root down to where the tree branches: hips on a root bone."""
     carried: set[int] = set()
-    for joint, parent in enumerate(parents):
-        while parent < 0:
-            children = [child for child, above in enumerate(parents) if above == joint]
-            if len(children) != 1:
-                break
-            carried.add(joint := children[0])
+    for root in (joint for joint, parent in enumerate(parents) if parent < 0):
+        chain, children = [], [root]
+        while len(children) == 1:
+            chain += children
+            children = [child for child, above in enumerate(parents) if above == chain[-1]]
+        carried |= set(chain) if children else set()
     return carried

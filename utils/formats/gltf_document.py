@@ -37,7 +37,10 @@ _INTERPOLATIONS = ("LINEAR", "STEP", "CUBICSPLINE")
 
 
 class Node(NamedTuple):
-    """A node in rest: `local` and `world` are [4, 4], `rotation` [4] has w first; a `matrix` comes taken apart."""
+    """A node in rest: `local` and `world` are [4, 4], `rotation` [4] has w first; a `matrix` comes taken apart.
+
+    Names are those of the file, which may give one to several nodes; `node_7` stands for none.
+    """
 
     name: str
     parent: int
@@ -63,8 +66,9 @@ class Skin(NamedTuple):
 class Track(NamedTuple):
     """What one channel does to a node: `path` is "translation", "rotation" or "scale".
 
-    `times` [K] are seconds, ascending, one array for all tracks whose keys share it; `values` [K, 3], quaternions [K, 4] of length 1 with w first, or, where
-    `interpolation` is "CUBICSPLINE", [K, 3, 3 or 4]: tangent in, value, tangent out. Else it is "LINEAR" or "STEP".
+    `times` [K] are seconds, ascending, one array for all tracks that share them; `values` [K, 3], quaternions [K, 4] of
+    length 1 with w first, or, where `interpolation` is "CUBICSPLINE", [K, 3, 3 or 4]: tangent in, value, tangent out.
+    Else it is "LINEAR" or "STEP".
     """
 
     node: int
@@ -107,6 +111,7 @@ class Document(Container):
     def tracks(self, clip: Clip) -> list[Track]:
         """What an animation does to translation, rotation and scale of nodes. Raises Broken."""
         animation, found = self.item("animations", clip.number), {}
+        samplers = _dicts(animation, "samplers", clip.name)
         for number, channel in enumerate(_dicts(animation, "channels", clip.name)):
             target = channel.get("target")
             if not isinstance(target, dict):
@@ -118,7 +123,7 @@ class Document(Container):
                 raise Broken(f"{clip.name} moves node {node}, which is not there")
             if (node, path) in found:
                 raise Broken(f"{clip.name} has the {path} of {self.nodes[node].name} twice")
-            samplers, chosen = _dicts(animation, "samplers", clip.name), channel.get("sampler")
+            chosen = channel.get("sampler")
             if type(chosen) is not int or not 0 <= chosen < len(samplers):
                 raise Broken(f"channel {number} of {clip.name} has no sampler")
             found[node, path] = self._track(node, path, samplers[chosen], f"{clip.name}, {self.nodes[node].name}")
@@ -298,7 +303,8 @@ def _read_nodes(container: Container) -> tuple[list[Node], list[int]]:
             world[node] = world[parents[node]] @ local[node]
     if not np.isfinite(world).all() or np.abs(world).max(initial=0) > 1e9:
         raise Broken("its nodes stand at places beyond all measure")
-    names = node_names([node.get("name") for node in raw])
+    names = [node.get("name") for node in raw]
+    names = [name if isinstance(name, str) and name.strip() else f"node_{number}" for number, name in enumerate(names)]
     nodes = [
         Node(
             names[number], parents[number], tuple(node.get("children", ())), *parts[number][:3], local[number],
@@ -309,17 +315,16 @@ def _read_nodes(container: Container) -> tuple[list[Node], list[int]]:
     return nodes, order
 
 
-def node_names(stated: Sequence[Any]) -> list[str]:
-    """Names of nodes, each once: `node_7` where there is none, and its number behind one that came before."""
-    names: list[str] = []
-    taken = set()
-    for number, name in enumerate(stated):
-        name = name if isinstance(name, str) and name.strip() else f"node_{number}"
+def told_apart(names: Sequence[str]) -> list[str]:
+    """Names, each once: one that came before gets its place behind it."""
+    found: list[str] = []
+    taken: set[str] = set()
+    for place, name in enumerate(names):
         while name in taken:
-            name = f"{name}_{number}"
+            name = f"{name}_{place}"
         taken.add(name)
-        names.append(name)
-    return names
+        found.append(name)
+    return found
 
 
 def _rest(node: dict[str, Any], name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from utils.formats.gltf_document import Document, Skin, Track, node_names
+from utils.formats.gltf_document import Document, Skin, Track, told_apart
 from utils.geometry.kinematics import walk
 
 _ALIKE = 1e-3  # of matrices that are the same but for digits
@@ -42,7 +42,7 @@ def figures_of(document: Document, tracks: Iterable[Track]) -> list[Figure]:
     groups = [(nodes, skins) for nodes, skins in _skinned(document) if not nodes.isdisjoint(moves)]
     figures = [_skinned_figure(document, nodes, skins, moves) for nodes, skins in groups]
     figures = figures or _bare_figures(document, set(moves))
-    names = node_names([figure.name for figure in figures])
+    names = told_apart([figure.name for figure in figures])
     return [replace(figure, name=name) for figure, name in zip(figures, names, strict=True)]
 
 

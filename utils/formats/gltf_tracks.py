@@ -4,7 +4,8 @@ Khronos Group, glTF 2.0 specification, section 3.11 and appendix C (STEP, LINEAR
 and often rounded by their writers: a key within `_NEAR` frames of a frame is at that frame.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -57,29 +58,60 @@ def span(tracks: Sequence[Track]) -> tuple[float, float]:
     return min(times[0] for times in clocks.values()), max(times[-1] for times in clocks.values())
 
 
-def sampled(track: Track, frames: np.ndarray, start: float, rate: float) -> np.ndarray:
-    """The values [T, 3 or 4] of a track at frames [T] of a clock that starts at `start` s; [1, ...] if it is still."""
-    values, cubic = track.values, track.interpolation == "CUBICSPLINE"
-    centre = values[:, 1] if cubic else values
-    if (centre == centre[0]).all() and not (cubic and values[:, [0, 2]].any()):
-        return centre[:1]
-    keys = (track.times - start) * rate
-    keys = np.where(np.abs(keys - np.rint(keys)) <= _near(track.times, rate), np.rint(keys), keys)
+class _Places(NamedTuple):
+    """For each of T frames the key before it, the key after it, the part of the way, and the seconds between them."""
+
+    early: np.ndarray
+    late: np.ndarray
+    part: np.ndarray
+    seconds: np.ndarray
+
+
+def sampled(
+    tracks: Sequence[Track], frames: np.ndarray, start: float, rate: float
+) -> Iterator[tuple[Track, np.ndarray]]:
+    """Tracks and their values [T, 3 or 4] at frames [T] of a clock that starts at `start` s; [1, ...] of still ones."""
+    known: dict[int, _Places] = {}
+    for track in tracks:
+        values, cubic = track.values, track.interpolation == "CUBICSPLINE"
+        centre = values[:, 1] if cubic else values
+        if (centre == centre[0]).all() and not (cubic and values[:, [0, 2]].any()):
+            yield track, centre[:1]
+            continue
+        clock = id(track.times)
+        if clock not in known:
+            known[clock] = _places(track.times, frames, start, rate)
+        yield track, _between(track, centre, known[clock])
+
+
+def _places(times: np.ndarray, frames: np.ndarray, start: float, rate: float) -> _Places:
+    keys = (times - start) * rate
+    whole = np.rint(keys)
+    keys = np.where(np.abs(keys - whole) <= _near(times, rate), whole, keys)
     early = np.clip(np.searchsorted(keys, frames, "right") - 1, 0, len(keys) - 1)
-    if track.interpolation == "STEP":
-        return centre[early]
     late = np.minimum(early + 1, len(keys) - 1)
     gap = keys[late] - keys[early]
     part = np.clip((frames - keys[early]) / np.where(gap > 0, gap, 1), 0, np.where(gap > 0, 1, 0))
-    if cubic:
-        return _spline(values[early], values[late], part[:, None], gap[:, None] / rate, track.path == "rotation")
-    between = part > 0
-    found = centre[early]
-    if track.path == "rotation" and between.any():
-        one, other = (torch.from_numpy(centre[keys][between]) for keys in (early, late))
-        found[between] = slerp(one, other, torch.from_numpy(part[between])).numpy()
-    elif between.any():
-        found[between] += part[between, None] * (centre[late] - centre[early])[between]
+    return _Places(early, late, part, times[late] - times[early])
+
+
+def _between(track: Track, centre: np.ndarray, places: _Places) -> np.ndarray:
+    """The values [T, 3 or 4] of a track by its interpolation; `centre` [K, 3 or 4] are those at the keys."""
+    early, late, part, seconds = places
+    if track.interpolation == "STEP":
+        return centre[early]
+    if track.interpolation == "CUBICSPLINE":
+        ends = track.values[early], track.values[late]
+        return _spline(*ends, part[:, None], seconds[:, None], track.path == "rotation")
+    found, between = centre[early], np.flatnonzero(part)
+    if not len(between):
+        return found
+    part, one, other = part[between], found[between], centre[late[between]]
+    if track.path == "rotation":
+        turned = slerp(torch.from_numpy(one), torch.from_numpy(other), torch.from_numpy(part))
+        found[between] = turned.numpy()
+    else:
+        found[between] = one + part[:, None] * (other - one)
     return found
 
 
