@@ -37,7 +37,10 @@ _INTERPOLATIONS = ("LINEAR", "STEP", "CUBICSPLINE")
 
 
 class Node(NamedTuple):
-    """A node in rest: `local` and `world` are [4, 4], `rotation` [4] has w first; a `matrix` comes taken apart."""
+    """A node in rest: `local` and `world` are [4, 4], `rotation` [4] has w first; a `matrix` comes taken apart.
+
+    Names are those of the file, which may give one to several nodes; `node_7` stands for none.
+    """
 
     name: str
     parent: int
@@ -54,7 +57,8 @@ class Node(NamedTuple):
 class Skin(NamedTuple):
     """The nodes that are its joints, and the matrices [J, 4, 4] from the mesh in bind pose to each joint's axes."""
 
-    name: str
+    number: int
+    name: str  # empty where the file has none
     joints: tuple[int, ...]
     inverse_bind: np.ndarray
 
@@ -62,8 +66,9 @@ class Skin(NamedTuple):
 class Track(NamedTuple):
     """What one channel does to a node: `path` is "translation", "rotation" or "scale".
 
-    `times` [K] are seconds, ascending; `values` [K, 3], quaternions [K, 4] of length 1 with w first, or, where
-    `interpolation` is "CUBICSPLINE", [K, 3, 3 or 4]: tangent in, value, tangent out. Else it is "LINEAR" or "STEP".
+    `times` [K] are seconds, ascending, one array for all tracks that share them; `values` [K, 3], quaternions [K, 4] of
+    length 1 with w first, or, where `interpolation` is "CUBICSPLINE", [K, 3, 3 or 4]: tangent in, value, tangent out.
+    Else it is "LINEAR" or "STEP".
     """
 
     node: int
@@ -74,10 +79,10 @@ class Track(NamedTuple):
 
 
 class Clip(NamedTuple):
-    """An animation: its name (`animation_3` where the file has none), and the index of it."""
+    """An animation: its name (`animation_3` where the file has none), and its number."""
 
     name: str
-    index: int
+    number: int
     extras: dict[str, Any]
 
 
@@ -89,9 +94,11 @@ class Document(Container):
     """
 
     nodes: list[Node] = field(default_factory=list)
+    order: list[int] = field(default_factory=list)  # the nodes, parents before children
     skins: list[Skin] = field(default_factory=list)
     clips: list[Clip] = field(default_factory=list)
     _known: dict[int, np.ndarray] = field(default_factory=dict, repr=False)
+    _times: dict[int, np.ndarray] = field(default_factory=dict, repr=False)
 
     def accessor(self, index: Any) -> np.ndarray:
         """As `Container.accessor`; read once, and not to be written to."""
@@ -103,7 +110,8 @@ class Document(Container):
 
     def tracks(self, clip: Clip) -> list[Track]:
         """What an animation does to translation, rotation and scale of nodes. Raises Broken."""
-        animation, found = self.item("animations", clip.index), {}
+        animation, found = self.item("animations", clip.number), {}
+        samplers = _dicts(animation, "samplers", clip.name)
         for number, channel in enumerate(_dicts(animation, "channels", clip.name)):
             target = channel.get("target")
             if not isinstance(target, dict):
@@ -115,7 +123,7 @@ class Document(Container):
                 raise Broken(f"{clip.name} moves node {node}, which is not there")
             if (node, path) in found:
                 raise Broken(f"{clip.name} has the {path} of {self.nodes[node].name} twice")
-            samplers, chosen = _dicts(animation, "samplers", clip.name), channel.get("sampler")
+            chosen = channel.get("sampler")
             if type(chosen) is not int or not 0 <= chosen < len(samplers):
                 raise Broken(f"channel {number} of {clip.name} has no sampler")
             found[node, path] = self._track(node, path, samplers[chosen], f"{clip.name}, {self.nodes[node].name}")
@@ -125,9 +133,7 @@ class Document(Container):
         way, width = sampler.get("interpolation", "LINEAR"), _PATHS[path]
         if way not in _INTERPOLATIONS:
             raise Broken(f"the interpolation of {name} is {way!r}")
-        times, values = self.accessor(sampler.get("input")), self.accessor(sampler.get("output"))
-        if times.ndim != 1 or times.dtype != np.float32 or (np.diff(times) < 0).any() or times[0] < 0:
-            raise Broken(f"the times of {name} are not ascending seconds")
+        times, values = self._clock(sampler.get("input"), name), self.accessor(sampler.get("output"))
         keys = len(times) * (3 if way == "CUBICSPLINE" else 1)
         if values.shape != (keys, width) or values.dtype.kind != "f":
             raise Broken(f"the {path} of {name} has values {list(values.shape)} for {len(times)} keys")
@@ -140,7 +146,16 @@ class Document(Container):
                 raise Broken(f"the rotations of {name} are no quaternions of length 1")
             if way != "CUBICSPLINE":
                 values = (centre / length)[:, None]
-        return Track(node, path, times.astype(np.float64), values if way == "CUBICSPLINE" else values[:, 0], way)
+        return Track(node, path, times, values if way == "CUBICSPLINE" else values[:, 0], way)
+
+    def _clock(self, index: Any, name: str) -> np.ndarray:
+        """The seconds [K] of keys, one array for all tracks that share them."""
+        times = self.accessor(index)
+        if index not in self._times:
+            if times.ndim != 1 or times.dtype.kind != "f" or (np.diff(times) < 0).any() or times[0] < 0:
+                raise Broken(f"the times of {name} are not ascending seconds")
+            self._times[index] = times.astype(np.float64)
+        return self._times[index]
 
 
 def read_document(path: str | Path) -> Document:
@@ -163,7 +178,7 @@ def read_document(path: str | Path) -> Document:
         _join_buffers(container, path, packed)
         document = Document(container.document, container.binary)
         with np.errstate(all="ignore"):  # what is too large is refused
-            document.nodes = _read_nodes(container)
+            document.nodes, document.order = _read_nodes(container)
             document.skins = _read_skins(document)
         document.clips = _read_clips(container)
     except (Broken, OverflowError) as error:
@@ -269,7 +284,7 @@ def _take_in(container: Container, image: dict[str, Any], folder: Path) -> None:
     image |= {"mimeType": kinds[found.suffix.lower()], "bufferView": container.append("bufferViews", view)}
 
 
-def _read_nodes(container: Container) -> list[Node]:
+def _read_nodes(container: Container) -> tuple[list[Node], list[int]]:
     raw = _dicts(container.document, "nodes", "it")
     parents = [-1] * len(raw)
     for number, node in enumerate(raw):
@@ -288,27 +303,28 @@ def _read_nodes(container: Container) -> list[Node]:
             world[node] = world[parents[node]] @ local[node]
     if not np.isfinite(world).all() or np.abs(world).max(initial=0) > 1e9:
         raise Broken("its nodes stand at places beyond all measure")
-    names = node_names([node.get("name") for node in raw])
-    return [
+    names = [node.get("name") for node in raw]
+    names = [name if isinstance(name, str) and name.strip() else f"node_{number}" for number, name in enumerate(names)]
+    nodes = [
         Node(
             names[number], parents[number], tuple(node.get("children", ())), *parts[number][:3], local[number],
             world[number], _index(node.get("mesh")), _index(node.get("skin")),
         )
         for number, node in enumerate(raw)
     ]  # fmt: skip
+    return nodes, order
 
 
-def node_names(stated: Sequence[Any]) -> list[str]:
-    """Names of nodes, each once: `node_7` where there is none, and its number behind one that came before."""
-    names: list[str] = []
-    taken = set()
-    for number, name in enumerate(stated):
-        name = name if isinstance(name, str) and name.strip() else f"node_{number}"
+def told_apart(names: Sequence[str]) -> list[str]:
+    """Names, each once: one that came before gets its place behind it."""
+    found: list[str] = []
+    taken: set[str] = set()
+    for place, name in enumerate(names):
         while name in taken:
-            name = f"{name}_{number}"
+            name = f"{name}_{place}"
         taken.add(name)
-        names.append(name)
-    return names
+        found.append(name)
+    return found
 
 
 def _rest(node: dict[str, Any], name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -345,8 +361,7 @@ def _read_skins(document: Document) -> list[Skin]:
         if inverse.shape[1:] != (4, 4) or len(inverse) < len(joints):
             raise Broken(f"{name} has {len(inverse)} inverse bind matrices for {len(joints)} joints")
         stated = skin.get("name")
-        label = stated if isinstance(stated, str) and stated else f"skin_{number}"
-        skins.append(Skin(label, joints, inverse[: len(joints)]))
+        skins.append(Skin(number, stated if isinstance(stated, str) else "", joints, inverse[: len(joints)]))
     return skins
 
 
