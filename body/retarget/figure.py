@@ -36,7 +36,8 @@ class Figure:
 
     `joints` are the rig's numbers of the body's joints, `owner` [K] for each joint of the rig the body's joint that it
     moves with (-1: none, it is above the pelvis). `rest` [K, 3] and `axes` [K, 3, 3] are all joints in the T, in the
-    axes of people and the size of the source; `relaxed` turns the joints of fingers there. A point p here is
+    axes of people and the size of the source; `relaxed` turns the joints of fingers there, and `palms`
+    [2, 3] lead from the left and the right wrist to the knuckles. A point p here is
     `turn` @ p * `size` + `floor` in the file.
     """
 
@@ -51,6 +52,7 @@ class Figure:
     size: float
     floor: np.ndarray
     relaxed: Mapping[int, np.ndarray]
+    palms: np.ndarray
 
 
 def make_figure(rig: Rig, roles: Roles, source: Body) -> Figure:
@@ -95,7 +97,20 @@ def make_figure(rig: Rig, roles: Roles, source: Body) -> Figure:
         rig.faces,
         _gathered(rig.weights, owner, len(chosen)),
     )
-    return Figure(rig, roles, body, chosen, owner, rest, turned @ axes, turn, size, turn @ (ground * _UP), relaxed)
+    return Figure(
+        rig,
+        roles,
+        body,
+        chosen,
+        owner,
+        rest,
+        turned @ axes,
+        turn,
+        size,
+        turn @ (ground * _UP),
+        relaxed,
+        _palms(roles, rest, source),
+    )
 
 
 def hip_height(body: Body) -> float:
@@ -232,3 +247,16 @@ def _gathered(weights: np.ndarray, owner: np.ndarray, count: int) -> np.ndarray:
     for joint in range(weights.shape[1] if len(weights) else 0):
         gathered[:, max(int(owner[joint]), 0)] += weights[:, joint]
     return gathered
+
+
+def _palms(roles: Roles, rest: np.ndarray, source: Body) -> np.ndarray:
+    """The way from each wrist to the knuckles, or to where the source has its hands."""
+    ways = []
+    for side in SIDES:
+        knuckles = [chain[0] for finger, chain in roles.fingers.get(side, {}).items() if finger != "thumb"]
+        if knuckles:
+            ways.append(rest[knuckles].mean(0) - rest[roles.joints[f"{side}_wrist"]])
+        else:
+            wrist, hand = (source.rest[source.joints.index(f"{side}_{name}")] for name in ("wrist", "hand"))
+            ways.append(hand - wrist)
+    return np.stack(ways)
