@@ -17,10 +17,12 @@ import numpy as np
 import torch
 
 from body.motion.foot_lock import fade, shift_feet, shift_limbs, smooth_above
-from body.motion.legs import Leg, legs_of
+from body.motion.legs import Leg
+from body.retarget.names import SIDES
 from utils.geometry.body import Body, BodyMotion, joints_of, outline, vertices_of
 from utils.geometry.contacts import runs
 
+_LEG = ("hip", "knee", "ankle", "foot")
 _LOW = 0.06  # metres above the floor up to which a foot is where the source's is
 _HIGH = 0.20  # metres from which on its height is that of its leg alone
 _FADE = 0.25  # seconds in which a foot that swings leaves its place
@@ -38,9 +40,21 @@ def with_contacts(motion: BodyMotion, source: BodyMotion, palms: np.ndarray) -> 
     return with_feet(lifted(with_hands(motion, source, palms)), source)
 
 
+def _limbs(body: Body, *names: str) -> list[Leg]:
+    """The limbs of three joints of both sides, and a fourth where there is one."""
+    at = {name: joint for joint, name in enumerate(body.joints)}
+    return [
+        Leg(
+            *(at[f"{side}_{name}"] for name in names[:3]),
+            next((at[f"{side}_{n}"] for n in names[3:] if f"{side}_{n}" in at), None),
+        )
+        for side in SIDES
+    ]
+
+
 def lifted(motion: BodyMotion) -> BodyMotion:
     """The motion with its root lifted where something other than a foot is in the floor y = 0."""
-    feet = [joint for leg in legs_of(motion.body.joints, motion.body.parents) for joint in leg.foot]
+    feet = [joint for leg in _limbs(motion.body, *_LEG) for joint in leg.foot]
     others = _points(motion.body, [joint for joint in range(len(motion.body.joints)) if joint not in feet])
     if others is None:
         return motion
@@ -53,9 +67,7 @@ def lifted(motion: BodyMotion) -> BodyMotion:
 
 def with_feet(motion: BodyMotion, source: BodyMotion) -> BodyMotion:
     """The motion with feet that stand where those of its source stand."""
-    legs, theirs = (legs_of(one.body.joints, one.body.parents) for one in (motion, source))
-    if not len(legs) == len(theirs) == 2:
-        return motion
+    legs, theirs = (_limbs(one.body, *_LEG) for one in (motion, source))
     ours, wanted = joints_of(motion)[0].astype(np.float64), joints_of(source)[0].astype(np.float64)
     moved = []
     for leg, their in zip(legs, theirs, strict=True):
@@ -119,13 +131,7 @@ def _points(body: Body, joints: Sequence[int]) -> Body | None:
 
 def with_hands(motion: BodyMotion, source: BodyMotion, palms: np.ndarray) -> BodyMotion:
     """The motion with hands that lie to each other as in its source, where they are near each other."""
-    arms, theirs = (
-        [
-            Leg(*(one.body.joints.index(f"{side}_{name}") for name in ("shoulder", "elbow", "wrist")), None)
-            for side in ("left", "right")
-        ]
-        for one in (motion, source)
-    )
+    arms, theirs = (_limbs(one.body, "shoulder", "elbow", "wrist") for one in (motion, source))
     ours, turned = joints_of(motion)
     wanted, _ = joints_of(source)
     apart = np.linalg.norm(wanted[:, theirs[0].ankle] - wanted[:, theirs[1].ankle], axis=-1)
