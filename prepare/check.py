@@ -194,9 +194,9 @@ def check_texts(path: Path) -> list[str]:
     import numpy as np
 
     from data_loaders.points.keypoints import load_stats
-    from data_loaders.text.captions import read_lines
     from data_loaders.text.humanml import listed as names_of
     from data_loaders.text.humanml import read_captions
+    from data_loaders.texts import read_lines
     from utils.run.arrays import load_array
 
     spec = text_spec(path)

@@ -17,7 +17,7 @@ from utils.run.options import option, parse
 if TYPE_CHECKING:
     import numpy as np
 
-    from data_loaders.text.captions import TextLine
+    from data_loaders.texts import TextLine
     from prepare.text.folder import Clip
     from utils.geometry.motion import Motion
 
@@ -107,7 +107,7 @@ def captions_of(name: str, path: Path, folder: str) -> "list[TextLine]":
 
     Lines without a caption are named and passed over.
     """
-    from data_loaders.text.captions import read_lines
+    from data_loaders.texts import read_lines
 
     folders = [Path(folder)] if folder else [path.parent, path.parent / "texts", path.parent.parent / "texts"]
     for where in folders:

@@ -23,7 +23,7 @@ from data_loaders.common.order import epoch_order
 from data_loaders.options import DataOptions
 from data_loaders.points import keypoints as base
 from data_loaders.registry import DatasetSpec
-from data_loaders.text.captions import mirrored
+from data_loaders.texts import mirrored
 from utils.geometry.cameras import Camera, project, view_rotations
 from utils.geometry.resample import sample_frames
 from utils.run.errors import DataError, MissingFileError, UsageError

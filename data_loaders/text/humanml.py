@@ -23,8 +23,8 @@ from data_loaders.options import DataOptions
 from data_loaders.points import keypoints as base
 from data_loaders.registry import DatasetSpec
 from data_loaders.representations.hml import layout_of
-from data_loaders.text.captions import TextLine, read_lines
 from data_loaders.text.transitions import gone_over
+from data_loaders.texts import TextLine, read_lines
 from utils.run.arrays import array_shape, load_array
 from utils.run.errors import DataError, MissingFileError, PolykineError, UsageError, reading
 from utils.run.files import read_json, read_text

@@ -19,7 +19,8 @@ import torch
 from data_loaders.points.projections import clip_weights
 from data_loaders.registry import RIGHT, dataset_spec
 from data_loaders.representations import hml
-from data_loaders.text.captions import TextLine, mirrored, normalised, sentences, tagged, written
+from data_loaders.text.captions import sentences
+from data_loaders.texts import TextLine, mirrored, normalised, tagged, written
 from utils.geometry.skeleton import SKELETONS
 from utils.run.errors import DataError
 from utils.run.folders import atomic_folder

@@ -4,18 +4,16 @@ import re
 
 import pytest
 
-from data_loaders.text import captions as texts
+from data_loaders.text import captions
 from data_loaders.text.captions import (
     PHRASES,
     STYLES,
-    TextLine,
     conjugated,
     kind_of,
-    mirrored,
     pool,
-    read_lines,
     sentences,
 )
+from data_loaders.texts import TextLine, mirrored, read_lines, written
 from utils.run.errors import DataError, MissingFileError
 
 
@@ -31,7 +29,7 @@ def test_lines_of_humanml3d(tmp_path):
     assert (second.start, second.end, second.whole) == (1.5, 0.0, False)
     assert third.caption == "une marche à gauche" and third.whole
     assert plain.tags == ("just/OTHER", "a/OTHER", "sentence/OTHER", "it's/OTHER", "plain/OTHER") and plain.whole
-    path.write_text("".join(texts.written(line) + "\n" for line in (first, second, plain)), encoding="utf-8")
+    path.write_text("".join(written(line) + "\n" for line in (first, second, plain)), encoding="utf-8")
     assert read_lines(path) == [first, second, plain]
 
 
@@ -104,7 +102,7 @@ def test_kinds_of_motion(record, kind):
 def test_own_sentences_come_first_and_the_rest_depends_on_the_name():
     record = {"content": "wave-right-hand", "actions": ["wave"], "style": "tired", "texts": [" A person #waves. ", ""]}
     made = sentences(record, "clip")
-    assert made[0] == "A person waves." and len(made) == len(set(made)) == texts.SENTENCES
+    assert made[0] == "A person waves." and len(made) == len(set(made)) == captions.SENTENCES
     assert made == sentences(record, "clip") != sentences(record, "other clip")
     assert set(made[1:]) <= set(pool("wave-left-hand", True, "exhausted"))
     many = [f"sentence {i}" for i in range(20)]
@@ -132,7 +130,7 @@ def test_pools_are_large_clean_and_right():
     )
     for kind, style, flip, made in every_pool():
         text = "\n".join(made)
-        assert 40 < len(set(made)) == len(made) <= texts.POOL, (kind, style)
+        assert 40 < len(set(made)) == len(made) <= captions.POOL, (kind, style)
         assert not re.search(kept, text), (kind, style)
         assert not re.search(r"\*|  |^\s|\s$|\b(a|an|the) (a|an|the)\b|ss\b.ss\b", text, re.MULTILINE), (kind, style)
         if kind.endswith("-left") or "-left-" in kind:
@@ -153,4 +151,4 @@ def _tells(sentence: str, style: str) -> bool:
 
 
 def test_labels_in_file_names():
-    assert texts.labels_in("Subject01_walk_03") == ["walk"] and texts.labels_in("take_07") == []
+    assert captions.labels_in("Subject01_walk_03") == ["walk"] and captions.labels_in("take_07") == []

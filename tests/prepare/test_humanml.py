@@ -11,8 +11,8 @@ from data_loaders.common.splits import held_out
 from data_loaders.options import DataOptions
 from data_loaders.registry import DATASETS
 from data_loaders.representations import hml
-from data_loaders.text.captions import mirrored, read_lines
 from data_loaders.text.humanml import load
+from data_loaders.texts import mirrored, read_lines
 from prepare import humanml
 from prepare.humanml import HumanMLOptions, gait, part_of
 from prepare.text import folder as text_folder

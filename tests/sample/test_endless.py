@@ -9,8 +9,8 @@ import torch
 
 from data_loaders.registry import dataset_spec
 from data_loaders.representations import hml
-from data_loaders.text.captions import read_lines
 from data_loaders.text.goals import goals_reached
+from data_loaders.texts import read_lines
 from model.options import GOALS
 from sample.common.contents import features_content
 from sample.common.samples import Samples

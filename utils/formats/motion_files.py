@@ -39,8 +39,8 @@ def read_motion(
 
     `fps` is the rate of files that do not say theirs (else that of the published data, 120 for AMC), `scale` metres per
     unit of BVH files (0: guessed), `skeleton` that of files that name no joints; `raw` takes motion as it comes: 2D
-    results, as 3D ones with z = 0, and numbers that are not finite. `meta` may hold `features`; a file of features alone gives a clip without joints, whose `meta`
-    names the `skeleton` to decode them for.
+    results, as 3D ones with z = 0, and numbers that are not finite. `meta` may hold `features`; a file of features
+    alone gives a clip without joints, whose `meta` names the `skeleton` to decode them for.
     Raises MissingFileError, DataError, or UsageError for another kind of file.
     """
     path = Path(path)

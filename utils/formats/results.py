@@ -86,8 +86,8 @@ def to_motions(
     too, as 3D ones with z = 0 (and `flat` in their `meta`).
 
     Those of MDM come in metres; `texts` are their sentences, `meta` has the features if there are any and the name of
-    the skeleton, `note` what was concluded of a published file, which names no joints. Raises DataError where the motions are 2D, carry
-    no joint names, or are not what is said of them.
+    the skeleton, `note` what was concluded of a published file, which names no joints. Raises DataError where the
+    motions are 2D, carry no joint names, or are not what is said of them.
     """
     with reading(path, "a results file"):
         if "motion" in content:
