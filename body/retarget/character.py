@@ -1,6 +1,7 @@
-"""A user's character: opened, told which of its joints is which, moved, and written into a copy of its file.
+"""A user's character: its file opened, told which of its joints is which, and moved.
 
-Files: .glb, .vrm and .gltf (written as .glb), in which the motion becomes one more animation.
+Files: .glb, .vrm and .gltf (written as .glb), of which a copy gets the motion as one more animation; .bvh, in whose
+hierarchy the motion is written.
 """
 
 import json
@@ -8,55 +9,60 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
+from body.retarget.bvh_rig import BvhFile, open_bvh
+from body.retarget.contacts import with_contacts
 from body.retarget.figure import Figure, make_figure
-from body.retarget.gltf_rig import GltfRig, add_animation, joint_places, rigs_of
-from body.retarget.names import CORE, LIMBS, SIDES, Roles, find_roles, is_upright
+from body.retarget.gltf_rig import GltfFile, open_gltf
+from body.retarget.names import CORE, LIMBS, SIDES, STEEP, Roles, Undecided, find_roles, uprightness
 from body.retarget.rig import Rig, between
 from body.retarget.transfer import RigMotion, in_rig, transferred
-from utils.formats.glb_container import Broken
-from utils.formats.gltf_document import read_document, write_document
 from utils.geometry.body import BodyMotion
 from utils.run.errors import DataError, UsageError
 from utils.run.files import atomic_write, read_json
 from utils.run.parser import nearest
 
-ENDINGS = {".glb": ".glb", ".gltf": ".glb", ".vrm": ".vrm"}
+_OPEN = {".glb": open_gltf, ".gltf": open_gltf, ".vrm": open_gltf, ".bvh": open_bvh}
 ROLES = (*CORE, *(f"{side}_{name}" for side in SIDES for name in ("collar", "foot")))
+
+_LEAST = 0.3  # cosine to the vertical: the least upright pose that is taken
 
 
 @dataclass(frozen=True)
 class Character:
-    """The file of a character, its rig with what its joints are, and how the file that is made of it ends."""
+    """A file of somebody's character, which writes and reads motion of it, and its rig, with what its joints are."""
 
-    path: Path
-    found: GltfRig
+    file: GltfFile | BvhFile
+    rig: Rig
     roles: Roles
-    ending: str
-
-    @property
-    def rig(self) -> Rig:
-        """The rig, in the pose that limbs are measured in."""
-        return self.found.rig
 
 
 def open_character(path: str | Path, mapped: str | Path = "") -> Character:
-    """The character in a file; `mapped` is a JSON file of joints by their roles (`ROLES`): with one nothing else counts.
+    """The character in a file; `mapped` is a JSON file of joints by their roles (`ROLES`), which alone counts.
 
     Raises MissingFileError, UsageError for another kind of file and a map that does not fit, Undecided (a DataError)
     where it is not known which joint is which, and DataError.
     """
     path = Path(path)
-    if path.suffix.lower() not in ENDINGS:
-        raise UsageError(f"--character {path}: a character is a {', '.join(ENDINGS)} file")
-    found = rigs_of(read_document(path), path.name)
-    told = read_map(mapped, found[0].rig) if mapped else None
-    for one in found:
-        roles = find_roles(one.rig, told)
-        if is_upright(one.rig, roles):
-            return Character(path, one, roles, ENDINGS[path.suffix.lower()])
-    raise DataError(f"{path} does not stand upright in its rest pose: apply one in which it does, a T or an A")
+    if path.suffix.lower() not in _OPEN:
+        raise UsageError(f"--character {path}: a character is a {', '.join(_OPEN)} file")
+    file, rigs = _OPEN[path.suffix.lower()](path)
+    told = read_map(mapped, rigs[0]) if mapped else None
+    found, undecided = [], None
+    for rig in rigs:
+        try:
+            roles = find_roles(rig, told)
+        except Undecided as error:
+            undecided = undecided or error
+            continue
+        found.append((uprightness(rig, roles), Character(file, rig, roles)))
+        if found[-1][0] > STEEP:
+            break
+    if not found and undecided:
+        raise undecided
+    upright, character = max(found, key=lambda item: item[0])
+    if upright < _LEAST:
+        raise DataError(f"{path} does not stand upright in its rest pose: apply one in which it does, a T or an A")
+    return character
 
 
 def read_map(path: str | Path, rig: Rig) -> dict[str, int]:
@@ -86,25 +92,7 @@ def write_map(path: str | Path, rig: Rig, found: Mapping[str, int]) -> None:
 def moved(motion: BodyMotion, character: Character) -> tuple[RigMotion, Figure]:
     """A motion of a person in the joints of a character, and its figure. Raises DataError for other motion."""
     figure = make_figure(character.rig, character.roles, motion.body)
-    return in_rig(transferred(motion, figure), figure), figure
-
-
-def write(path: str | Path, character: Character, motion: RigMotion, fps: float, name: str) -> None:
-    """Write a copy of the character's file that has the motion as one more animation, atomically."""
-    document = read_document(character.path)
-    taken = {clip.name for clip in document.clips}
-    name = next(title for title in (name, *(f"{name} {number}" for number in range(2, 10**6))) if title not in taken)
-    add_animation(document, character.found, motion, fps, name)
-    write_document(path, document)
-
-
-def read(path: str | Path, character: Character) -> np.ndarray:
-    """Where the rig's joints are [T, K, 3] in the last animation of a file that was written. Raises DataError."""
-    document = read_document(path)
-    try:
-        return joint_places(document, character.found.nodes, len(document.clips) - 1)
-    except Broken as error:
-        raise DataError(f"{path} does not read back: {error}") from error
+    return in_rig(with_contacts(transferred(motion, figure), motion, figure.palms), figure), figure
 
 
 def left_alone(character: Character) -> list[str]:

@@ -2,8 +2,8 @@
 
 Feet: while a foot of the source is low, the foot of the figure goes as far from frame to frame as the source's does
 (the toe, or the ankle where that is slower), so it stands where the source stands and slides where it slides; its
-lowest point is as high as the source's, and not below the floor. The place is the one that moves the foot least over its
-stand, between stands what was added goes over smoothly. What else is in the floor lifts the root.
+lowest point is as high as the source's, and not below the floor. The place is the one that moves the foot least over
+its stand, between stands what was added goes over smoothly. What else is in the floor lifts the root.
 
 Hands: where both are near each other, the knuckles of the figure lie to each other as those of the source.
 
@@ -42,14 +42,11 @@ def with_contacts(motion: BodyMotion, source: BodyMotion, palms: np.ndarray) -> 
 
 def _limbs(body: Body, *names: str) -> list[Leg]:
     """The limbs of three joints of both sides, and a fourth where there is one."""
-    at = {name: joint for joint, name in enumerate(body.joints)}
-    return [
-        Leg(
-            *(at[f"{side}_{name}"] for name in names[:3]),
-            next((at[f"{side}_{n}"] for n in names[3:] if f"{side}_{n}" in at), None),
-        )
-        for side in SIDES
-    ]
+    at, limbs = {name: joint for joint, name in enumerate(body.joints)}, []
+    for side in SIDES:
+        upper, middle, end, *more = (f"{side}_{name}" for name in names)
+        limbs.append(Leg(at[upper], at[middle], at[end], at.get(more[0]) if more else None))
+    return limbs
 
 
 def lifted(motion: BodyMotion) -> BodyMotion:

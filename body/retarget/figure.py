@@ -3,30 +3,23 @@
 The rig is turned to stand as people do here (y up, facing +z), scaled so that its hips are as high as those of the
 source, and its limbs are swung to the directions of the source's rest pose. In that pose all rotations are the
 identity, so the world rotations of the source's joints are those of the figure's, whatever the rig's own rest pose.
-
-A limb whose bend shows (more than `_BENT`) is also twisted so that it bends to the front. Hands follow the line of
-their knuckles where they have fingers, else their bone. Feet are turned about the vertical only: their soles are level.
-Trunk, neck, head and collars keep what the character's maker gave them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from body.retarget.fingers import relaxed_fingers
-from body.retarget.names import LIMBS, SIDES, Roles
+from body.retarget.names import SIDES, STEEP, Roles, uprightness
 from body.retarget.rig import Rig, above, standing_axes
+from body.retarget.t_pose import swings_to_t
 from utils.geometry.body import Body
 from utils.geometry.kinematics import walk
-from utils.geometry.rotations import between_vectors, nearest_rotations
 from utils.run.errors import DataError
 
-_BENT = np.sin(np.radians(15))
 _FLOOR = 0.05  # of the hips' height: a character whose soles are this near to 0 stands on 0
 _STANDS = 0.12  # of the hips' height over the lowest joint: how far above 0 that may be for 0 to be the floor
-_FORWARD = np.array([0.0, 0.0, 1.0])
 _UP = np.array([0.0, 1.0, 0.0])
 
 
@@ -57,60 +50,55 @@ class Figure:
 
 def make_figure(rig: Rig, roles: Roles, source: Body) -> Figure:
     """The figure of a rig for motions of a body with SMPL's joints. Raises DataError for one without height."""
-    joints = roles.joints
-    place = {role: rig.places[joint] for role, joint in joints.items()}
-    feet = (place["left_ankle"] + place["right_ankle"]) / 2
-    turn = standing_axes(place["left_hip"] - place["right_hip"], place["head"] - feet)
+    joints, goal = roles.joints, dict(zip(source.joints, source.rest.astype(np.float64), strict=True))
+    turn = _person_axes(rig, roles)
     places = rig.places @ turn
-    axes = turn.T @ rig.axes
-    names, owner = _joints_of(rig, roles)
-    swings = _swings(rig, roles, places, axes, source)
-    order = walk(rig.parents)
-    turned = np.tile(np.eye(3), (len(places), 1, 1))
-    rest = places.copy()
-    for joint in order:
-        parent = rig.parents[joint]
-        if parent >= 0:
-            rest[joint] = rest[parent] + turned[parent] @ (places[joint] - places[parent])
-            turned[joint] = turned[parent]
-        turned[joint] = swings.get(joint, turned[joint])
+    rest, turned = _swung(rig.parents, places, swings_to_t(rig, roles, places, goal))
     vertices = _in_pose(rig.vertices @ turn, rig.weights, places, rest, turned)
-    wanted, toe = hip_height(source), source.rest[source.joints.index("left_foot")]
-    floor = _soles(rig, joints, places, rest, vertices, (toe[1] - _lowest(source)) / wanted)
-    hips = np.mean([rest[joints[f"{side}_hip"]] for side in SIDES], 0)
-    height = float(hips[1] - floor)
+    wanted = hip_height(source)
+    floor = _soles(rig, joints, places, rest, vertices, (goal["left_foot"][1] - _lowest(source)) / wanted)
+    height = float(np.mean([rest[joints[f"{side}_hip"]][1] for side in SIDES])) - floor
     if not height > 0:
         raise DataError(f"{rig.name} has no legs to stand on: its hips are not above its feet")
-    size = height / wanted
-    ground = floor if abs(floor) > _FLOOR * height else 0.0
+    size, ground = height / wanted, floor if abs(floor) > _FLOOR * height else 0.0
     rest = (rest - floor * _UP) / size
+    names, owner = _joints_of(rig, roles)
     chosen = tuple(names)
-    parents = [owner[rig.parents[joint]] if rig.parents[joint] >= 0 else -1 for joint in chosen]
-    wrists = {side: joints[f"{side}_wrist"] for side in SIDES}
-    relaxed = relaxed_fingers(roles.fingers, wrists, rest)
     body = Body(
         rig.name,
         tuple(names.values()),
-        tuple(int(parent) for parent in parents),
+        tuple(int(owner[rig.parents[joint]]) if rig.parents[joint] >= 0 else -1 for joint in chosen),
         rest[list(chosen)].astype(np.float32),
         ((vertices - floor * _UP) / size).astype(np.float32),
         rig.faces,
         _gathered(rig.weights, owner, len(chosen)),
     )
-    return Figure(
-        rig,
-        roles,
-        body,
-        chosen,
-        owner,
-        rest,
-        turned @ axes,
-        turn,
-        size,
-        turn @ (ground * _UP),
-        relaxed,
-        _palms(roles, rest, source),
-    )
+    relaxed = relaxed_fingers(roles.fingers, {side: joints[f"{side}_wrist"] for side in SIDES}, rest)
+    axes, palms = turned @ turn.T @ rig.axes, _palms(roles, rest, source)
+    return Figure(rig, roles, body, chosen, owner, rest, axes, turn, size, turn @ (ground * _UP), relaxed, palms)
+
+
+def _person_axes(rig: Rig, roles: Roles) -> np.ndarray:
+    """Left, up and forward (columns) in the axes of the file; of a rig that never stands those of y or z up alone."""
+    at = {role: rig.places[joint] for role, joint in roles.joints.items()}
+    turn = standing_axes(at["left_hip"] - at["right_hip"], at["head"] - (at["left_ankle"] + at["right_ankle"]) / 2)
+    if uprightness(rig, roles) > STEEP or turn[1, 1] == turn[2, 1] == 0:
+        return turn
+    return np.stack([np.array([1.0, 0.0, 0.0]), turn[:, 1], np.cross([1.0, 0.0, 0.0], turn[:, 1])], -1)
+
+
+def _swung(
+    parents: Sequence[int], places: np.ndarray, swings: Mapping[int, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Places [K, 3] and turns [K, 3, 3] of joints of which some are turned; others move with what they hang on."""
+    rest, turned = places.copy(), np.tile(np.eye(3), (len(places), 1, 1))
+    for joint in walk(parents):
+        parent = parents[joint]
+        if parent >= 0:
+            rest[joint] = rest[parent] + turned[parent] @ (places[joint] - places[parent])
+            turned[joint] = turned[parent]
+        turned[joint] = swings.get(joint, turned[joint])
+    return rest, turned
 
 
 def hip_height(body: Body) -> float:
@@ -135,81 +123,6 @@ def _joints_of(rig: Rig, roles: Roles) -> tuple[dict[int, str], np.ndarray]:
     for joint in order:
         owner[joint] = numbers.get(joint, owner[rig.parents[joint]] if rig.parents[joint] >= 0 else -1)
     return names, owner
-
-
-def _swings(rig: Rig, roles: Roles, places: np.ndarray, axes: np.ndarray, source: Body) -> dict[int, np.ndarray]:
-    """What brings each joint that has a role from the rig's pose into the T, in the world."""
-    joints, at = roles.joints, {role: places[joint] for role, joint in roles.joints.items()}
-    goal = {name: source.rest[joint].astype(np.float64) for joint, name in enumerate(source.joints)}
-    found = {joint: np.eye(3) for joint in (joints["pelvis"], joints["head"], *roles.spine, *roles.neck)}
-    for side in SIDES:
-        if collar := joints.get(f"{side}_collar"):
-            found[collar] = np.eye(3)
-        for limb in LIMBS:
-            upper, middle, end = (f"{side}_{name}" for name in limb)
-            bones = at[middle] - at[upper], at[end] - at[middle]
-            wanted = goal[middle] - goal[upper], goal[end] - goal[middle]
-            found[joints[upper]], found[joints[middle]] = _limb(*bones, *wanted, 1.0 if limb[0] == "shoulder" else -1.0)
-        ankle, wrist = joints[f"{side}_ankle"], joints[f"{side}_wrist"]
-        found[ankle] = np.eye(3)
-        if toe := joints.get(f"{side}_foot"):
-            found[ankle] = found[toe] = _yaw(places[toe] - places[ankle], goal[f"{side}_foot"] - goal[f"{side}_ankle"])
-        found[wrist] = _hand(rig, roles, side, places, found[joints[f"{side}_elbow"]], goal)
-    return found
-
-
-def _limb(
-    upper: np.ndarray, lower: np.ndarray, upper_goal: np.ndarray, lower_goal: np.ndarray, front: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Turns of the two bones of a limb; `front` is the side to which it bends, along z."""
-    swing = _between(upper, upper_goal)
-    turned = swing @ lower / np.linalg.norm(lower)
-    along = upper_goal / np.linalg.norm(upper_goal)
-    aside = turned - turned @ along * along
-    if np.linalg.norm(aside) > _BENT:
-        wanted = front * (_FORWARD - _FORWARD @ along * along)
-        swing = _between(aside, wanted, along) @ swing
-    return swing, _between(swing @ lower, lower_goal) @ swing
-
-
-def _yaw(foot: np.ndarray, goal: np.ndarray) -> np.ndarray:
-    """The turn about the vertical that brings a foot to the direction of another; none where one has none."""
-    flat, wanted = (way * (1, 0, 1) for way in (foot, goal))
-    if min(np.linalg.norm(flat), np.linalg.norm(wanted)) < 0.1 * np.linalg.norm(foot):
-        return np.eye(3)
-    return _between(flat, wanted, _UP)
-
-
-def _hand(
-    rig: Rig, roles: Roles, side: str, places: np.ndarray, forearm: np.ndarray, goal: dict[str, np.ndarray]
-) -> np.ndarray:
-    """The turn of a hand: by its knuckles, else by its bone, else that of the forearm."""
-    wrist = roles.joints[f"{side}_wrist"]
-    along = goal[f"{side}_wrist"] - goal[f"{side}_elbow"]
-    along = along / np.linalg.norm(along)
-    chains = {name: chain for name, chain in roles.fingers.get(side, {}).items() if name != "thumb"}
-    if len(chains) >= 3 and {"index", "pinky"} <= set(chains) or {"index", "ring"} <= set(chains):
-        first = {name: places[chain[0]] for name, chain in chains.items()}
-        way = np.mean([*first.values()], 0) - places[wrist]
-        across = first["index"] - first.get("pinky", first.get("ring"))
-        across = across - across @ way * way / (way @ way)
-        ways = np.stack([way / np.linalg.norm(way), across / np.linalg.norm(across)], -1)
-        wanted = np.stack([along, _FORWARD - _FORWARD @ along * along], -1)
-        return nearest_rotations(torch.from_numpy(wanted @ ways.T)).numpy()
-    ends = [joint for joint, parent in enumerate(rig.parents) if parent == wrist]
-    ways = [forearm @ (places[joint] - places[wrist]) for joint in ends]
-    ways = [way for way in ways if way @ along > 0.5 * np.linalg.norm(way) > 0]
-    return _between(np.mean(ways, 0), along) @ forearm if ways else forearm
-
-
-def _between(start: np.ndarray, end: np.ndarray, about: np.ndarray | None = None) -> np.ndarray:
-    """The shortest turn from one direction to another; about an axis at right angles to both where one is given."""
-    if about is not None:
-        angle = np.arctan2(np.cross(start, end) @ about, start @ end)
-        x, y, z = about
-        cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-        return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
-    return between_vectors(torch.from_numpy(np.asarray(start)), torch.from_numpy(np.asarray(end))).numpy()
 
 
 def _in_pose(

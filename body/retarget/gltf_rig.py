@@ -6,8 +6,10 @@ Khronos Group, glTF 2.0 specification, sections 3.7.3 (skins) and 3.11 (animatio
 VRMC_vrm 1.0, "humanoid".
 """
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +17,7 @@ import torch
 from body.retarget.rig import Rig
 from body.retarget.transfer import RigMotion
 from utils.formats.glb_container import Broken
-from utils.formats.gltf_document import Document
+from utils.formats.gltf_document import Document, read_document, write_document
 from utils.geometry.kinematics import walk
 from utils.geometry.rotations import matrix_to_quaternion, quaternion_to_matrix
 from utils.run.errors import DataError
@@ -28,20 +30,42 @@ _VRM = {
 _TRIANGLES = 4
 
 
-class GltfRig(NamedTuple):
-    """A rig, and which node of the file each of its joints is."""
+@dataclass(frozen=True)
+class GltfFile:
+    """A glTF file that a character comes in; `nodes` are those of the joints of its rig."""
 
-    rig: Rig
+    path: Path
     nodes: tuple[int, ...]
+    ending: str
+
+    def write(self, path: str | Path, motion: RigMotion, fps: float, name: str) -> None:
+        """Write a copy of the file that has a motion as one more animation, atomically."""
+        document = read_document(self.path)
+        taken = {clip.name for clip in document.clips}
+        names = (name, *(f"{name} {number}" for number in range(2, len(taken) + 3)))
+        add_animation(document, self.nodes, motion, fps, next(title for title in names if title not in taken))
+        write_document(path, document)
+
+    def read(self, path: str | Path) -> np.ndarray:
+        """Where the joints are [T, K, 3] in the last animation of a file that was written. Raises DataError."""
+        document = read_document(path)
+        try:
+            return joint_places(document, self.nodes, len(document.clips) - 1)
+        except Broken as error:
+            raise DataError(f"{path} does not read back: {error}") from error
 
 
-def rigs_of(document: Document, name: str) -> list[GltfRig]:
-    """The rig of a document in the pose that it is bound in, and in the one that its nodes rest in where it is another.
+def open_gltf(path: str | Path) -> tuple[GltfFile, list[Rig]]:
+    """A glTF file, and its rig in the pose that it is bound in, and in the one its nodes rest in where that is another.
 
-    Raises DataError where there are no joints, or joints that are mirrored.
+    Raises MissingFileError, and DataError where there are no joints, or joints that are mirrored.
     """
+    path = Path(path)
+    document, name = read_document(path), path.name
     skinned = {joint for skin in document.skins for joint in skin.joints}
     nodes = _nodes_of(document, skinned)
+    if not nodes:
+        raise DataError(f"{name} has no joints")
     number = {node: joint for joint, node in enumerate(nodes)}
     parents = tuple(number.get(document.nodes[node].parent, -1) for node in nodes)
     resting = np.stack([document.nodes[node].world for node in nodes])
@@ -75,7 +99,7 @@ def rigs_of(document: Document, name: str) -> list[GltfRig]:
             )
     except Broken as error:
         raise DataError(f"{name} is no readable character: {error}") from error
-    return [GltfRig(rig, nodes) for rig in rigs]
+    return GltfFile(path, nodes, ".vrm" if path.suffix.lower() == ".vrm" else ".glb"), rigs
 
 
 def _nodes_of(document: Document, skinned: set[int]) -> tuple[int, ...]:
@@ -211,7 +235,7 @@ def _inside(item: Any, *keys: str) -> Any:
     return item
 
 
-def add_animation(document: Document, found: GltfRig, motion: RigMotion, fps: float, name: str) -> None:
+def add_animation(document: Document, nodes: Sequence[int], motion: RigMotion, fps: float, name: str) -> None:
     """Enter a motion as one more animation of a document; all that is there stays as it is.
 
     One quaternion a frame for each joint that turns, two for one that is held otherwise than it rests, and translations
@@ -231,7 +255,7 @@ def add_animation(document: Document, found: GltfRig, motion: RigMotion, fps: fl
         samplers.append({"input": clock, "output": document.add(values.astype("<f4")), "interpolation": "LINEAR"})
 
     turns = _continuous(matrix_to_quaternion(torch.from_numpy(motion.rotations)).numpy())
-    for joint, node in enumerate(found.nodes):
+    for joint, node in enumerate(nodes):
         turn = turns[:, joint]
         held = np.abs(turn - turn[:1]).max() < 1e-6
         rests = document.nodes[node].rotation

@@ -21,7 +21,7 @@ CORE = ("pelvis", "head", *(f"{side}_{name}" for side in SIDES for limb in LIMBS
 FINGERS = ("thumb", "index", "middle", "ring", "pinky")
 _TWIST = re.compile(r"twist|roll(?!er)|helper")
 _FINGER = {"little": "pinky", "mid": "middle", "fore": "index"} | {name: name for name in FINGERS}
-_STEEP = 0.7  # cosine of the angle to the vertical up to which bones of someone who stands go
+STEEP = 0.9  # cosine to the vertical: whose legs and trunk are all steeper stands
 _ROOT_HEIGHT = 0.15  # of the hips' height, below which a joint above them is a root bone on the floor
 
 
@@ -93,8 +93,8 @@ def by_names(names: Sequence[str]) -> dict[str, int]:
     return kept
 
 
-def is_upright(rig: Rig, roles: Roles) -> bool:
-    """Whether a rig stands: legs down from the hips, the head above them, arms that need not be raised to be swung."""
+def uprightness(rig: Rig, roles: Roles) -> float:
+    """How far a rig stands with straight legs and trunk: the smallest cosine of their bones to the vertical."""
     at = {role: rig.places[joint] for role, joint in roles.joints.items()}
     feet, hips, shoulders = (np.mean([at[role] for role in _sided(name)], 0) for name in ("ankle", "hip", "shoulder"))
     up = standing_axes(at["left_hip"] - at["right_hip"], at["head"] - feet)[:, 1]
@@ -102,7 +102,7 @@ def is_upright(rig: Rig, roles: Roles) -> bool:
     for side in SIDES:
         hip, knee, ankle = (at[f"{side}_{name}"] for name in ("hip", "knee", "ankle"))
         parts += [hip - knee, knee - ankle]
-    return all(part @ up > _STEEP * np.linalg.norm(part) for part in parts)
+    return min(float(part @ up / max(np.linalg.norm(part), 1e-12)) for part in parts)
 
 
 def _sided(name: str) -> tuple[str, ...]:
@@ -215,9 +215,10 @@ def _twists(rig: Rig, roles: Roles) -> dict[int, str]:
 
 
 def _root_bone(rig: Rig, joints: Mapping[str, int]) -> int:
-    """The topmost bone above the pelvis, where it lies on the floor between the feet; else -1."""
-    tops = [joint for joint in above(rig.parents, joints["pelvis"])[1:] if rig.bones[joint] and rig.movable[joint]]
-    if not tops:
+    """The topmost bone above the pelvis, where it lies on the floor and another below it can be moved; else -1."""
+    pelvis, *more = above(rig.parents, joints["pelvis"])
+    tops = [joint for joint in more if rig.bones[joint] and rig.movable[joint]]
+    if not tops or not any(rig.movable[joint] for joint in [pelvis, *more[: more.index(tops[-1])]]):
         return -1
     hips, ankles = (np.mean([rig.places[joints[role]] for role in _sided(name)], 0) for name in ("hip", "ankle"))
     up = (hips - ankles) / np.linalg.norm(hips - ankles)

@@ -42,14 +42,11 @@ def character_format(options: ExportOptions, folder: Path, say: Callable[[str], 
     def write(file: Path, motions: Sequence[BodyMotion]) -> None:
         (motion,) = motions
         posed, figure = characters.moved(motion, character)
-        characters.write(file, character, posed, motion.fps, motion.name or "motion")
+        character.file.write(file, posed, motion.fps, motion.name or "motion")
         done[id(motion)] = posed.places, figure.size
 
     def look(places: np.ndarray, motion: BodyMotion, number: int) -> Look:
         wanted, size = done[id(motion)]
         return len(places), places / size, wanted / size
 
-    def read(file: Path) -> np.ndarray:
-        return characters.read(file, character)
-
-    return Format(f"_{file_name(path.stem)}{character.ending}", write, read, look)
+    return Format(f"_{file_name(path.stem)}{character.file.ending}", write, character.file.read, look)
