@@ -28,8 +28,9 @@ def main(argv: list[str]) -> None:
     folder = Path(wanted.output_dir) if wanted.output_dir else source.parent
     formats = asked(wanted, folder, print)
     motions = make_bodies(which, print)
-    motions = prepared(motions, wanted)
-    print("\n".join(map(str, export(motions, formats, folder, source.stem, wanted.overwrite))))
+    motions = prepared(motions, wanted, print)
+    written = export(motions, formats, folder, source.stem, wanted.overwrite, wanted.names, wanted.in_place)
+    print("\n".join(map(str, written)))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from utils.geometry.joint_names import SCHEMES
 from utils.run.options import option
 
 FORMATS = {
@@ -37,6 +38,9 @@ class ExportOptions:
     map: str = option(
         "", "which joint of --character is which: a JSON file; a draft is written if needed", advanced=True
     )
+    names: str = option("", "whose names joints have in glb, bvh, fbx, usd and csv", ("", *SCHEMES), advanced=True)
+    loop: bool = option(False, "a cycle of each motion, closed, as games play it")
+    in_place: bool = option(False, "without the path on the floor, for games that move the character themselves")
     root_bone: bool = option(
         False, "a bone on the floor that carries path and heading: glb, bvh, fbx, for game engines"
     )

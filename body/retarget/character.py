@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from body.motion.cycles import in_place
 from body.retarget.bvh_rig import BvhFile, open_bvh
 from body.retarget.contacts import with_contacts
 from body.retarget.figure import Figure, make_figure
@@ -89,10 +90,14 @@ def write_map(path: str | Path, rig: Rig, found: Mapping[str, int]) -> None:
         handle.write(json.dumps(draft, indent=2, ensure_ascii=False).encode() + b"\n")
 
 
-def moved(motion: BodyMotion, character: Character) -> tuple[RigMotion, Figure]:
-    """A motion of a person in the joints of a character, and its figure. Raises DataError for other motion."""
+def moved(motion: BodyMotion, character: Character, still: bool = False) -> tuple[RigMotion, Figure]:
+    """A motion of a person in the joints of a character, and its figure; `still`: without its path.
+
+    Raises DataError for other motion.
+    """
     figure = make_figure(character.rig, character.roles, motion.body)
-    return in_rig(with_contacts(transferred(motion, figure), motion, figure.palms), figure), figure
+    made = with_contacts(transferred(motion, figure), motion, figure.palms)
+    return in_rig(in_place(made) if still else made, figure), figure
 
 
 def left_alone(character: Character) -> list[str]:

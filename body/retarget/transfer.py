@@ -62,7 +62,9 @@ def transferred(motion: BodyMotion, figure: Figure) -> BodyMotion:
         contacts = np.zeros(turned.shape[:2], bool)
         contacts[:, told] = motion.contacts[:, [names[name] for name in body.joints if name in names]]
     root, local = root.astype(np.float32), local.astype(np.float32)
-    return replace(motion, body=body, rotations=local, root=root, contacts=contacts, meta={})
+    return replace(
+        motion, body=body, rotations=local, root=root, contacts=contacts, meta={"loop": motion.meta.get("loop", False)}
+    )
 
 
 def _middle(points: np.ndarray, joints: Sequence[str]) -> np.ndarray:

@@ -359,4 +359,4 @@ def _continuous(angles: np.ndarray) -> np.ndarray:
     return np.unwrap(np.where(changed[..., None], other, angles), axis=0)
 
 
-FORMAT = Format(".bvh", single(write), read, look_at_points)
+FORMAT = Format(".bvh", single(write), read, look_at_points, by_name=True)

@@ -41,7 +41,7 @@ def character_format(options: ExportOptions, folder: Path, say: Callable[[str], 
 
     def write(file: Path, motions: Sequence[BodyMotion]) -> None:
         (motion,) = motions
-        posed, figure = characters.moved(motion, character)
+        posed, figure = characters.moved(motion, character, options.in_place)
         character.file.write(file, posed, motion.fps, motion.name or "motion")
         done[id(motion)] = posed.places, figure.size
 
@@ -49,4 +49,4 @@ def character_format(options: ExportOptions, folder: Path, say: Callable[[str], 
         wanted, size = done[id(motion)]
         return len(places), places / size, wanted / size
 
-    return Format(f"_{file_name(path.stem)}{character.file.ending}", write, character.file.read, look)
+    return Format(f"_{file_name(path.stem)}{character.file.ending}", write, character.file.read, look, keeps_path=True)
