@@ -19,7 +19,7 @@ from body.motion.legs import legs_of
 from body.motion.root_path import anchored
 from body.motion.rotations_from_positions import pose_skeleton
 from body.options import BodyOptions
-from utils.formats import unnamed
+from utils.formats.reading import read_motion
 from utils.geometry.body import BodyMotion, outline, vertices_of
 from utils.geometry.contacts import LOWEST, feet_contacts
 from utils.geometry.gaps import fill_gaps
@@ -35,8 +35,8 @@ Say = Callable[[str], None]
 def read_clips(options: BodyOptions) -> list[Motion]:
     """The clips that are asked for, in the order of `--samples`. Raises UsageError and what reading raises."""
     if not options.input_path:
-        raise UsageError("name the motion: a results.npy, or a .npy, .npz, .bvh or .amc file")
-    clips = unnamed.read(options.input_path, options.skeleton_type, raw=True)
+        raise UsageError("name the motion: a results.npy, or a .npy, .npz, .bvh, .amc or other motion file")
+    clips = read_motion(options.input_path, options, raw=True)
     return [clips[number] for number in chosen(options.samples, len(clips), options.input_path)]
 
 

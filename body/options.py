@@ -2,20 +2,16 @@
 
 from dataclasses import dataclass
 
+from utils.formats.options import ReadingOptions
 from utils.run.options import option
-
-SKELETON_TYPES = (
-    "nba", "motionbert", "elepose", "gymnastics", "horse", "smpl22", "kit21", "coco17", "blazepose33", "h36m17",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
-class BodyOptions:
+class BodyOptions(ReadingOptions):
     """Which motions of a file, and the body that they are put on."""
 
     input_path: str = option("", "results.npy, or a motion file: .npy, .npz, .bvh, .amc (the first word does too)")
     samples: tuple[str, ...] = option((), "numbers of the motions, from 0 (default: all)", many=True)
-    skeleton_type: str = option("", "the joints of a file that names none", ("", *SKELETON_TYPES))
     body: str = option("", "smpl, free, capsules or an SMPL file (default: smpl if it is there, else free)")
     fit: str = option("gauss_newton", "smplify: the published objective and optimiser", ("gauss_newton", "smplify"))
     num_smplify_iters: int = option(150, "outer iterations of --fit smplify", min=1)

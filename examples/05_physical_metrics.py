@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from data_loaders.points.toy import body_motion
 from eval.metrics.physical import world_figures
-from utils.formats.motion_files import read_motion
+from utils.formats.reading import read_motion
 from utils.geometry.human import to_smpl22
 from utils.geometry.motion import Motion
 from utils.geometry.skeleton import SKELETONS

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_loaders.registry import RIGHT
+from utils.formats.options import ReadingOptions
 from utils.run.errors import DataError, MissingFileError, UsageError, run_command
 from utils.run.folders import refuse_existing
 from utils.run.options import option, parse
@@ -28,12 +29,12 @@ TURN = (50, 140)  # degrees from the first to the last frame that make a left or
 
 
 @dataclass(frozen=True)
-class HumanMLOptions:
+class HumanMLOptions(ReadingOptions):
     """What to read and where to put it."""
 
     sources: tuple[str, ...] = option(
         (),
-        "files or folders: .bvh, .amc (its .asf beside it), packed .npz, positions [T, 22, 3] .npy or .npz",
+        "files or folders of motion: .bvh, .amc (its .asf beside it), .npz of AMASS and others, .npy [T, 22, 3]",
         many=True,
     )
     texts: str = option("", "folder of NAME.txt, the sentences of each clip (default: beside the motion files)")
@@ -47,7 +48,6 @@ class HumanMLOptions:
         tuple(CONVENTIONS),
     )
     mirror: bool = option(True, "add the mirror image of each clip")
-    scale: float = option(0.0, "metres per unit of BVH files (0: guessed from the figure's height, and said)", min=0)
     test_share: float = option(
         0.1, "share of clips held out, by a hash of the name, where the source does not say", min=0, max=0.9
     )
@@ -122,16 +122,17 @@ def captions_of(name: str, path: Path, folder: str) -> "list[TextLine]":
 
 def read(files: list[Path], options: HumanMLOptions) -> "Iterator[Clip]":
     """All clips of the files, each file's number of clips printed. Raises DataError."""
-    from data_loaders.common.recordings import read_clips, read_each
+    from data_loaders.common.recordings import read_each
+    from utils.formats.reading import array_rate, read_motion
 
     def converted(path: Path) -> "Iterator[tuple[Clip, str]]":
-        for motion in read_clips(path, options.scale, options.fps):
+        for motion in read_motion(path, array_rate(options, path, options.fps)):
             yield convert(motion, path, options), motion.note
 
     for path, found in read_each(files, options.sources, converted, lambda text: print(text, file=sys.stderr)):
         yield from (clip for clip, _ in found)
         told = sum(bool(clip.lines) for clip, _ in found)
-        guess = f"; {found[-1][1]}" if found and found[-1][1] else ""
+        guess = "".join(f"; {note}" for note in dict.fromkeys(note for _, note in found) if note)
         texts = f", {told} with a text file" if told else ""
         print(f"{path}: {len(found)} clip{'s' * (len(found) != 1)}{texts}{guess}")
 
@@ -172,10 +173,10 @@ def main(argv: list[str]) -> None:
     if not options.sources:
         raise UsageError("name at least one file or folder: python -m prepare.humanml --sources FILE_OR_FOLDER ...")
 
-    from data_loaders.common.recordings import POINTS, find_files
+    from data_loaders.common.recordings import find_files
     from prepare.text import folder as text_folder
 
-    clips = list(read(find_files(options.sources, POINTS), options))
+    clips = list(read(find_files(options.sources), options))
     if not clips:
         raise DataError(f"{', '.join(options.sources)}: the files hold no clips")
     clips = with_mirror_images(clips)

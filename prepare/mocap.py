@@ -1,4 +1,4 @@
-"""Turn motion capture (BVH, ASF/AMC, packed shards) into a dataset folder of 3D clips.
+"""Turn motion capture (BVH, ASF/AMC, AMASS and others) into a dataset folder of 3D clips.
 
 `python -m prepare.mocap --output_dir dataset/mocap2d --sources FILE_OR_FOLDER ...`
 """
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from utils.formats.options import ReadingOptions
 from utils.run.errors import DataError, UsageError, run_command
 from utils.run.folders import refuse_existing
 from utils.run.options import option, parse
@@ -20,14 +21,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class MocapOptions:
+class MocapOptions(ReadingOptions):
     """What to read and where to put it."""
 
-    sources: tuple[str, ...] = option((), "files or folders: .bvh, .amc (its .asf beside it), packed .npz", many=True)
+    sources: tuple[str, ...] = option((), "files or folders of motion: .bvh, .amc, .npz, ...", many=True)
     output_dir: str = option("dataset/mocap2d", "the dataset folder to make")
     overwrite: bool = option(False, "replace what an earlier run wrote there; everything else stays")
     fps: float = option(30.0, "frame rate of the folder")
-    scale: float = option(0.0, "metres per unit of BVH files (0: guessed from the figure's height, and said)")
     test_share: float = option(0.1, "share of clips held out, by a hash of the name, where the source does not say")
 
 
@@ -35,8 +35,6 @@ def check(options: MocapOptions) -> None:
     """Refuse numbers that mean nothing. Raises UsageError."""
     if options.fps <= 0:
         raise UsageError(f"--fps {options.fps:g}: more than 0 frames a second")
-    if options.scale < 0:
-        raise UsageError(f"--scale {options.scale:g}: metres per unit, or 0 to guess them")
     if not 0 <= options.test_share < 1:
         raise UsageError(f"--test_share {options.test_share:g}: from 0 to less than 1")
 
@@ -81,13 +79,14 @@ def main(argv: list[str]) -> None:
     import numpy as np
 
     from data_loaders.common import packed
-    from data_loaders.common.recordings import find_files, read_clips, read_each
+    from data_loaders.common.recordings import find_files, read_each
+    from utils.formats.reading import read_motion
     from utils.geometry.skeleton import SKELETONS
 
     files = find_files(options.sources)
 
     def converted(path: Path) -> Iterator[tuple[np.ndarray, dict[str, Any], str]]:
-        for motion in read_clips(path, options.scale):
+        for motion in read_motion(path, options):
             positions, record = convert(motion, path.stem if path.suffix == ".npz" else path.suffix[1:], options)
             if positions.shape[1:] != (len(SKELETONS["nba"].joints), 3):
                 raise DataError(f"{path}: {motion.name} could not be mapped to the 16 joints of the nba skeleton")
@@ -97,7 +96,7 @@ def main(argv: list[str]) -> None:
     def clips() -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
         for path, found in read_each(files, options.sources, converted, lambda text: print(text, file=sys.stderr)):
             yield from ((positions, record) for positions, record, _ in found)
-            guess = f"; {found[-1][2]}" if found and found[-1][2] else ""
+            guess = "".join(f"; {note}" for note in dict.fromkeys(note for *_, note in found) if note)
             print(f"{path}: {len(found)} clip{'s' * (len(found) != 1)}{guess}")
 
     made = in_parts(list(clips()))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from data_loaders.registry import DATASETS, dataset_spec
+from utils.formats.options import ReadingOptions
 from utils.run.errors import DataError, MissingFileError, UsageError, run_command
 from utils.run.options import option, parse
 
@@ -20,25 +21,25 @@ FEATURED = tuple(name for name, row in DATASETS.items() if row.representation ==
 
 
 @dataclass(frozen=True)
-class RoundTripOptions:
+class RoundTripOptions(ReadingOptions):
     """Whose motion to look at."""
 
     sources: tuple[str, ...] = option((), "files or folders of recordings, as for prepare.humanml", many=True)
     dataset: str = option("mocap", "without --sources: the positions of this dataset (new_joints)", FEATURED)
     datapath: str = option("", "its folder (default: the dataset's)")
     fps: float = option(20.0, "frame rate at which recordings are looked at, and of .npy files", min=1)
-    scale: float = option(0.0, "metres per unit of BVH files (0: guessed from the figure's height)", min=0)
     num_motions: int = option(200, "look at no more than this many", min=1)
 
 
 def recorded(options: RoundTripOptions) -> "Iterator[tuple[str, np.ndarray]]":
     """Name and positions [T, 22, 3] of each clip of the sources."""
-    from data_loaders.common.recordings import POINTS, find_files, read_clips
+    from data_loaders.common.recordings import find_files
+    from utils.formats.reading import array_rate, read_motion
     from utils.geometry.human import to_smpl22
     from utils.geometry.resample import resample
 
-    for path in find_files(options.sources, POINTS):
-        for motion in read_clips(path, options.scale, options.fps):
+    for path in find_files(options.sources):
+        for motion in read_motion(path, array_rate(options, path, options.fps)):
             yield f"{path}: {motion.name}", resample(to_smpl22(motion).positions, motion.fps, options.fps)
 
 

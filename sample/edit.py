@@ -30,7 +30,7 @@ def main(argv: list[str]) -> None:
     output_dir = sampling.output_dir or str(folder_of(sampling, seed, line.edit))
     folder = output_folder(replace(sampling, output_dir=output_dir), seed, "edit")
     session = open_session(line)
-    sources = read_sources(session, line.edit.input_motion)
+    sources = read_sources(session, line.edit.input_motion, line.edit)
     request = edit_request(session, line.edit, sources)
     for source in sources:
         print(f"editing {source.title or 'a clip'}" + (f" ({source.note})" if source.note else ""))

@@ -9,6 +9,7 @@ from data_loaders.registry import DatasetSpec, dataset_defaults, dataset_spec
 from diffusion.options import DiffusionOptions
 from model.options import ModelOptions, translated
 from train.options import ComparisonOptions, TrainingOptions
+from utils.formats.options import ReadingOptions
 from utils.run.errors import UsageError
 from utils.run.options import RunOptions, option, parse_line
 
@@ -153,7 +154,7 @@ def parse_sampling_line(
 
 
 @dataclass(frozen=True)
-class PrefixOptions:
+class PrefixOptions(ReadingOptions):
     """What a model that is shown the frames before a motion (DiP) begins with."""
 
     prefix_motion: str = option(
@@ -186,12 +187,10 @@ class EndlessOptions:
 
 
 @dataclass(frozen=True)
-class EditOptions:
+class EditOptions(ReadingOptions):
     """Which motions are edited, and what of them is kept."""
 
-    input_motion: str = option(
-        "", "the motion to edit, .npy, .npz, .bvh or .amc (default: clips of the dataset's test part)"
-    )
+    input_motion: str = option("", "the motion to edit, any file of motion (default: clips of the dataset's test part)")
     edit_mode: str | None = option(
         None,
         "in_between: all is made anew from --prefix_end to --suffix_start; upper_body: the joints above the hips "

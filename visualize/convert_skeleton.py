@@ -33,7 +33,7 @@ def converted(path: str, source: str) -> "tuple[list[np.ndarray], float]":
     import numpy as np
 
     from utils.formats import results
-    from utils.formats.unnamed import RATES
+    from utils.formats.reading import RATES
     from utils.geometry.amass22 import ESTIMATORS, estimate_to_nba, facing_z, to_22
     from utils.geometry.skeleton import SKELETONS
     from utils.run.arrays import load_array

@@ -37,7 +37,11 @@ class BvhFile:
 def open_bvh(path: str | Path) -> tuple[BvhFile, list[Rig]]:
     """A BVH file, and its rig in the rest pose and in some frames. Raises MissingFileError or DataError."""
     layout, motion = bvh.read_layout(path), bvh.read(path)
-    count = len(layout.joints)
+    count, start = len(layout.joints), [max(parent, 0) for parent in layout.parents]
+    if motion.rest is not None:  # position channels of joints below the root count, not their OFFSET
+        ways = motion.rest.astype(np.float64) - motion.rest[start]
+        below = np.array([parent >= 0 and len(layout.places[joint]) > 0 for joint, parent in enumerate(layout.parents)])
+        layout = layout._replace(offsets=np.where(below[:, None], ways, layout.offsets))
     rotations = torch.eye(3, dtype=torch.float64).repeat(count, 1, 1)
     poses = [rotations]
     if motion.rotations is not None:

@@ -14,7 +14,8 @@ from model.denoisers.conditions import HIDDEN
 from sample.common.request import requested_frames
 from sample.common.samples import caption
 from sample.common.session import Session
-from utils.formats.motion_files import read_motion, to_skeleton
+from utils.formats.options import ReadingOptions
+from utils.formats.reading import read_motion, to_skeleton
 from utils.geometry.human import to_nba16, to_smpl22
 from utils.geometry.motion import Motion
 from utils.geometry.resample import resample
@@ -38,14 +39,14 @@ class Source:
     note: str = ""
 
 
-def read_sources(session: Session, path: str) -> list[Source]:
+def read_sources(session: Session, path: str, how: ReadingOptions | None = None) -> list[Source]:
     """At most `--num_samples` motions: the first ones of a file, without one clips of the dataset's test part.
 
     They are cut to `--motion_length` and to what the model knows. Raises MissingFileError, DataError or UsageError.
     """
     spec, sampling = session.spec, session.sampling
     if path:
-        found = [source_of(motion, spec) for motion in read_motion(path)[: sampling.num_samples]]
+        found = [source_of(motion, spec) for motion in read_motion(path, how)[: sampling.num_samples]]
     else:
         found = _clips(session)
     longest = spec.max_frames if sampling.motion_length is None else requested_frames(session)

@@ -26,7 +26,8 @@ from sample.common.samples import Samples
 from sample.common.session import Request, Session
 from sample.common.sources import source_of
 from sample.options import EndlessOptions, PrefixOptions
-from utils.formats.motion_files import read_motion
+from utils.formats.options import ReadingOptions
+from utils.formats.reading import read_motion
 from utils.geometry.kinematics import mirror
 from utils.geometry.rotations import about_axis
 from utils.run.errors import DataError, UsageError
@@ -213,7 +214,7 @@ def find_prefix(session: Session, options: PrefixOptions, count: int) -> Prefix:
     if spec.representation != "hml":
         raise UsageError(f"motion of {spec.name} is not made window after window; that of HumanML3D's features is")
     if options.prefix_motion and options.prefix_motion != STANDING:
-        shown = prefix_of_file(session, options.prefix_motion)
+        shown = prefix_of_file(session, options.prefix_motion, options)
         return Prefix(shown.expand(count, -1, -1), f"the motion follows {options.prefix_motion}")
     folder = spec.folder(session.data.datapath)
     if options.prefix_motion != STANDING and folder.is_dir():
@@ -238,10 +239,10 @@ def prefix_of_data(session: Session, folder: Path, count: int) -> Prefix:
     return Prefix(torch.stack(shown), f"each motion follows one of the test part of {folder}", tuple(captions))
 
 
-def prefix_of_file(session: Session, path: str) -> Tensor:
+def prefix_of_file(session: Session, path: str, how: ReadingOptions) -> Tensor:
     """The features [C, F] of the last frames of the first clip of a file. Raises the errors of files, or DataError."""
     spec, context = session.spec, session.model_options.context_len
-    motion = read_motion(path)[0]
+    motion = read_motion(path, how)[0]
     features = source_of(motion, spec).frames
     if len(features) < context:
         raise DataError(

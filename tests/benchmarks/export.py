@@ -20,7 +20,7 @@ from body.from_joints import make_body
 from body.models import load_body
 from body.motion.foot_lock import lock_feet
 from body.options import BodyOptions
-from utils.formats.motion_files import read_motion
+from utils.formats.reading import read_motion
 from utils.geometry.motion import Motion
 from utils.run.errors import run_command
 from utils.run.options import option, parse

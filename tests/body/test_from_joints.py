@@ -5,9 +5,10 @@ import pytest
 
 from body.from_joints import chosen, lowest, make_bodies, make_body, placed
 from body.models import load_body
-from body.options import SKELETON_TYPES, BodyOptions
+from body.options import BodyOptions
 from data_loaders.points.toy import body_motion, figure
 from utils.formats import results
+from utils.formats.options import SKELETON_TYPES
 from utils.geometry.body import joints_of, vertices_of
 from utils.geometry.joint_maps import JOINT_SETS
 from utils.geometry.motion import Motion

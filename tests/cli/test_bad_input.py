@@ -385,7 +385,7 @@ def mocap(folder: Path, **contents: str) -> Path:
         ({"a_asf": ASF, "a_amc": "1\nroot 0 0 0 0 0 0\nfemur 1 x\n"}, "a.amc, line 3: "),
         ({"a_asf": ASF, "a_amc": "1\nroot 0 0 0 0 0 0\n"}, "a.amc, line 2: "),
         ({"a_asf": ASF.replace("4.5", "long"), "a_amc": "1\n"}, "a.asf, line "),
-        ({"a_npz": "PK"}, "a.npz is not a packed motion shard"),
+        ({"a_npz": "PK"}, "a.npz is not a readable .npz file"),
         ({"a_bvh": BVH.replace("oops", "0")}, ""),
     ],
 )
@@ -400,7 +400,7 @@ def test_motion_capture_that_is_not_there(ends, tmp_path):
     assert "name at least one file or folder" in ends(USAGE, "prepare.mocap", *out)
     assert "does not exist" in ends(MISSING, "prepare.mocap", *out, "--sources", tmp_path / "nothing")
     (tmp_path / "empty").mkdir()
-    assert "no .bvh, .amc or packed .npz" in ends(MISSING, "prepare.mocap", *out, "--sources", tmp_path / "empty")
+    assert "no .bvh, .amc, .npz" in ends(MISSING, "prepare.mocap", *out, "--sources", tmp_path / "empty")
     folder = mocap(tmp_path / "in", a_amc="1\n")
     assert "needs its skeleton" in ends(MISSING, "prepare.mocap", *out, "--sources", folder)
     assert "exists already" in ends(USAGE, "prepare.mocap", "--sources", folder, "--output_dir", tmp_path / "empty")

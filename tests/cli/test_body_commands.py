@@ -5,7 +5,7 @@ import pytest
 
 from data_loaders.points.toy import body_motion
 from tests.commands import refusal, run
-from utils.formats import bvh, glb, motion_files, results, smpl_params
+from utils.formats import bvh, glb, reading, results, smpl_params
 from utils.geometry.skeleton import SKELETONS
 from utils.run.folders import RECORD
 from visualize import render_mesh
@@ -69,7 +69,7 @@ def test_the_sample_that_the_video_names_is_rendered(mdm, capsys):
 
 def test_a_results_file_is_read_once(mdm, tmp_path, monkeypatch):
     read = []
-    for module in (motion_files, results):
+    for module in (reading, results):
         load = module.load_array
         monkeypatch.setattr(module, "load_array", lambda path, load=load: read.append(path) or load(path))
     run("visualize.render_mesh", mdm / "sample00_rep00.mp4", "--format csv --body free --output_dir", tmp_path)

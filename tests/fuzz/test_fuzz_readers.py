@@ -19,7 +19,7 @@ import pytest
 import torch
 
 from data_loaders.action import humanact12
-from data_loaders.common import packed, recordings
+from data_loaders.common import packed
 from data_loaders.options import DataOptions
 from data_loaders.points import keypoints
 from data_loaders.registry import dataset_spec
@@ -37,8 +37,8 @@ from utils.formats import (
     csv,
     glb,
     hik,
-    motion_files,
     obj,
+    reading,
     results,
     shards,
     smpl_files,
@@ -75,6 +75,11 @@ def clip() -> Any:
 
 def text_of(content: object, path: Path) -> None:
     path.write_text(json.dumps(content))
+
+
+def figure() -> np.ndarray:
+    """Positions [3, 22, 3] of bones that a person could have."""
+    return np.random.RandomState(0).normal(0, 0.1, (3, 22, 3)).astype(np.float32)
 
 
 def of_mas() -> dict[str, Any]:
@@ -189,20 +194,20 @@ READERS: dict[str, Reader] = {
     "smpl motion": one("a.npz", lambda path: smpl_motion.write(path, clip(), "smplx"), smpl_motion.read),
     "smpl parameters": one("a.npy", lambda path: smpl_params.write(path, clip()), smpl_params.read),
     "smpl file": one("a.pkl", lambda path: path.write_bytes(pickle.dumps(smpl_arrays(), 2)), smpl_files.read),
-    "results of mas": one("a.npy", lambda path: results.write(path, of_mas()), motion_files.read_motion),
-    "results of mdm": one("a.npy", lambda path: results.write(path, of_mdm()), motion_files.read_motion),
-    "plain results": one("a.npz", lambda path: np.savez(path, **of_mas_plain()), motion_files.read_motion),
-    "shard": one("a.npz", lambda path: np.savez(path, **shard()), motion_files.read_motion),
+    "results of mas": one("a.npy", lambda path: results.write(path, of_mas()), reading.read_motion),
+    "results of mdm": one("a.npy", lambda path: results.write(path, of_mdm()), reading.read_motion),
+    "plain results": one("a.npz", lambda path: np.savez(path, **of_mas_plain()), reading.read_motion),
+    "shard": one("a.npz", lambda path: np.savez(path, **shard()), reading.read_motion),
     "packed shard": one(
         "a.npz", lambda path: np.savez_compressed(path, **shard()), lambda path: list(shards.read(path))
     ),
     "positions": one(
-        "a.npz", lambda path: np.savez(path, positions=np.ones((3, 22, 3), np.float32), fps=30.0),
-        lambda path: list(recordings.read_clips(path)),
+        "a.npz", lambda path: np.savez(path, positions=figure(), fps=30.0),
+        lambda path: list(reading.read_motion(path)),
     ),
     "array": one(
-        "a.npy", lambda path: np.save(path, np.ones((3, 22, 3), np.float32)),
-        lambda path: list(recordings.read_clips(path)),
+        "a.npy", lambda path: np.save(path, figure()),
+        lambda path: list(reading.read_motion(path)),
     ),
     "packed folder": Reader(write_packed, lambda f: packed.read(f / "p"), ("p/index.json", "p/positions.npy")),
     "text folder": Reader(
@@ -273,11 +278,11 @@ def made(write: Callable[[Path], object], name: str) -> dict[str, Any]:
 
 
 CONTENTS: dict[str, tuple[Callable[[], dict[str, Any]], Callable[[Path], object]]] = {
-    "mas.npy": (of_mas, motion_files.read_motion),
-    "mdm.npy": (of_mdm, motion_files.read_motion),
-    "mas.npz": (of_mas_plain, motion_files.read_motion),
-    "mdm.npz": (of_mdm, motion_files.read_motion),
-    "shard.npz": (shard, motion_files.read_motion),
+    "mas.npy": (of_mas, reading.read_motion),
+    "mdm.npy": (of_mdm, reading.read_motion),
+    "mas.npz": (of_mas_plain, reading.read_motion),
+    "mdm.npz": (of_mdm, reading.read_motion),
+    "shard.npz": (shard, reading.read_motion),
     "motion.npz": (
         lambda: made(lambda path: smpl_motion.write(path, clip(), "smplx"), "a.npz"), smpl_motion.read
     ),

@@ -14,7 +14,8 @@ from data_loaders.text.captions import SENTENCES, sentences
 from prepare import mocap
 from prepare.mocap import MocapOptions, convert
 from tests.people import BODY, SMPL, SPEC, standing_smpl22
-from utils.formats.motion_files import find_skeleton, guess_scale
+from utils.formats.reading import find_skeleton
+from utils.geometry.conventions import unit_of
 from utils.geometry.kinematics import bone_lengths
 from utils.geometry.motion import Motion
 from utils.run.errors import DataError, MissingFileError, UsageError
@@ -89,9 +90,10 @@ def test_the_skeleton_of_an_amc_file(tmp_path):
 
 
 @pytest.mark.parametrize("unit", [1.0, 0.1, 0.01, 0.0254, 0.0254 / 0.45])
-def test_units_are_told_by_the_height(unit):
+def test_units_are_told_by_the_bones(unit):
     for height in (1.35, 1.7, 2.0):
-        assert guess_scale(person(5, unit) * height / 1.58) == pytest.approx(unit)
+        clip = Motion(person(5, unit) * height / 1.58, 30, SMPL.joints, SMPL.parents)
+        assert unit_of(clip)[1] == pytest.approx(unit)
 
 
 def test_conversion():
@@ -144,7 +146,7 @@ def test_a_folder_of_bvh(tmp_path, capsys, unit, arguments):
     np.testing.assert_allclose(motions.positions[0, BODY.index("LWrist")], (0.7, 1.42, 0), atol=1e-3)
     said = capsys.readouterr().out
     assert "2 clips in" in said and "next: python -m train.train_mdm --dataset mocap2d" in said
-    assert said.count("taken for 0.01 m (else: --scale)") == (0 if arguments else 2)
+    assert said.count("taken for 0.01 m (centimetres, from the bones; else: --scale)") == (0 if arguments else 2)
 
 
 def test_the_folder_trains_as_it_is(tmp_path):

@@ -35,7 +35,7 @@ from sample.options import PrefixOptions
 from tests.commands import listing, refusal, run, toy, train
 from tests.dip import CONTEXT, LAYOUT, SPEC, WINDOW, dip_session, told
 from utils.formats import results
-from utils.formats.motion_files import read_motion
+from utils.formats.reading import read_motion
 from utils.run.errors import DataError, MissingFileError, UsageError
 from utils.run.folders import RECORD
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from utils.formats import unnamed
+from utils.formats.options import ReadingOptions
+from utils.formats.reading import read_motion
 from utils.geometry import rotations as R
 from utils.geometry.amass22 import ESTIMATORS, SOURCES, estimate_to_nba, facing_z, to_22
 from utils.geometry.joint_maps import to_smpl
@@ -77,7 +78,7 @@ def test_refusals():
 
 def test_a_published_results_file_is_read_with_its_joints_named(shared: Path):
     path = shared / "golden/mas/cli/mas_nba_results.npy"
-    motions = unnamed.read(path, "nba")
+    motions = read_motion(path, ReadingOptions(skeleton_type="nba"))
     content = np.load(path, allow_pickle=True).item()
     assert motions[0].fps == 30 and motions[0].joints[0] == "Hip"
     np.testing.assert_array_equal(
@@ -86,14 +87,14 @@ def test_a_published_results_file_is_read_with_its_joints_named(shared: Path):
     assert to_smpl(motions[0]).motion.positions.shape[1:] == (22, 3)
     for wrong in ("", "gymnastics"):
         with pytest.raises(DataError):
-            unnamed.read(path, wrong)
+            read_motion(path, ReadingOptions(skeleton_type=wrong))
 
 
 @pytest.mark.parametrize("source", ESTIMATORS)
 def test_estimates_are_read_upright_and_right_handed(tmp_path: Path, source: str):
     array = np.random.RandomState(0).normal(size=(9, 17, 3)).astype(np.float32)
     np.save(tmp_path / "results.npy", array)
-    (motion,) = unnamed.read(tmp_path / "results.npy", source)
+    (motion,) = read_motion(tmp_path / "results.npy", ReadingOptions(skeleton_type=source))
     signs = (2, -2, -2) if source == "motionbert" else (1, 1, -1)
     np.testing.assert_allclose(motion.positions, array[::3] * signs)
     assert motion.fps == 20 and "Torse" in motion.joints

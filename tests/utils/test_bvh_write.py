@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from tests.bodies import PELVIS, angle_between, small_body, walking
 from utils.formats import bvh
-from utils.formats.motion_files import guess_scale, read_motion
+from utils.formats.reading import read_motion
 from utils.geometry.body import Body, joints_of
+from utils.geometry.conventions import unit_of
 from utils.geometry.human import to_smpl22
 from utils.geometry.rotations import axis_angle_to_matrix, euler_to_matrix
 from utils.geometry.skeleton import SKELETONS
@@ -124,7 +125,7 @@ def test_joints_in_any_order(tmp_path: Path):
 def test_our_own_reader_finds_the_unit_and_the_joints(tmp_path: Path, units: float):
     motion = walking(20)
     bvh.write(tmp_path / "clip.bvh", motion, units)
-    assert guess_scale(bvh.read(tmp_path / "clip.bvh").positions) == pytest.approx(1 / units)
+    assert unit_of(bvh.read(tmp_path / "clip.bvh"))[1] == pytest.approx(1 / units)
     (clip,) = read_motion(tmp_path / "clip.bvh")
     person = to_smpl22(clip)
     np.testing.assert_allclose(person.positions, joints_of(motion)[0][:, :22], atol=1e-4)

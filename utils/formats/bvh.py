@@ -66,7 +66,8 @@ def read(path: str | Path, scale: float = 1.0) -> Motion:
         raise DataError(f"{path} holds numbers too large for a position")
     rotations = np.concatenate([part[1] for part in parts])
     names = tuple(node.name for node in nodes)
-    return Motion(positions, fps, names, parents, rotations, path.stem, note=note)
+    rest = (_rest(nodes, parents, values) * scale).astype(np.float32)
+    return Motion(positions, fps, names, parents, rotations, path.stem, rest=rest, source=str(path), note=note)
 
 
 def _read_tree(lines: list[str]) -> tuple[list[_Node], int]:
@@ -208,6 +209,16 @@ def _pose(
         rotations[:, joints] = euler_to_matrix(torch.from_numpy(angles), order).float()
     positions, _ = forward(rotations.double(), torch.from_numpy(offsets), parents, torch.from_numpy(offsets[:, 0]))
     return (positions * scale).float().numpy(), rotations.numpy()
+
+
+def _rest(nodes: list[_Node], parents: tuple[int, ...], values: np.ndarray) -> np.ndarray:
+    """Where the joints stand [J, 3] with all rotations 0: position channels of joints count in the mean."""
+    offsets = np.array([node.offset for node in nodes], np.float64)
+    for joint, node in enumerate(nodes):
+        for axis, column in node.positions.items() if parents[joint] >= 0 else ():
+            offsets[joint, axis] = values[:, column].mean()
+    still = torch.eye(3, dtype=torch.float64).expand(len(nodes), 3, 3)
+    return forward(still, torch.from_numpy(offsets), parents, torch.from_numpy(offsets[0]))[0].numpy()
 
 
 class Layout(NamedTuple):

@@ -24,10 +24,11 @@ from utils.formats.checks import check_motion
 from utils.formats.export_format import Format, Look, single
 from utils.geometry.body import Body, BodyMotion, joints_of
 from utils.geometry.body_rate import at_rate
-from utils.geometry.rotations import (
-    axis_angle_to_matrix,
-    matrix_to_axis_angle,
-)
+from utils.geometry.conventions import AXES
+from utils.geometry.kinematics import forward
+from utils.geometry.motion import Motion
+from utils.geometry.rest import rest_joints
+from utils.geometry.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from utils.geometry.skeleton import SKELETONS
 from utils.run.arrays import load_archive
 from utils.run.errors import DataError, UsageError
@@ -48,6 +49,7 @@ _MODELS = {
 }
 _READ = (
     "poses", "trans", "betas", "gender", "mocap_frame_rate", "mocap_framerate", "contacts", "trans_pelvis", "text",
+    "rest_joints",
 )  # fmt: skip
 
 
@@ -55,7 +57,8 @@ _READ = (
 class SmplMotion:
     """A clip as such files hold it: poses [T, N, 3] axis-angle, trans [T, 3] of a z-up world, one shape.
 
-    N is 24, 52 or 55. `pelvis` [3] is what `trans_pelvis` says, `contacts` bool [T, 4] of the joints CONTACTS.
+    N is 24, 52 or 55. `pelvis` [3] is what `trans_pelvis` says, `contacts` bool [T, 4] of the joints CONTACTS,
+    `rest` [24, 3] where the joints of the body stand in rest, which only files of ours say.
     """
 
     poses: np.ndarray
@@ -67,6 +70,7 @@ class SmplMotion:
     contacts: np.ndarray | None = None
     text: str = ""
     name: str = ""
+    rest: np.ndarray | None = None
 
 
 def write(path: str | Path, motion: BodyMotion, model: str = "smplh") -> None:
@@ -104,6 +108,7 @@ def write(path: str | Path, motion: BodyMotion, model: str = "smplh") -> None:
         "surface_model_type": model,
         "trans_pelvis": pelvis,
         "body_name": motion.body.name,
+        "rest_joints": _rest_of(motion.body),
         "text": motion.text,
         "version": f"polykine {VERSION}",
     }
@@ -117,6 +122,16 @@ def write(path: str | Path, motion: BodyMotion, model: str = "smplh") -> None:
         content |= _addon_keys(poses, source_fps)
     with atomic_write(path) as handle:
         np.savez_compressed(handle, **content)
+
+
+def _rest_of(body: Body) -> np.ndarray:
+    """Where SMPL's joints [24, 3] stand in a body; hands that it lacks lie beyond the wrists as in the mean body."""
+    mean = rest_joints().numpy()
+    at = {name: body.rest[joint] for joint, name in enumerate(body.joints)}
+    for joint, name in enumerate(_JOINTS):
+        above = SKELETONS["smpl24"].parents[joint]
+        at.setdefault(name, at[_JOINTS[above]] + mean[joint] - mean[above])
+    return np.stack([at[name] for name in _JOINTS]).astype(np.float32)
 
 
 def _addon_keys(poses: np.ndarray, source_fps: float) -> dict[str, Any]:
@@ -188,6 +203,7 @@ def read(path: str | Path) -> SmplMotion:
         None if contacts is None else contacts > 0.5,
         _word(content, "text"),
         Path(path).stem,
+        _own_rest(content, path),
     )
 
 
@@ -196,6 +212,16 @@ def _finite(content: Mapping[str, np.ndarray], name: str, path: str | Path) -> n
     if values.dtype.kind not in "fiu" or not np.isfinite(values).all():
         raise DataError(f"{path}: {name} is {values.dtype} {values.shape} and not made of finite numbers")
     return values.astype(np.float32)
+
+
+def _own_rest(content: Mapping[str, np.ndarray], path: str | Path) -> np.ndarray | None:
+    """The rest pose that a file of ours holds. Raises DataError."""
+    if "rest_joints" not in content:
+        return None
+    rest = _finite(content, "rest_joints", path)
+    if rest.shape != (len(_JOINTS), 3):
+        raise DataError(f"{path} has rest_joints {rest.shape}, not [{len(_JOINTS)}, 3]")
+    return rest
 
 
 def _word(content: Mapping[str, np.ndarray], name: str) -> str:
@@ -229,6 +255,34 @@ def to_motion(clip: SmplMotion, body: Body) -> BodyMotion:
         contacts = np.zeros((len(turned), len(body.joints)), bool)
         contacts[:, [body.joints.index(name) for name in CONTACTS]] = clip.contacts
     return BodyMotion(body, rotations, root.astype(np.float32), clip.fps, clip.name, clip.text, contacts)
+
+
+def clip_of(path: str | Path, up: str = "z") -> Motion:
+    """The clip of such a file as joints and rotations, y up; `up` is the axis of its world that points up.
+
+    Where the file does not say how long the bones are (only ours do), they are those of a mean body: the numbers of a
+    shape say it only beside SMPL's own files. Hands and face are left out. Raises MissingFileError or DataError.
+    """
+    clip = read(path)
+    names = _JOINTS if clip.poses.shape[1] == len(_JOINTS) else _BODY
+    parents = SKELETONS["smpl24"].parents[: len(names)]
+    turned = axis_angle_to_matrix(torch.from_numpy(clip.poses[:, : len(names)]).double())
+    world = torch.from_numpy(AXES[up].astype(np.float64))
+    turned[:, 0] = world @ turned[:, 0]
+    rest = rest_joints().numpy() if clip.rest is None else clip.rest
+    kind = next(model for model, row in _MODELS.items() if row[0] == clip.poses.shape[1])
+    pelvis = np.asarray(_MODELS[kind][2] if clip.pelvis is None else clip.pelvis, np.float64)
+    root = world @ torch.from_numpy(clip.trans + pelvis)[..., None]
+    offsets = torch.from_numpy((rest - rest[[max(parent, 0) for parent in SKELETONS["smpl24"].parents]])[: len(names)])
+    positions, _ = forward(turned, offsets.double(), parents, root.squeeze(-1))
+    if not positions.isfinite().all():
+        raise DataError(f"{path} holds numbers too large for a position")
+    note = "" if clip.rest is not None else "its bones got the lengths of a mean body"
+    return Motion(
+        positions.float().numpy(), clip.fps, names, parents, turned.float().numpy(), clip.name,
+        rest=rest[: len(names)], betas=clip.betas, gender=clip.gender, texts=(clip.text,) if clip.text else (),
+        up=up, source=str(path), note=note,
+    )  # fmt: skip
 
 
 def _look(found: SmplMotion, motion: BodyMotion, number: int) -> Look:

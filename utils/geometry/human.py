@@ -25,10 +25,16 @@ _NBA16 = (
 )
 
 # Naming: words for left and right, names of the trunk (as in _TRUNK), names of a limb (as in _LIMBS). `*` stands for
-# the side, `|` parts alternatives, `+` is the point midway between two. Namespaces, separators and case do not count.
+# the side, `|` parts alternatives, `+` is the point midway between two. Prefixes that all names share, namespaces,
+# separators and case do not count.
 _NAMINGS: dict[str, tuple[str, str, str]] = {
     "SMPL": (
         "left right",
+        "pelvis spine1 spine2 spine3 neck head",
+        "*hip *knee *ankle *foot *collar *shoulder *elbow *wrist",
+    ),
+    "SMPL's own files (m_avg, f_avg)": (
+        "l r",
         "pelvis spine1 spine2 spine3 neck head",
         "*hip *knee *ankle *foot *collar *shoulder *elbow *wrist",
     ),
@@ -70,15 +76,75 @@ _NAMINGS: dict[str, tuple[str, str, str]] = {
         "pelvis spine spine+spine.001 spine.001 neck face|head",
         "thigh.* shin.* foot.* toe.*|foot.*_end shoulder.* upper_arm.* forearm.* hand.*|forearm.*_end",
     ),
-    "Biovision, Xsens": (
+    "Rigify": (
+        "L R",
+        "spine spine.001 spine.002 spine.003 spine.004 spine.006",
+        "thigh.* shin.* foot.* toe.* shoulder.* upper_arm.* forearm.* hand.*",
+    ),
+    "Rigify for games": (
+        "L R",
+        "hips spine.001 spine.002 spine.003 neck head",
+        "thigh.* shin.* foot.* toe.* shoulder.* upper_arm.* forearm.* hand.*",
+    ),
+    "Biovision, Xsens for BVH": (
         "Left Right",
         "Hips Hips+Chest|Chest Chest2|Chest Chest4|Chest3|Chest Neck Head",
         "*Hip *Knee *Ankle *Toe|*Ankle_end *Collar *Shoulder *Elbow *Wrist",
+    ),
+    "Xsens MVN": (
+        "Left Right",
+        "Pelvis L5 L3|T12 T8 Neck Head",
+        "*UpperLeg *LowerLeg *Foot *Toe *Shoulder *UpperArm *ForeArm *Hand",
+    ),
+    "Rokoko": (
+        "Left Right",
+        "Hips Spine1|Spine Spine2 Spine4|Spine3 Neck Head",
+        "*Thigh *Shin *Foot *Toe|*Toe_end *Shoulder *Arm *ForeArm *Hand",
     ),
     "Unreal": (
         "l r",
         "pelvis spine_01 spine_02 spine_03 neck_01 head",
         "thigh_* calf_* foot_* ball_* clavicle_* upperarm_* lowerarm_* hand_*",
+    ),
+    "Unity": (
+        "Left Right",
+        "Hips Spine Chest|Spine UpperChest|Chest Neck Head",
+        "*UpperLeg *LowerLeg *Foot *Toes|*ToeBase|*Foot_end *Shoulder *UpperArm *LowerArm *Hand",
+    ),
+    "VRM": (
+        "L R",
+        "C_Hips C_Spine C_Chest|C_Spine C_UpperChest|C_Chest C_Neck C_Head",
+        "*_UpperLeg *_LowerLeg *_Foot *_ToeBase|*_Toe *_Shoulder *_UpperArm *_LowerArm *_Hand",
+    ),
+    "3ds Max Biped": (
+        "L R",
+        "Pelvis Spine Spine1|Spine Spine3|Spine2|Spine1 Neck Head",
+        "*Thigh *Calf *Foot *Toe0|*Foot_end *Clavicle *UpperArm *Forearm *Hand",
+    ),
+    "Daz Genesis 3 and 8": (
+        "l r",
+        "pelvis|hip abdomenLower abdomenUpper chestUpper|chestLower neckLower head",
+        "*ThighBend *Shin *Foot *Toe *Collar *ShldrBend *ForearmBend *Hand",
+    ),
+    "Daz Genesis 9": (
+        "l r",
+        "pelvis|hip spine1 spine2 spine3 neck1 head",
+        "*_thigh *_shin *_foot *_toes *_shoulder *_upperarm *_forearm *_hand",
+    ),
+    "Daz Genesis, Poser": (
+        "l r",
+        "pelvis|hip abdomen abdomen2|abdomen chest neck head",
+        "*Thigh *Shin *Foot *Toe *Collar *Shldr *ForeArm *Hand",
+    ),
+    "MakeHuman": (
+        "L R",
+        "root spine05 spine03 spine01|spine02 neck01 head",
+        "upperleg01.* lowerleg01.* foot.* toe1-1.* clavicle.* upperarm01.* lowerarm01.* wrist.*",
+    ),
+    "KayKit": (
+        "l r",
+        "hips hips+spine spine chest chest+head head",
+        "upperleg.* lowerleg.* foot.* toes.* chest+upperarm.* upperarm.* lowerarm.* wrist.*",
     ),
 }
 
@@ -148,15 +214,22 @@ def find_joints(motion: Motion) -> list[list[int]]:
 
 
 def _match(naming: tuple[str, str, str], present: dict[str, int]) -> dict[str, list[int]]:
-    """Those of the 22 joints that a naming finds among plain names."""
+    """Those of the 22 joints that a naming finds among plain names, whatever prefix these share."""
     sides, trunk, limbs = (row.split() for row in naming)
-    wanted = dict(zip(_TRUNK, trunk, strict=True))
+    wanted: dict[str, str] = dict(zip(_TRUNK, trunk, strict=True))
     for side, word in zip(("left_", "right_"), sides, strict=True):
         wanted |= {side + limb: name.replace("*", word) for limb, name in zip(_LIMBS, limbs, strict=True)}
+    knee = plain_name(wanted["left_knee"])
+    prefixes = {"", *(name.removesuffix(knee) for name in present if name.endswith(knee))}
+    return max((_match_under(prefix, wanted, present) for prefix in sorted(prefixes)), key=len)
+
+
+def _match_under(prefix: str, wanted: dict[str, str], present: dict[str, int]) -> dict[str, list[int]]:
+    """The same for one prefix of all names."""
     found = {}
     for joint, names in wanted.items():
         for name in names.split("|"):
-            parts = [plain_name(part) for part in name.split("+")]
+            parts = [prefix + plain_name(part) for part in name.split("+")]
             if all(part in present for part in parts):
                 found[joint] = [present[part] for part in parts]
                 break
