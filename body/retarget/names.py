@@ -82,7 +82,7 @@ def find_roles(rig: Rig, mapped: Mapping[str, int] | None = None) -> Roles:
 
 def by_names(names: Sequence[str]) -> dict[str, int]:
     """The joints of SMPL that names tell; spine and neck are left to the tree."""
-    found = {role: joints[0] for role, joints in joints_named(names)[1].items()}
+    found = {role: joints[0] for role, joints in joints_named(names)[1].items() if len(joints) == 1}
     kept = {role: found[role] for role in (*CORE, *_sided("collar"), *_sided("foot")) if role in found}
     # A rig with both has the wrist at the end of the forearm and the hand beyond it.
     plain = [plain_name(name) for name in names]
