@@ -1,6 +1,6 @@
 """What touches keeps touching when a motion goes onto another body: feet the floor, and hands each other.
 
-Feet: while a foot of the source is low, the foot of the figure goes as far from frame to frame as the source's does
+Feet: while a foot of the source is low, or still, the foot of the figure goes as far from frame to frame as it does
 (the toe, or the ankle where that is slower), so it stands where the source stands and slides where it slides; its
 lowest point is as high as the source's, and not below the floor. The place is the one that moves the foot least over
 its stand, between stands what was added goes over smoothly. What else is in the floor lifts the root.
@@ -26,6 +26,7 @@ _LEG = ("hip", "knee", "ankle", "foot")
 _LOW = 0.06  # metres above the floor up to which a foot is where the source's is
 _HIGH = 0.20  # metres from which on its height is that of its leg alone
 _FADE = 0.25  # seconds in which a foot that swings leaves its place
+_STILL = 0.2  # metres a second up to which a foot stands on something, however high it is
 _SLOW = 1.0  # metres a second from which on a foot that is low swings
 _SHORT = 0.1  # seconds: a foot that is up for less is down
 _TOUCH, _APART = 0.12, 0.25  # metres between wrists: up to the one hands meet, from the other on they do not
@@ -83,8 +84,9 @@ def _moved(
     lacking = steps - np.diff(ours[:, leg.foot[:both]], axis=0)[..., [0, 2]]
     slower = np.linalg.norm(steps, axis=-1).argmin(1)
     lacking = lacking[np.arange(len(steps)), slower]
-    pace = np.pad(np.linalg.norm(steps, axis=-1).min(1) * fps, (1, 1), "edge")
-    down = _closed((high < _LOW) & (np.minimum(pace[1:], pace[:-1]) < _SLOW), round(_SHORT * fps))
+    pace = np.pad(np.linalg.norm(steps, axis=-1).min(1) * fps, (1, 1), constant_values=np.inf)
+    pace = np.minimum(pace[1:], pace[:-1]) if len(steps) else np.zeros(1)
+    down = _closed((pace < _STILL) | (high < _LOW) & (pace < _SLOW), round(_SHORT * fps))
     moved, spans = np.zeros((len(ours), 3)), runs(down)
     for first, end in spans:
         way = np.concatenate([np.zeros((1, 2)), np.cumsum(lacking[first : end - 1], axis=0)])

@@ -16,6 +16,7 @@ from body.retarget.rig import Rig, above, standing_axes
 from body.retarget.t_pose import swings_to_t
 from utils.geometry.body import Body
 from utils.geometry.kinematics import walk
+from utils.geometry.skeleton import SKELETONS
 from utils.run.errors import DataError
 
 _FLOOR = 0.05  # of the hips' height: a character whose soles are this near to 0 stands on 0
@@ -49,7 +50,9 @@ class Figure:
 
 
 def make_figure(rig: Rig, roles: Roles, source: Body) -> Figure:
-    """The figure of a rig for motions of a body with SMPL's joints. Raises DataError for one without height."""
+    """The figure of a rig for motions of a body with SMPL's joints. Raises DataError."""
+    if missing := [name for name in SKELETONS["smpl24"].joints if name not in source.joints]:
+        raise DataError(f"the motion's body has no {missing[0]}: only motion of a person goes onto a character")
     joints, goal = roles.joints, dict(zip(source.joints, source.rest.astype(np.float64), strict=True))
     turn = _person_axes(rig, roles)
     places = rig.places @ turn

@@ -17,11 +17,13 @@ import torch
 from body.retarget.rig import Rig
 from body.retarget.transfer import RigMotion
 from utils.formats.glb_container import Broken
-from utils.formats.gltf_document import Document, read_document, write_document
+from utils.formats.gltf_document import Document, Skin, read_document, write_document
 from utils.geometry.kinematics import walk
 from utils.geometry.rotations import matrix_to_quaternion, quaternion_to_matrix
 from utils.run.errors import DataError
 
+_POSED = np.radians(60)  # the most that half the joints of a skin are turned by a pose
+_SCALED = 0.05  # how far the scale of a skin's joints may be from that of a place where the mesh may stand
 _SAME = 1e-3  # radians, or parts of the figure's size: a pose that is no further away is the same
 _VRM = {
     "hips": "pelvis", "head": "head", "Shoulder": "collar", "UpperArm": "shoulder", "LowerArm": "elbow",
@@ -138,12 +140,7 @@ def _bound(document: Document, nodes: tuple[int, ...], parents: tuple[int, ...],
         if all(_near(one, carried[0], size) for one in carried):
             told[joints] = True
             continue
-        inverse = np.linalg.inv(skin.inverse_bind)
-        if not np.isfinite(inverse).all():
-            raise Broken("its inverse bind matrices have no inverse")
-        # The mesh stands where most joints have it; a posed limb takes its joints away from there.
-        near = [sum(_near(one, other, size) for other in carried) for one in carried]
-        world[joints] = carried[int(np.argmax(near))] @ inverse
+        world[joints] = _mesh_in_world(document, skin, carried) @ np.linalg.inv(skin.inverse_bind)
         told[joints], differs = True, True
     if not differs:
         return None
@@ -151,6 +148,28 @@ def _bound(document: Document, nodes: tuple[int, ...], parents: tuple[int, ...],
         if not told[joint] and parent >= 0:
             world[joint] = world[parent] @ document.nodes[nodes[joint]].local
     return world
+
+
+def _mesh_in_world(document: Document, skin: Skin, carried: np.ndarray) -> np.ndarray:
+    """Where a mesh stands [4, 4] in bind pose, of joints that rest in another and carry it [J, 4, 4] elsewhere.
+
+    It is the world's origin or that of the node above the skeleton, whichever most joints are turned against least
+    and have the scale of; else where the topmost joint has it.
+    """
+    top = min(
+        range(len(skin.joints)),
+        key=lambda joint: len(list(_up([n.parent for n in document.nodes], skin.joints[joint]))),
+    )
+    above = document.nodes[skin.joints[top]].parent
+    scales = np.cbrt(np.abs(np.linalg.det(carried[:, :3, :3])))
+    best, least = carried[top], np.cos(_POSED)
+    for place in (np.eye(4), document.nodes[above].world if above >= 0 else np.eye(4)):
+        scale = np.cbrt(abs(np.linalg.det(place[:3, :3])))
+        turned = np.einsum("jik,ik->j", carried[:, :3, :3], place[:3, :3]) / np.maximum(scales * scale, 1e-30)
+        cosine = float(np.median((turned - 1) / 2))
+        if cosine > least and abs(np.median(scales) / scale - 1) < _SCALED:
+            best, least = place, cosine
+    return best
 
 
 def _near(one: np.ndarray, other: np.ndarray, size: float) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from body.retarget.rig import children_of
 
 _FLAT = 0.7  # sine of the angle to the vertical from which a bone of a leg is one of the foot
+_NECK = 0.27  # of the way from the pelvis to the neck: the furthest that a head is from the neck
 _UP_AXES = (np.array([0.0, 1.0, 0.0]), np.array([0.0, 0.0, 1.0]))
 
 
@@ -46,7 +47,7 @@ def _person(
     if not pair or not heads:
         return {}
     head = max((_furthest(tree, places, child) for child in heads), key=lambda way: height[way[-1]])
-    found = {"pelvis": pelvis, "head": _head(head, places)}
+    found = {"pelvis": pelvis, "head": _head(head, places, float(height[head[0]] - height[pelvis]))}
     arms, feet = [_arm(tree, places, child) for child in pair], [_leg(ends[leg], places, up) for leg in legs]
     if not all(arms) or not all(feet):
         return {}
@@ -62,10 +63,15 @@ def _person(
     return found
 
 
-def _head(way: list[int], places: np.ndarray) -> int:
-    """The head of a chain from the trunk: what the longest bone of it begins at, as a head is longer than a neck."""
+def _head(way: list[int], places: np.ndarray, trunk: float) -> int:
+    """The head of a chain from the trunk: what the longest bone of it begins at, as a head is longer than a neck.
+
+    Of two joints the second is the head where it is no further from the first than a head is from a neck.
+    """
     lengths = np.linalg.norm(np.diff(places[way], axis=0), axis=1)
-    return way[int(lengths.argmax())] if len(way) > 2 else way[-1]
+    if len(way) == 2 and lengths[0] < _NECK * trunk:
+        return way[1]
+    return way[int(lengths.argmax())] if len(way) > 1 else way[0]
 
 
 def _furthest(tree: list[list[int]], places: np.ndarray, joint: int) -> list[int]:
@@ -103,17 +109,15 @@ def _leg(way: list[int], places: np.ndarray, up: np.ndarray) -> list[int]:
 
 
 def _arm(tree: list[list[int]], places: np.ndarray, joint: int) -> list[int]:
-    """Shoulder, elbow and wrist of a chain: a hand is what branches, or ends it."""
+    """Shoulder, elbow and wrist of a chain up to where fingers branch: the ends of its two longest bones in a row."""
     way = [joint]
-    while len(below := [child for child in tree[way[-1]] if tree[child]]) == 1 and len(tree[way[-1]]) <= 2:
-        way += below
-    if len(way) < 4 and not below and tree[way[-1]]:
-        way += tree[way[-1]][:1]
+    while len(tree[way[-1]]) == 1:
+        way += tree[way[-1]]
     if len(way) < 3:
         return []
-    start = 1 if len(way) > 3 else 0  # a collar comes first
-    elbow = _halfway(way[start:], places)
-    return [] if elbow < 0 else [way[start], elbow, way[-1]]
+    lengths = np.linalg.norm(np.diff(places[way], axis=0), axis=1)
+    start = int(np.minimum(lengths[:-1], lengths[1:]).argmax())
+    return way[start : start + 3]
 
 
 def _halfway(way: list[int], places: np.ndarray) -> int:

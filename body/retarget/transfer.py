@@ -39,10 +39,8 @@ class RigMotion:
 
 
 def transferred(motion: BodyMotion, figure: Figure) -> BodyMotion:
-    """The motion on the figure's body, where it stands and as it stands. Raises DataError for another set of joints."""
+    """The motion on the figure's body, where it stands and as it stands."""
     body, names = figure.body, {name: joint for joint, name in enumerate(motion.body.joints)}
-    if missing := [name for name in (*_SPINE, "neck", "left_hip", "right_hip") if name not in names]:
-        raise DataError(f"{motion.name} has no {missing[0]}: only motion of a person goes onto a character")
     positions, world = joints_of(motion)
     turned = np.empty((len(world), len(body.joints), 3, 3))
     for word, source in (("spine", _SPINE), ("neck", _NECK)):
