@@ -20,15 +20,17 @@ def main(argv: list[str]) -> None:
     import torch
 
     from body.from_joints import make_bodies
-    from visualize.files.exporting import export, prepared
+    from visualize.files.exporting import asked, export, prepared
 
     if run.threads:
         torch.set_num_threads(run.threads)
-    motions = make_bodies(which, print)
     source = Path(which.input_path)
     folder = Path(wanted.output_dir) if wanted.output_dir else source.parent
-    motions = prepared(motions, wanted)
-    print("\n".join(map(str, export(motions, wanted.format, folder, source.stem, wanted.overwrite))))
+    formats = asked(wanted, folder, print)
+    motions = make_bodies(which, print)
+    motions = prepared(motions, wanted, print)
+    written = export(motions, formats, folder, source.stem, wanted.overwrite, wanted.names, wanted.in_place)
+    print("\n".join(map(str, written)))
 
 
 if __name__ == "__main__":

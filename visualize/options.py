@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from utils.geometry.joint_names import SCHEMES
 from utils.run.options import option
 
 FORMATS = {
@@ -31,6 +32,15 @@ class ExportOptions:
     fps: float = option(
         0.0, "frames a second of the files, as 24, 25, 30 or 60 (default: those of the motion)", min=0, max=1000
     )
+    character: str = option(
+        "", "your own character, .glb, .gltf, .vrm or .bvh: written as <name>_<character>, in place of the body's glb"
+    )
+    map: str = option(
+        "", "which joint of --character is which: a JSON file; a draft is written if needed", advanced=True
+    )
+    names: str = option("", "whose names joints have in glb, bvh, fbx, usd and csv", ("", *SCHEMES), advanced=True)
+    loop: bool = option(False, "a cycle of each motion, closed, as games play it")
+    in_place: bool = option(False, "without the path on the floor, for games that move the character themselves")
     root_bone: bool = option(
         False, "a bone on the floor that carries path and heading: glb, bvh, fbx, for game engines"
     )

@@ -74,16 +74,18 @@ def main(argv: list[str]) -> None:
     import torch
 
     from body.from_joints import bodies_of, read_clips
-    from visualize.files.exporting import export, prepared
+    from visualize.files.exporting import asked, export, prepared
 
     if run.threads:
         torch.set_num_threads(run.threads)
     which = replace(which, input_path=str(results))
     clip = clip_of(read_clips(which), results, name, sample)
-    motions = bodies_of([replace(clip, name=name)], which, print)
     folder = Path(wanted.output_dir) if wanted.output_dir else video.parent
-    motions = prepared(motions, wanted)
-    print("\n".join(map(str, export(motions, wanted.format, folder, name, wanted.overwrite))))
+    formats = asked(wanted, folder, print)
+    motions = bodies_of([replace(clip, name=name)], which, print)
+    motions = prepared(motions, wanted, print)
+    written = export(motions, formats, folder, name, wanted.overwrite, wanted.names, wanted.in_place)
+    print("\n".join(map(str, written)))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ stand. Between stands what was added goes over smoothly. No foot is moved furthe
 too short the root sinks, by `SINKS` at most.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -45,36 +46,55 @@ def lock_feet(motion: BodyMotion, contacts: np.ndarray | None = None) -> BodyMot
     or nothing stands, the motion is returned as it came. Raises DataError for a body without legs.
     """
     legs, before = _legs(motion.body), foot_figures(motion)
-    local, offsets, root = (
-        torch.as_tensor(np.asarray(values, np.float64))
-        for values in (motion.rotations, motion.body.offsets, motion.root)
-    )
-    positions, turned = forward(local, offsets, motion.body.parents, root)
+    positions, _, _ = _posed(motion)
     if contacts is None:
         contacts = motion.contacts
     if contacts is None:
         contacts = feet_contacts(positions.numpy(), motion.fps, [leg.foot for leg in legs])
     soles = _soles(motion.body, legs)
     moved = torch.stack([_moved(positions, contacts, leg, soles, motion.fps) for leg in legs])  # [L, T, 3]
-    drop = _drop(positions, moved, legs, motion.fps)
-    goals = [positions[:, leg.ankle] + way for leg, way in zip(legs, moved, strict=True)]
-    lowered = positions - drop[:, None, None] * positions.new_tensor((0.0, 1.0, 0.0))
-    world = turned.clone()
-    for leg, goal in zip(legs, goals, strict=True):
-        changed = torch.linalg.vector_norm(goal - lowered[:, leg.ankle], dim=-1) > 1e-7
-        hip, knee, ankle = (lowered[changed, joint] for joint in (leg.hip, leg.knee, leg.ankle))
-        thigh, shin, _ = bend_legs(hip, knee, ankle, goal[changed], turned[changed, leg.hip], turned[changed, leg.knee])
-        world[changed, leg.hip], world[changed, leg.knee] = thigh, shin
-    held = replace(
-        motion,
-        rotations=_local(world, local, legs, motion.body.parents).float().numpy(),
-        root=lowered[:, 0].float().numpy(),
-        contacts=contacts,
-    )
+    held = replace(shift_limbs(motion, legs, moved, _drop(positions, moved, legs, motion.fps)), contacts=contacts)
     after = foot_figures(held)
     if after["slide"] > before["slide"]:
         held, after = motion, before
     return replace(held, meta=motion.meta | {"foot_lock": {"before": before, "after": after}})
+
+
+def shift_feet(motion: BodyMotion, legs: Sequence[Leg], moved: Tensor) -> BodyMotion:
+    """The motion with the ankles of legs moved by `moved` [L, T, 3]; where legs are too short for it the root sinks."""
+    positions, _, _ = _posed(motion)
+    return shift_limbs(motion, legs, moved, _drop(positions, moved, legs, motion.fps))
+
+
+def shift_limbs(motion: BodyMotion, limbs: Sequence[Leg], moved: Tensor, sunk: Tensor | None = None) -> BodyMotion:
+    """The motion with the ends of limbs moved by `moved` [L, T, 3], while the root sinks by `sunk` [T].
+
+    The two bones of a limb turn (`bend_legs`), feet and hands keep how they are turned in the world.
+    """
+    positions, turned, local = _posed(motion)
+    lowered = positions
+    if sunk is not None:
+        lowered = positions - sunk[:, None, None] * positions.new_tensor((0.0, 1.0, 0.0))
+    world = turned.clone()
+    for limb, way in zip(limbs, moved, strict=True):
+        goal = positions[:, limb.ankle] + way
+        changed = torch.linalg.vector_norm(goal - lowered[:, limb.ankle], dim=-1) > 1e-7
+        start, middle, end = (lowered[changed, joint] for joint in (limb.hip, limb.knee, limb.ankle))
+        upper, lower = turned[changed, limb.hip], turned[changed, limb.knee]
+        world[changed, limb.hip], world[changed, limb.knee], _ = bend_legs(
+            start, middle, end, goal[changed], upper, lower
+        )
+    rotations = _local(world, local, limbs, motion.body.parents).float().numpy()
+    return replace(motion, rotations=rotations, root=lowered[:, 0].float().numpy())
+
+
+def _posed(motion: BodyMotion) -> tuple[Tensor, Tensor, Tensor]:
+    """Positions [T, K, 3], world rotations and local rotations [T, K, 3, 3] in double precision."""
+    local, offsets, root = (
+        torch.as_tensor(np.asarray(values, np.float64))
+        for values in (motion.rotations, motion.body.offsets, motion.root)
+    )
+    return *forward(local, offsets, motion.body.parents, root), local
 
 
 def _legs(body: Body) -> list[Leg]:
@@ -90,7 +110,7 @@ def _soles(body: Body, legs: list[Leg]) -> dict[int, float]:
     return {j: 0.0 if low is None else max(0.0, float(body.rest[j, 1] - low)) for leg in legs for j in leg.foot}
 
 
-def _local(world: Tensor, local: Tensor, legs: list[Leg], parents: tuple[int, ...]) -> Tensor:
+def _local(world: Tensor, local: Tensor, legs: Sequence[Leg], parents: tuple[int, ...]) -> Tensor:
     """Local rotations [T, K, 3, 3]: new ones in the legs, the others as they were, to the bit."""
     found = local_rotations(world, parents)
     result = local.clone()
@@ -114,14 +134,14 @@ def _moved(positions: Tensor, contacts: np.ndarray, leg: Leg, soles: dict[int, f
         way = way - (way.max(0) + way.min(0)) / 2
         far = np.linalg.norm(way, axis=-1, keepdims=True)
         moved[first:end, [0, 2]] = way * np.minimum(1, MOST / np.maximum(far, 1e-9))
-    _fade(moved, spans, max(1, round(_FADE * fps)))
+    fade(moved, spans, max(1, round(_FADE * fps)))
     deep = np.stack([soles[joint] - places[:, i, 1] for i, joint in enumerate(leg.foot)]).max(0)
-    lift = _above(np.clip(deep, 0, MOST), round(0.1 * fps))
+    lift = smooth_above(np.clip(deep, 0, MOST), round(0.1 * fps))
     moved[:, 1] = lift
     return torch.from_numpy(moved)
 
 
-def _fade(moved: np.ndarray, spans: list[tuple[int, int]], frames: int) -> None:
+def fade(moved: np.ndarray, spans: list[tuple[int, int]], frames: int) -> None:
     """Fill the frames of `moved` [T, 3] between stands: from one value to the next, by way of 0 where there is time."""
     ease = np.arange(1, frames + 1) / (frames + 1)
     ease = (ease * ease * (3 - 2 * ease))[:, None]
@@ -143,14 +163,14 @@ def _fade(moved: np.ndarray, spans: list[tuple[int, int]], frames: int) -> None:
             moved[end - part : end] = (goal * ease)[-part:]
 
 
-def _above(values: np.ndarray, reach: int) -> np.ndarray:
+def smooth_above(values: np.ndarray, reach: int) -> np.ndarray:
     """A smooth curve that is nowhere below `values` [T]: the mean of their largest in a window."""
     padded = np.pad(values, 2 * reach, "edge")
     window = np.lib.stride_tricks.sliding_window_view
     return window(window(padded, 2 * reach + 1).max(-1), 2 * reach + 1).mean(-1)
 
 
-def _drop(positions: Tensor, moved: Tensor, legs: list[Leg], fps: float) -> Tensor:
+def _drop(positions: Tensor, moved: Tensor, legs: Sequence[Leg], fps: float) -> Tensor:
     """How far the root sinks [T] so that legs which are too short for where their feet are held reach them."""
     needed = torch.zeros_like(positions[:, 0, 0])
     for leg, way in zip(legs, moved, strict=True):
@@ -161,4 +181,4 @@ def _drop(positions: Tensor, moved: Tensor, legs: list[Leg], fps: float) -> Tens
         down = hip - ankle - way
         room = (length**2 - down[:, 0] ** 2 - down[:, 2] ** 2).clamp_min(0).sqrt()
         needed = torch.maximum(needed, torch.where((way != 0).any(-1), down[:, 1] - room, 0.0))
-    return torch.from_numpy(_above(needed.clamp(0, SINKS).numpy(), round(0.2 * fps)))
+    return torch.from_numpy(smooth_above(needed.clamp(0, SINKS).numpy(), round(0.2 * fps)))

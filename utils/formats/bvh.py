@@ -6,9 +6,11 @@ what it announces is refused with the number of the line. What `write` writes is
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -219,6 +221,66 @@ def _rest(nodes: list[_Node], parents: tuple[int, ...], values: np.ndarray) -> n
     return forward(still, torch.from_numpy(offsets), parents, torch.from_numpy(offsets[0]))[0].numpy()
 
 
+class Layout(NamedTuple):
+    """The tree of a BVH file as it stands there, for frames of another motion.
+
+    `lines` are those before MOTION; a joint has the rotation channels `orders` ("ZXY"; "" for none) in the columns
+    `turns`, and position channels by axis in the columns `places`. `offsets` [J, 3] are in the file's unit.
+    """
+
+    lines: tuple[str, ...]
+    joints: tuple[str, ...]
+    parents: tuple[int, ...]
+    offsets: np.ndarray
+    orders: tuple[str, ...]
+    turns: tuple[tuple[int, ...], ...]
+    places: tuple[dict[int, int], ...]
+
+
+def read_layout(path: str | Path) -> Layout:
+    """The tree of a BVH file. Raises MissingFileError or DataError."""
+    lines = read_text(path, otherwise="latin-1").split("\n")
+    try:
+        nodes, start = _read_tree(lines)
+    except Refused as refused:
+        raise DataError(f"{path}, {refused}") from refused
+    return Layout(
+        tuple(line.rstrip() for line in lines[: start - 1]),
+        tuple(node.name for node in nodes),
+        tuple(node.parent for node in nodes),
+        np.array([node.offset for node in nodes], np.float64),
+        tuple(node.turns for node in nodes),
+        tuple(tuple(node.columns) for node in nodes),
+        tuple(node.positions for node in nodes),
+    )
+
+
+def write_layout(
+    path: str | Path, layout: Layout, rotations: np.ndarray, moved: Mapping[int, np.ndarray], fps: float
+) -> None:
+    """Write local rotations [T, J, 3, 3] in the tree of another BVH file, its lines as they are, atomically.
+
+    `moved` are the translations [T, 3], in the file's unit, of joints that have position channels and do not stay at
+    their OFFSET. A joint with fewer than three rotation channels turns by the first angles of an order that begins so.
+    """
+    width = sum(len(turns) + len(places) for turns, places in zip(layout.turns, layout.places, strict=True))
+    values, patterns = np.zeros((len(rotations), width)), ["%.4f"] * width
+    for joint, (order, columns) in enumerate(zip(layout.orders, layout.turns, strict=True)):
+        if columns:
+            whole = next(known for known in EULER_ORDERS if known.startswith(order))
+            angles = matrix_to_euler(torch.from_numpy(rotations[:, [joint]].astype(np.float64)), whole).numpy()
+            angles = _continuous(angles) if len(set(whole)) == 3 else np.unwrap(angles, axis=0)
+            values[:, list(columns)] = np.degrees(angles[:, 0, : len(columns)])
+        for axis, column in layout.places[joint].items():
+            values[:, column] = moved[joint][:, axis] if joint in moved else layout.offsets[joint, axis]
+            patterns[column] = "%.6f"
+    pattern = " ".join(patterns)
+    lines = [*layout.lines, "MOTION", f"Frames: {len(values)}", f"Frame Time: {1 / fps:.10f}"]
+    lines += [pattern % tuple(row) for row in values.tolist()]
+    with atomic_write(path) as handle:
+        handle.write(("\n".join(lines) + "\n").encode())
+
+
 def write(path: str | Path, motion: BodyMotion, units: float = 1.0) -> None:
     """Write a clip as BVH, `units` to the metre, atomically.
 
@@ -310,4 +372,4 @@ def _continuous(angles: np.ndarray) -> np.ndarray:
     return np.unwrap(np.where(changed[..., None], other, angles), axis=0)
 
 
-FORMAT = Format(".bvh", single(write), read, look_at_points)
+FORMAT = Format(".bvh", single(write), read, look_at_points, by_name=True)

@@ -84,4 +84,4 @@ def _rate(table: np.ndarray) -> float:
     return rate_of(seconds, 1e-4 * seconds)
 
 
-FORMAT = Format(".csv", single(write), read, look_at_points)
+FORMAT = Format(".csv", single(write), read, look_at_points, by_name=True)

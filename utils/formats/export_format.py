@@ -26,8 +26,9 @@ class Format:
 
     `write` takes the motions of one file, `read` gives what it holds, of which `look` tells for one of the motions and
     its number. `together`: all motions in one file. `fps`: the rate that motion is brought to (0: its own).
-    `standing`: the file has a rest pose of its own, so the body stands on the floor in it. `need` raises where the file
-    cannot be written; `in_the_way` names what stands at a path and is no earlier such file.
+    `standing`: the file has a rest pose of its own, so the body stands on the floor in it. `by_name`: other programs
+    know its joints by their names. `keeps_path`: its writer takes a path away itself where that is asked for. `need`
+    raises where the file cannot be written; `in_the_way` names what stands at a path and is no earlier such file.
     """
 
     ending: str
@@ -37,6 +38,8 @@ class Format:
     together: bool = False
     fps: float = 0.0
     standing: bool = False
+    by_name: bool = False
+    keeps_path: bool = False
     need: Callable[[BodyMotion], object] = lambda motion: None
     in_the_way: Callable[[Path], Iterable[Path]] = files_in_the_way
 

@@ -307,4 +307,4 @@ def _read_contacts(extras: dict[str, Any], joints: tuple[str, ...], frames: int)
     return contacts
 
 
-FORMAT = Format(".glb", write, read, look_at_bodies, standing=True)
+FORMAT = Format(".glb", write, read, look_at_bodies, standing=True, by_name=True)

@@ -247,4 +247,4 @@ def _need(motion: BodyMotion) -> None:
     usd_core()
 
 
-FORMAT = Format(".usdc", write, read, look_at_bodies, standing=True, need=_need)
+FORMAT = Format(".usdc", write, read, look_at_bodies, standing=True, by_name=True, need=_need)

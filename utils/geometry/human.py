@@ -3,6 +3,7 @@
 y up; in the rest pose (all rotations identity) the figure stands in a T facing +z with its left side on +x.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -188,11 +189,19 @@ def to_nba16(positions: np.ndarray, rotations: np.ndarray | None = None) -> np.n
     return np.stack([known[name] for name in _NBA16.split()], 1).astype(positions.dtype)
 
 
+def joints_named(names: Sequence[str]) -> tuple[str, dict[str, list[int]]]:
+    """The known naming that finds most of the 22 joints of `smpl22` among names, and those joints, by SMPL's name.
+
+    A joint is the mean of those whose numbers are given.
+    """
+    present = {plain_name(name): joint for joint, name in reversed(list(enumerate(names)))}
+    tried = {naming: _match(row, present) for naming, row in _NAMINGS.items()}
+    return max(tried.items(), key=lambda item: len(item[1]))
+
+
 def find_joints(motion: Motion) -> list[list[int]]:
     """For each of the 22 joints of `smpl22` the source joints whose mean it is. Raises DataError."""
-    present = {plain_name(name): joint for joint, name in reversed(list(enumerate(motion.joints)))}
-    tried = {naming: _match(row, present) for naming, row in _NAMINGS.items()}
-    naming, best = max(tried.items(), key=lambda item: len(item[1]))
+    naming, best = joints_named(motion.joints)
     missing = [name for name in _SMPL22.joints if name not in best]
     if missing:
         raise DataError(

@@ -42,5 +42,5 @@ def _look(size: int, motion: BodyMotion, number: int) -> Look:
     return len(motion.root) if size else 0, motion.root, motion.root
 
 
-FBX = Format(".fbx", _write, _size, _look, standing=True, need=lambda _: command(""))
+FBX = Format(".fbx", _write, _size, _look, standing=True, by_name=True, need=lambda _: command(""))
 ABC = Format(".abc", _write, _size, _look, standing=True, need=lambda _: command(""))

@@ -1,19 +1,22 @@
 """Bodies in motion to the files that people's tools open; each is read back before it counts as written."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from body.motion.cycles import in_place, looped
 from utils.formats import bvh, csv, glb, hik, obj, smpl_motion, smpl_params, usd
 from utils.formats.export_format import Format
 from utils.geometry.body import BodyMotion, on_floor
 from utils.geometry.body_rate import at_rate
+from utils.geometry.joint_names import renamed
 from utils.run.errors import DataError, UsageError
 from utils.run.names import file_name, file_names, inside
 from utils.run.staging import staged
 from visualize.files import blender
+from visualize.files.character import character_format
 from visualize.meshes import video as mesh_video
 from visualize.options import ExportOptions
 from visualize.page import html as page
@@ -37,10 +40,17 @@ TABLE: dict[str, Format] = {
 
 
 def export(
-    motions: Sequence[BodyMotion], formats: Sequence[str], folder: Path, stem: str, overwrite: bool = False
+    motions: Sequence[BodyMotion],
+    formats: Sequence[str | Format],
+    folder: Path,
+    stem: str,
+    overwrite: bool = False,
+    names: str = "",
+    still: bool = False,
 ) -> list[Path]:
-    """Write motions in some of `TABLE` into a folder: `<name><ending>` each, `<stem><ending>` for all together.
+    """Write motions in formats, those of `TABLE` by name, into a folder: `<name><ending>`, `<stem><ending>` for all.
 
+    `names` are those of `SCHEMES`, for formats that other programs know by them; `still` takes paths away.
     Nothing is written, and nothing replaced, if one of the files exists and may not be replaced, cannot be made, or
     does not read back as what was written. Returns the paths. Raises UsageError, DataError and what writers raise.
     """
@@ -55,25 +65,53 @@ def export(
             form.need(motion)
     with staged(folder) as staging:
         for path, form, some in todo:
-            shown = [replace(motion, body=on_floor(motion.body)) for motion in some] if form.standing else some
+            shown = [_shown(motion, form, names, still) for motion in some]
             form.write(staging / path.name, shown)
             check(staging / path.name, form, shown)
     return [path for path, _, _ in todo]
 
 
-def prepared(motions: Sequence[BodyMotion], options: ExportOptions) -> list[BodyMotion]:
-    """Motions at the rate, and with the root bone, that files should have."""
-    return [replace(at_rate(motion, options.fps or motion.fps), root_bone=options.root_bone) for motion in motions]
+def _shown(motion: BodyMotion, form: Format, names: str, still: bool) -> BodyMotion:
+    """A motion as files of a format are to have it."""
+    if form.standing:
+        motion = replace(motion, body=on_floor(motion.body))
+    if names and form.by_name:
+        motion = replace(motion, body=replace(motion.body, joints=renamed(motion.body.joints, names)))
+    return in_place(motion) if still and not form.keeps_path else motion
+
+
+def asked(options: ExportOptions, folder: Path, say: Callable[[str], None]) -> list[str | Format]:
+    """The formats that are asked for; a character of the user's comes in place of the body's own GLB.
+
+    `say` is told what is to be said of the character. Raises what reading it raises.
+    """
+    if not options.character:
+        return list(options.format)
+    return [*(name for name in options.format if name != "glb"), character_format(options, folder, say)]
+
+
+def prepared(
+    motions: Sequence[BodyMotion], options: ExportOptions, say: Callable[[str], None] = lambda note: None
+) -> list[BodyMotion]:
+    """Motions at the rate, and with the root bone, that files should have, or a cycle of each; `say` is told of it."""
+    made = []
+    for motion in motions:
+        motion = replace(at_rate(motion, options.fps or motion.fps), root_bone=options.root_bone)
+        if options.loop:
+            motion, note = looped(motion)
+            say(f"{motion.name}: {note}")
+        made.append(motion)
+    return made
 
 
 def files(
-    motions: Sequence[BodyMotion], formats: Sequence[str], folder: Path, stem: str
+    motions: Sequence[BodyMotion], formats: Sequence[str | Format], folder: Path, stem: str
 ) -> Iterator[tuple[Path, Format, Sequence[BodyMotion]]]:
     """Each file to write, with its format and what goes into it. Raises UsageError for motions of one name."""
     names = [motion.name for motion in motions]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UsageError(f"two motions are called {twice}, so their files would be one: choose with --samples")
-    for form in (TABLE[name] for name in dict.fromkeys(formats)):
+    for form in (TABLE[form] if isinstance(form, str) else form for form in dict.fromkeys(formats)):
         if form.together:
             yield inside(folder, f"{file_name(stem)}{form.ending}"), form, motions
         else:
