@@ -160,6 +160,21 @@ def test_a_small_disk(name: str, places: int, origin: Path, work: Path, tally):
     tally("full disk", name, places)
 
 
+@pytest.mark.parametrize("module", ["sample.mas", "visualize.export", "train.train_mdm"])
+def test_a_disk_that_cannot_be_written_is_found_before_any_work(module: str, origin: Path, work: Path):
+    if not may_mount():
+        pytest.skip("needs leave to mount a tmpfs in a namespace of its own")
+
+    def command_on_it() -> None:
+        mount(work)
+        subprocess.run(["mount", "-o", "remount,ro", str(work)], check=True)
+        CASES[module](origin, work)[0]()
+
+    ended = forked(command_on_it, work)
+    assert_said(ended.code, ended.said, (2,))
+    assert "is read-only for you; choose another folder" in ended.said and "sampling" not in ended.said, ended.said
+
+
 def limited(work: Callable[[], None], size: int) -> Callable[[], None]:
     """Work whose files may have so many bytes, as where a user's share of a disk is used up."""
 
