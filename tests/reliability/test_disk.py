@@ -150,7 +150,7 @@ def scenario(case: Callable, origin: Path, disk: Path, places: int) -> None:
             again()
 
 
-@pytest.mark.parametrize("places", [2, pytest.param(20, marks=pytest.mark.reliability)])
+@pytest.mark.parametrize("places", [1, pytest.param(20, marks=pytest.mark.reliability)])
 @pytest.mark.parametrize("name", CASES)
 def test_a_small_disk(name: str, places: int, origin: Path, work: Path, tally):
     if not may_mount():
@@ -185,7 +185,7 @@ def limited(work: Callable[[], None], size: int) -> Callable[[], None]:
     return run
 
 
-@pytest.mark.parametrize("places", [2, pytest.param(20, marks=pytest.mark.reliability)])
+@pytest.mark.parametrize("places", [1, pytest.param(20, marks=pytest.mark.reliability)])
 @pytest.mark.parametrize("name", ["train.train_mdm", "visualize.export", "prepare.toy_motion (text)"])
 def test_files_that_may_not_be_large(name: str, places: int, origin: Path, work: Path, tally):
     line, again = CASES[name](origin, work)

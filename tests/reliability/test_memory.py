@@ -9,7 +9,10 @@ import pytest
 from tests.reliability.faults import forked
 from tests.reliability.trainings import Place, assert_said, command
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc to limit its own memory")
+pytestmark = [
+    pytest.mark.reliability,
+    pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc to limit its own memory"),
+]
 
 
 def bounded(work: Callable[[], None], megabytes: int) -> Callable[[], None]:

@@ -35,6 +35,7 @@ def test_a_disk_that_takes_a_part_of_an_array_is_full():
 
 def test_too_little_memory_is_a_sentence_and_a_fault_of_the_program_is_not(monkeypatch):
     told = [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")]
+    told.append(RuntimeError("could not create a primitive"))
     told.append(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"))
     for error in told:
         assert is_for_users(error) and sentence(error).startswith("out of memory; lower ")

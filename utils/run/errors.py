@@ -15,7 +15,8 @@ from utils.run.streams import secure_streams
 # What code ends in that is given other content than it was written for.
 _MISFITS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError)
 _SHORT = re.compile(r"\d+ requested and \d+ written")  # numpy's words where a disk takes a part of an array only
-_NO_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory")  # torch's words
+# Words of torch, and of oneDNN, whose own tables did not fit.
+_NO_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory|could not create a (primitive|memory)")
 _LOWER = {
     "sample": "--max_batch, --num_samples or --motion_length",
     "eval": "--max_batch or --eval_num_samples",
