@@ -19,7 +19,7 @@ from body.fit.pose_prior import HINGES, PosePrior, hinge_angles, pose_coordinate
 from body.fit.recorded import along_bones, with_tips, world_rotations
 from body.fit.solver import Problem, State
 from body.fit.start import length_ratios, placed_by, start_pose, start_rest
-from body.fit.windows import solve_clip
+from body.fit.windows import solve_clip, stored
 from body.models import BodyModel
 from utils.geometry.body import BodyMotion, resized
 from utils.geometry.contacts import feet_contacts
@@ -93,7 +93,8 @@ def fit(
     targets, seen = _completed(targets, trust), (trust > 0).any(0)
     standing = _standing(targets, seen, motion.fps) if contacts is None else torch.as_tensor(contacts[:, :22])
     rest = torch.as_tensor(model.rest, dtype=torch.float64)
-    recorded = world_rotations(motion)
+    kept = stored(len(targets))
+    recorded = world_rotations(motion, kept)
     if resize:
         rest = start_rest(targets, trust, standing, rest, recorded)
         directions = _resizing(rest)
@@ -106,7 +107,7 @@ def fit(
         began = rest + of_joints @ start
     precision = torch.full_like(start, (_RESIZE if resize else _BETA) * len(targets))
     recorded = None if recorded is None else along_bones(recorded, targets, began)
-    posed = start_pose(targets, seen, began) if recorded is None else over_spans(_local, recorded)
+    posed = start_pose(targets, seen, began).to(kept) if recorded is None else over_spans(_local, recorded)
     prior = pose_prior(offsets_of(rest))
     wanted = _Wanted(targets, trust, standing, _level(targets, trust), _twists(posed, prior), recorded)
     state = State(posed, _start_root(targets, trust, began), start)
@@ -192,12 +193,12 @@ def _completed(targets: Tensor, trust: Tensor) -> Tensor:
 
 
 def _local(world: Tensor) -> Tensor:
-    return local_rotations(world, _SMPL24.parents)
+    return local_rotations(world.double(), _SMPL24.parents).to(world)
 
 
 def _twists(start: Tensor, prior: PosePrior) -> Tensor:
     """How arms and legs are turned about themselves to begin with [T, 4], as their pose coordinates have it."""
-    values = over_spans(lambda rotations: pose_coordinates(rotations[:, _UPPER], prior.bone[_UPPER])[0], start)
+    values = over_spans(lambda turned: pose_coordinates(turned[:, _UPPER].double(), prior.bone[_UPPER])[0], start)
     return values.gather(-1, prior.bone[_UPPER].expand(len(values), -1)[..., None]).squeeze(-1)
 
 
@@ -223,7 +224,7 @@ def _problem(
         usual[:, _UPPER, prior.bone[_UPPER]] = wanted.twists
         beyond[_ARMS] = 0.0  # where an elbow is says more
     else:
-        turned, hold = wanted.recorded, torch.full_like(mean, _HOLD)
+        turned, hold = wanted.recorded.to(mean), torch.full_like(mean, _HOLD)
         hold.scatter_(2, prior.bone[None, :, None].expand(frames, 24, 1), _HOLD_TWIST)
         mean, smooth = torch.zeros_like(mean), torch.zeros_like(smooth)
         beyond = torch.where(prior.hinge, beyond, 0.0)

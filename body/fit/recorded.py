@@ -18,13 +18,12 @@ _HANDS_ON = [_AT["left_wrist"], _AT["right_wrist"]]  # what hands go with
 _TINY = 1e-4  # metres: a shorter bone points nowhere
 
 
-def world_rotations(motion: Motion) -> Tensor | None:
-    """World rotations [T, 22, 3, 3] of a clip on `smpl22`, float64, if any are recorded."""
+def world_rotations(motion: Motion, kept: torch.dtype) -> Tensor | None:
+    """World rotations [T, 22, 3, 3] of a clip on `smpl22`, if any are recorded."""
     if motion.rotations is None:
         return None
-    return over_spans(
-        lambda local: global_rotations(local.double(), _SMPL22.parents), torch.as_tensor(motion.rotations)
-    )
+    local = torch.as_tensor(motion.rotations)
+    return over_spans(lambda local: global_rotations(local.double(), _SMPL22.parents).to(kept), local)
 
 
 def along_bones(recorded: Tensor, targets: Tensor, rest: Tensor) -> Tensor:
@@ -35,7 +34,7 @@ def along_bones(recorded: Tensor, targets: Tensor, rest: Tensor) -> Tensor:
     offsets = offsets_of(rest)
 
     def turned(recorded: Tensor, targets: Tensor) -> Tensor:
-        world, bones = recorded.clone(), bone_vectors(targets, _SMPL22.parents)
+        world, bones = recorded.to(targets, copy=True), bone_vectors(targets, _SMPL22.parents)
         for joint in range(22):
             children = [child for child in range(22) if _SMPL22.parents[child] == joint]
             if len(children) == 1:
@@ -43,15 +42,15 @@ def along_bones(recorded: Tensor, targets: Tensor, rest: Tensor) -> Tensor:
                 swing = between_vectors(world[:, joint] @ offsets[children[0]], bone)
                 known = bone.norm(dim=-1) > _TINY
                 world[known, joint] = swing[known] @ world[known, joint]
-        return world[:, [*range(22), *_HANDS_ON]]
+        return world[:, [*range(22), *_HANDS_ON]].to(recorded)
 
     return over_spans(turned, recorded, targets)
 
 
 def with_tips(rotations: Tensor, recorded: Tensor) -> Tensor:
     """Local rotations [T, 24, 3, 3] whose ends, which move no joint, are turned in the world as they were recorded."""
-    rotations = rotations.to(recorded, copy=True)
+    kept, rotations, recorded = rotations.dtype, rotations.to(torch.float64, copy=True), recorded.double()
     turned = global_rotations(rotations, _SMPL24.parents)
     for joint in _TIPS:
         rotations[:, joint] = turned[:, _SMPL24.parents[joint]].mT @ recorded[:, joint]
-    return rotations
+    return rotations.to(kept)

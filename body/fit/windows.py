@@ -26,7 +26,14 @@ from body.fit.solver import (
 from utils.geometry.spans import SPAN, spans
 
 _WHOLE = SPAN + SPAN // 2  # frames up to which a clip is solved at once
+_WINDOW = SPAN // 2
 _OVERLAP = 128  # frames on each side of a window that are solved and not kept
+
+
+def stored(frames: int) -> torch.dtype:
+    """The numbers in which rotations of so many frames are kept while they are solved."""
+    return torch.float64 if frames <= _WHOLE else torch.float32
+
 
 Part = Callable[[slice], Problem]
 
@@ -34,13 +41,12 @@ Part = Callable[[slice], Problem]
 def solve_clip(problem_of: Part, state: State) -> tuple[State, int]:
     """The state at the minimum next to `state` for all its frames, and the number of steps taken, as `solve` has them.
 
-    `problem_of` gives the problem of some neighbouring frames; its `precision` is that of the clip. The rotations of
-    clips of more than `_WHOLE` frames, which are solved in windows, are float32.
+    `problem_of` gives the problem of some neighbouring frames; its `precision` is that of the clip. Rotations are
+    `stored`; clips of more than `_WHOLE` frames are solved in windows.
     """
     frames = len(state.root)
     if frames <= _WHOLE:
         return solve(problem_of(slice(0, frames)), state)
-    state = replace(state, rotations=state.rotations.float())
     cost, damping = _cost(problem_of, state), 1e-4
     for count in range(ITERATIONS):
         for _ in range(8):
@@ -71,25 +77,24 @@ def _stepped(problem_of: Part, state: State, damping: float) -> State:
     frames, precision = len(state.root), problem_of(slice(0, 2)).precision
     corner, right = torch.diag(precision), -precision * state.shape
     followed = torch.zeros_like(corner)
-    poses, by_shape = [], []
-    for inner in spans(frames):
+    size = 3 + 3 * len(problem_of(slice(0, 2)).moving)
+    poses, by_shape = torch.empty(frames, size), torch.empty(frames, size, len(precision))
+    for inner in spans(frames, _WINDOW):
         around = slice(max(inner.start - _OVERLAP, 0), min(inner.stop + _OVERLAP, frames))
         kept = slice(inner.start - around.start, inner.stop - around.start)
         problem, part = _some(problem_of, state, around)
         blocks, neighbours, border, more, gradient, of_shape = normal_equations(
             problem, part, errors_of(problem, part), counted=kept
         )
-        sides = torch.cat([gradient[..., None], border], -1)
-        values = eliminated(blocks, neighbours, sides, damping)[kept]
+        values = eliminated(blocks, neighbours, torch.cat([gradient[..., None], border], -1), damping)[kept]
         asked = (border[kept].mT @ values).sum(0)
         corner, right, followed = corner + more, right + asked[:, 0] - of_shape, followed + asked[:, 1:]
-        poses.append(values[..., 0].clone())
-        by_shape.append(values[..., 1:].float())
+        poses[inner], by_shape[inner] = values[..., 0], values[..., 1:]
     shape = torch.linalg.solve(corner + torch.diag(damping * corner.diagonal()) - followed, right)
     rotations, root = torch.empty_like(state.rotations), torch.empty_like(state.root)
-    for inner, pose, following in zip(spans(frames), poses, by_shape, strict=True):
+    for inner in spans(frames):
         problem, part = _some(problem_of, state, inner)
-        after = moved(problem, part, -pose - following.double() @ shape, shape)
+        after = moved(problem, part, -poses[inner].double() - by_shape[inner].double() @ shape, shape)
         rotations[inner], root[inner] = after.rotations, after.root
     return State(rotations, root, state.shape + shape)
 
