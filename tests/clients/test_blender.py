@@ -11,10 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from tests import skinned
-from utils.formats import bvh, glb, usd
+from tests.bodies import angle_between
+from utils.formats import bvh, fbx, glb, usd
 from utils.geometry.body import BodyMotion, joints_of, on_floor, vertices_of
+from utils.geometry.kinematics import global_rotations
 from utils.run.errors import DataError, MissingFileError
 from visualize.files import blender
 from visualize.files.exporting import TABLE
@@ -129,6 +132,32 @@ def test_bones_point_along_the_limbs_after_a_plain_import(
         assert 0 < heads[names.index("left_foot"), 2] < 0.1
     if root_bone:
         np.testing.assert_allclose(heads[names.index("Root")], 0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("root_bone", "fps"), [(False, 30.0), (True, 25.0), (False, 60.0)])
+def test_fbx_comes_back_as_it_was(motion: BodyMotion, tmp_path: Path, root_bone: bool, fps: float):
+    """Through Blender out and in again: places, rotations, rest pose, rate, names."""
+    path = tmp_path / "a clip.fbx"
+    clip = dataclasses.replace(motion, name="a clip", fps=fps, root_bone=root_bone)
+    TABLE["fbx"].write(path, [clip])
+    (found,) = fbx.read(path)
+    assert (found.name, found.fps, found.source) == ("a clip", fps, str(path)) and found.rotations is not None
+    places = [found.joints.index(joint) for joint in clip.body.joints]
+    positions, turned = joints_of(clip)
+    assert np.abs(found.positions[:, places] - positions).max() < 1e-4
+    assert found.rest is not None and np.abs(found.rest[places] - clip.body.rest).max() < 1e-4
+    theirs = global_rotations(torch.from_numpy(found.rotations).double(), found.parents).numpy()
+    assert angle_between(theirs[:, places], turned) < 0.01
+    assert ("Root" in found.joints) == root_bone
+
+
+def test_two_people_come_back_from_one_fbx(motion: BodyMotion, tmp_path: Path):
+    TABLE["fbx"].write(tmp_path / "a.fbx", [motion, dataclasses.replace(motion, name="other", root=motion.root + 1)])
+    one, other = fbx.read(tmp_path / "a.fbx")
+    assert len(one.joints) == len(other.joints) == len(motion.body.joints)
+    np.testing.assert_allclose(
+        np.sort([one.positions[0, 0, 0], other.positions[0, 0, 0]]), motion.root[0, 0] + [0, 1], atol=1e-4
+    )
 
 
 def test_scene_and_picture(motion: BodyMotion, tmp_path: Path):

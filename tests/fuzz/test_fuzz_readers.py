@@ -31,11 +31,16 @@ from tests.bodies import small_body, walking
 from tests.fuzz.test_fuzz_formats import SMALL_AMC, SMALL_BVH, damaged
 from tests.people import moving, record
 from tests.toys import humanact12_folder
+from tests.utils.test_gltf import two_people
+from tests.utils.test_gltf_document import beside, swinging
+from tests.utils.test_trc import ROWS
+from tests.utils.test_trc import text as trc_text
 from utils.formats import (
     asf_amc,
     bvh,
     csv,
     glb,
+    gltf,
     hik,
     obj,
     reading,
@@ -44,6 +49,7 @@ from utils.formats import (
     smpl_files,
     smpl_motion,
     smpl_params,
+    trc,
 )
 from utils.geometry.skeleton import SKELETONS
 from utils.run import arrays, checkpoint
@@ -187,6 +193,12 @@ READERS: dict[str, Reader] = {
         lambda f: asf_amc.read(f / "a.asf", f / "a.amc"), ("a.asf", "a.amc"),
     ),
     "glb": one("a.glb", lambda path: glb.write(path, [skinned.dance(skinned.body())]), glb.read),
+    "glb of others": one("a.glb", lambda path: two_people(apart=True).save(path), gltf.read),
+    "gltf": one("a.gltf", lambda path: beside(swinging(), path.parent, "a.bin", "data:"), gltf.read),
+    "buffer of a gltf": Reader(
+        lambda f: beside(swinging(), f, "a.bin"), lambda f: gltf.read(f / "a.gltf"), ("a.bin",)
+    ),
+    "trc": one("a.trc", lambda path: path.write_text(trc_text(ROWS)), trc.read),
     "csv": one("a.csv", lambda path: csv.write(path, clip()), csv.read),
     "obj": one("frame000.obj", lambda path: write_obj(path.parent), obj.read),
     "hik": one("a.json", lambda path: hik.write(path, [clip()]), hik.read),

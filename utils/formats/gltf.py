@@ -223,11 +223,14 @@ def _stretching(positions: np.ndarray, rest: np.ndarray, names: Sequence[str], p
 
 def _carried(parents: Sequence[int]) -> set[int]:
     """The joints from a root down to where the tree branches: hips on a root bone."""
+    children: list[list[int]] = [[] for _ in parents]
+    for joint, parent in enumerate(parents):
+        if parent >= 0:
+            children[parent].append(joint)
     carried: set[int] = set()
     for root in (joint for joint, parent in enumerate(parents) if parent < 0):
-        chain, children = [], [root]
-        while len(children) == 1:
-            chain += children
-            children = [child for child, above in enumerate(parents) if above == chain[-1]]
-        carried |= set(chain) if children else set()
+        chain = [root]
+        while len(children[chain[-1]]) == 1:
+            chain += children[chain[-1]]
+        carried |= set(chain) if children[chain[-1]] else set()
     return carried

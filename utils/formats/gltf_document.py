@@ -292,11 +292,11 @@ def _read_nodes(container: Container) -> tuple[list[Node], list[int]]:
             if parents[child] != -1:
                 raise Broken(f"nodes[{child}] has two parents")
             parents[child] = number
-    order = walk(parents)
+    order = walk(parents) if -1 in parents else []
     if len(order) != len(raw):
         raise Broken("its nodes go in a circle")
     parts = [_rest(node, f"nodes[{number}]") for number, node in enumerate(raw)]
-    local = np.stack([part[3] for part in parts]) if parts else np.zeros((0, 4, 4))
+    local = _matrices(raw, parts)
     world = local.copy()
     for node in order:
         if parents[node] >= 0:
@@ -307,7 +307,7 @@ def _read_nodes(container: Container) -> tuple[list[Node], list[int]]:
     names = [name if isinstance(name, str) and name.strip() else f"node_{number}" for number, name in enumerate(names)]
     nodes = [
         Node(
-            names[number], parents[number], tuple(node.get("children", ())), *parts[number][:3], local[number],
+            names[number], parents[number], tuple(node.get("children", ())), *parts[number], local[number],
             world[number], _index(node.get("mesh")), _index(node.get("skin")),
         )
         for number, node in enumerate(raw)
@@ -327,25 +327,35 @@ def told_apart(names: Sequence[str]) -> list[str]:
     return found
 
 
-def _rest(node: dict[str, Any], name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Translation, rotation, scale and matrix [4, 4] of a node."""
+def _rest(node: dict[str, Any], name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Translation, rotation and scale of a node."""
     if "matrix" in node:
         matrix = _numbers(node["matrix"], 16, f"the matrix of {name}").reshape(4, 4).T
         scale = np.linalg.norm(matrix[:3, :3], axis=0)
         scale[0] *= -1 if np.linalg.det(matrix[:3, :3]) < 0 else 1
         turned = matrix[:3, :3] / np.where(scale == 0, 1, scale)
-        return matrix[:3, 3].copy(), matrix_to_quaternion(torch.from_numpy(turned)).numpy(), scale, matrix
+        return matrix[:3, 3].copy(), matrix_to_quaternion(torch.from_numpy(turned)).numpy(), scale
     translation = _numbers(node.get("translation", [0, 0, 0]), 3, f"the translation of {name}")
     rotation = _numbers(node.get("rotation", [0, 0, 0, 1]), 4, f"the rotation of {name}")[[3, 0, 1, 2]]
     scale = _numbers(node.get("scale", [1, 1, 1]), 3, f"the scale of {name}")
     length = np.linalg.norm(rotation)
     if not 0.1 < length < 10:
         raise Broken(f"the rotation of {name} is no quaternion of length 1")
-    rotation = rotation / length
-    matrix = np.eye(4)
-    matrix[:3, :3] = quaternion_to_matrix(torch.from_numpy(rotation)).numpy() * scale
-    matrix[:3, 3] = translation
-    return translation, rotation, scale, matrix
+    return translation, rotation / length, scale
+
+
+def _matrices(raw: Sequence[dict[str, Any]], parts: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> np.ndarray:
+    """The matrices [N, 4, 4] of nodes, of their parts or as a file has them."""
+    found = np.tile(np.eye(4), (len(raw), 1, 1))
+    if not len(raw):
+        return found
+    translations, rotations, scales = (np.stack(part) for part in zip(*parts, strict=True))
+    found[:, :3, :3] = quaternion_to_matrix(torch.from_numpy(rotations)).numpy() * scales[:, None]
+    found[:, :3, 3] = translations
+    for number, node in enumerate(raw):
+        if "matrix" in node:
+            found[number, :3] = np.reshape(node["matrix"], (4, 4)).T[:3]
+    return found
 
 
 def _read_skins(document: Document) -> list[Skin]:

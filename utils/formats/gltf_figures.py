@@ -72,13 +72,18 @@ def _changes(document: Document, track: Track) -> bool:
 def _skinned(document: Document) -> list[tuple[set[int], list[Skin]]]:
     """The skins, those together whose nodes meet; nodes are the joints and what lies between and below them."""
     groups: list[tuple[set[int], list[Skin]]] = []
-    for skin in document.skins:
+    for skin in sorted(document.skins, key=lambda skin: -len(skin.joints)):
+        inside = next((group for group in groups if group[0].issuperset(skin.joints)), None)
+        if inside:
+            inside[1].append(skin)
+            continue
         nodes, skins = _reach(document, skin), [skin]
-        for group in [group for group in groups if group[0] & nodes]:
+        for group in [group for group in groups if not group[0].isdisjoint(nodes)]:
             groups.remove(group)
-            nodes, skins = nodes | group[0], group[1] + skins
+            nodes, skins = nodes | group[0], skins + group[1]
         groups.append((nodes, skins))
-    return groups
+    groups = [(nodes, sorted(skins, key=lambda skin: skin.number)) for nodes, skins in groups]
+    return sorted(groups, key=lambda group: group[1][0].number)
 
 
 def _reach(document: Document, skin: Skin) -> set[int]:
@@ -119,12 +124,19 @@ def _below(document: Document, node: int) -> set[int]:
 
 def _lowest_common(document: Document, joints: Sequence[int]) -> int:
     """The lowest node that is above all of these or one of them; -1 where there is none."""
-    below = np.zeros(len(document.nodes), int)
-    below[list(joints)] = 1
-    for node in reversed(document.order):
-        if document.nodes[node].parent >= 0:
-            below[document.nodes[node].parent] += below[node]
-    return next((node for node in reversed(document.order) if below[node] == len(joints)), -1)
+    chain, node = [], joints[0]
+    while node >= 0:
+        chain.append(node)
+        node = document.nodes[node].parent
+    rank, seen, lowest = {node: place for place, node in enumerate(chain)}, set(chain), 0
+    for node in joints:
+        while node >= 0 and node not in seen:
+            seen.add(node)
+            node = document.nodes[node].parent
+        if node < 0:
+            return -1
+        lowest = max(lowest, rank.get(node, 0))
+    return chain[lowest]
 
 
 def _skinned_figure(document: Document, nodes: set[int], skins: list[Skin], moves: dict[int, list[Track]]) -> Figure:

@@ -37,9 +37,9 @@ JOINT_SETS: dict[str, tuple[str, ...]] = {name: row.joints for name, row in SKEL
 
 # Plain names of keypoints and what they are: a joint of SMPL, or a point that `_RULES` start from.
 _MIDDLE = {
-    "pelvis": "pelvis", "hip": "pelvis", "midhip": "pelvis", "root": "pelvis", "thorax": "neck", "neck": "neck",
-    "nose": "nose", "head": "head_top", "headtop": "head_top", "torse": "torso", "torso": "torso", "spine": "torso",
-    "bp": "lower_back", "bt": "torso", "bln": "neck", "bun": "head",
+    "pelvis": "pelvis", "hip": "pelvis", "midhip": "pelvis", "chip": "pelvis", "root": "pelvis",
+    "thorax": "neck", "neck": "neck", "nose": "nose", "head": "head_top", "headtop": "head_top", "torse": "torso",
+    "torso": "torso", "spine": "torso", "bp": "lower_back", "bt": "torso", "bln": "neck", "bun": "head",
 }  # fmt: skip
 _SIDED = {
     "hip": "hip", "knee": "knee", "ankle": "ankle", "shoulder": "shoulder", "elbow": "elbow", "wrist": "wrist",

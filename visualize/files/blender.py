@@ -1,50 +1,15 @@
-"""Blender as a program beside this one: where it is, and files that only it writes (FBX, Alembic, .blend)."""
+"""Files that only Blender writes: FBX, Alembic, .blend."""
 
-import importlib.util
-import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from utils.formats import glb
 from utils.formats.export_format import Format, Look
 from utils.geometry.body import BodyMotion
-from utils.run.errors import DataError, MissingFileError
+from utils.run.blender import command, run
 from utils.run.project import ROOT
 
-VARIABLE = "POLYKINE_BLENDER"
 _SCRIPT = ROOT / "visualize" / "blender_import.py"
-_HELP = (
-    f"install Blender, or bpy in an environment of its own (python3.11 -m venv ENV; ENV/bin/pip install bpy==5.0.1), "
-    f"and set {VARIABLE} to the program blender or to ENV/bin/python"
-)
-
-
-def command(script: str | Path, *arguments: str | Path) -> list[str]:
-    """The command line that runs a script in Blender's Python: POLYKINE_BLENDER, `blender` on PATH, or bpy here.
-
-    Raises MissingFileError, which says how to install it, where there is none.
-    """
-    stated = os.environ.get(VARIABLE, "")
-    program = stated or shutil.which("blender") or (sys.executable if importlib.util.find_spec("bpy") else "")
-    if not program or not shutil.which(program):
-        where = f"{VARIABLE}={stated} is no program" if stated else "Blender was not found"
-        raise MissingFileError(f"{where}: {_HELP}")
-    parts = [str(script), *map(str, arguments)]
-    if "python" in Path(program).name:
-        return [program, *parts]
-    return [
-        program,
-        "--background",
-        "--factory-startup",
-        "--python-exit-code",
-        "1",
-        "--python",
-        parts[0],
-        "--",
-    ] + parts[1:]
 
 
 def convert(motion: str | Path, output: str | Path, *flags: str, timeout: float = 600.0) -> None:
@@ -55,13 +20,7 @@ def convert(motion: str | Path, output: str | Path, *flags: str, timeout: float 
     Raises MissingFileError without Blender, DataError with what Blender said where it fails.
     """
     line = command(_SCRIPT, Path(motion).resolve(), "--output", Path(output).resolve(), *flags)
-    try:
-        ended = subprocess.run(line, capture_output=True, text=True, errors="replace", timeout=timeout)
-    except subprocess.TimeoutExpired as error:
-        raise DataError(f"Blender did not write {output} within {timeout:.0f} s") from error
-    if ended.returncode or not Path(output).is_file():
-        said = [text for text in ended.stderr.splitlines() if text.strip()] or ["no reason given"]
-        raise DataError(f"Blender did not write {output}: {said[-1].removeprefix('error: ')}")
+    run(line, output, f"Blender did not write {output}", timeout)
 
 
 def _write(path: Path, motions: Sequence[BodyMotion]) -> None:
