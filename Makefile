@@ -6,12 +6,15 @@ RUN := $(VENV)/bin/python
 ONE_THREAD := OMP_NUM_THREADS=1
 UV ?= $(shell command -v uv 2>/dev/null)
 
-.PHONY: help setup demo test test-slow test-clients lint format bench clean
+TALLY := .tmp-reliability.jsonl
+
+.PHONY: help setup demo test test-slow test-clients test-reliability lint format bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make demo     three sentences turned into motion in runs/text, three 3D motions by MAS in runs/demo'
 	@echo 'make test     layer rules and tests; make test-slow: the long ones too; make test-clients: Blender, a browser'
+	@echo 'make test-reliability   damaged files, full disks, kills: a quarter of an hour'
 	@echo 'make lint     style and types; make format: put the style right'
 	@echo 'make bench    speed, beside the published way'
 	@echo 'make setup    only the environment, .venv; make clean removes it'
@@ -78,14 +81,21 @@ demo: $(VENV)/.done
 
 test: $(VENV)/.done
 	@$(VENV)/bin/lint-imports --no-logo --no-cache
-	@$(ONE_THREAD) $(RUN) -m pytest -m 'not slow and not clients' -n 2
+	@$(ONE_THREAD) $(RUN) -m pytest -m 'not slow and not clients and not reliability' -n 2
 
 test-slow: $(VENV)/.done
-	@$(ONE_THREAD) $(RUN) -m pytest -m 'not clients' -n 2 --cov
+	@$(ONE_THREAD) $(RUN) -m pytest -m 'not clients and not reliability' -n 2 --cov
 
 # What is not installed is skipped by name.
 test-clients: $(VENV)/.done
 	@$(ONE_THREAD) $(RUN) -m pytest -m clients -rs
+
+# Mutated files, faults of the disk, kills; what was tried goes into the tables of RELIABILITY.md.
+test-reliability: $(VENV)/.done
+	@rm -f $(TALLY)
+	@POLYKINE_TALLY=$(abspath $(TALLY)) $(ONE_THREAD) $(RUN) -m pytest -n 2 -rs tests/reliability tests/fuzz tests/crash \
+		tests/utils/test_pickles.py tests/clients/test_page.py -k 'not clients or hostile'
+	@$(RUN) -m tests.reliability.counts $(TALLY)
 
 # pyright runs on node, which it cannot always fetch.
 lint: $(VENV)/.done

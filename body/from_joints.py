@@ -28,7 +28,7 @@ from utils.geometry.kinematics import main_root
 from utils.geometry.motion import Motion
 from utils.run.errors import DataError, UsageError
 
-_STILL = 0.002  # metres
+_GONE = 0.002  # metres from x = z = 0
 Say = Callable[[str], None]
 
 
@@ -161,10 +161,13 @@ def lowest(motion: BodyMotion) -> np.ndarray:
 
 
 def _is_centred(clip: Motion) -> bool:
-    """Whether the root of a clip with known feet never leaves its place: nobody stands so still, its path was taken."""
+    """Whether the root of a clip with known feet never leaves x = z = 0: its path was taken away.
+
+    Who stands still elsewhere does stand there.
+    """
     way = clip.positions[:, main_root(clip.parents)][:, [0, 2]]
-    still = len(way) > 1 and bool(np.ptp(way, axis=0).max() < _STILL)
-    return still and bool(legs_of(clip.joints, clip.parents))
+    gone = len(way) > 1 and bool(np.abs(way).max() < _GONE)
+    return gone and bool(legs_of(clip.joints, clip.parents))
 
 
 def _text(clip: Motion) -> str:

@@ -1,6 +1,6 @@
 """The published evaluation of a text model: R-precision, matching score, FID, diversity, multimodality.
 
-`python -m eval.eval_humanml --model_path save/humanml_trans_enc_512/model000475000.pt`: published evaluators judge
+`python -m eval.eval_humanml --model_path save/humanml_trans_enc_512/model000475000.pt`: published evaluators evaluate
 HumanML3D and KIT-ML, ours `mocap`. The log is written beside the checkpoint, and a table and a record with it.
 """
 
@@ -69,7 +69,7 @@ def main(argv: list[str]) -> None:
     sampling, data, requested = line.sampling, line.data, line.evaluation
     if data.cond != "text":
         raise UsageError(
-            f"eval.eval_humanml judges models that read sentences; {sampling.model_path} is of {data.dataset} with "
+            f"eval.eval_humanml is for models that read sentences; {sampling.model_path} is of {data.dataset} with "
             f"--cond {data.cond}"
         )
     if given := [name for name in MEANINGLESS if getattr(sampling, name)]:

@@ -49,8 +49,8 @@ def checked(options: ComparisonOptions, spec: DatasetSpec) -> ComparisonOptions:
     """
     if not spec.family.flat:
         raise UsageError(
-            f"eval.evaluate judges 2D models and MAS; {spec.name} has models of 3D motion: eval.eval_humanml judges "
-            "those of text, eval.eval_humanact12_uestc those of actions"
+            f"eval.evaluate is for 2D models and MAS; {spec.name} has models of 3D motion: eval.eval_humanml is for "
+            "those of text, eval.eval_humanact12_uestc for those of actions"
         )
     if options.truth == "3d" and not spec.seen_from_3d:
         with_3d = ", ".join(name for name, row in DATASETS.items() if row.seen_from_3d)

@@ -41,7 +41,7 @@ def main(argv: list[str]) -> None:
     spec = dataset_spec(data.dataset)
     if data.cond != "text" or spec.skeleton.name != "smpl22":
         raise UsageError(
-            f"eval.prompts judges text models of 22 joints (mocap, humanml); {sampling.model_path} is of {spec.name} "
+            f"eval.prompts is for text models of 22 joints (mocap, humanml); {sampling.model_path} is of {spec.name} "
             f"with --cond {data.cond}"
         )
     if sampling.text_prompt or sampling.input_text:

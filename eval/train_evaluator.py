@@ -35,12 +35,12 @@ def checked(line: EvaluatorTrainingLine) -> EvaluatorTrainingLine:
     spec = dataset_spec(data.dataset)
     if not spec.family.flat:
         flat = ", ".join(name for name, each in DATASETS.items() if each.family.flat)
-        raise UsageError(f"--dataset {data.dataset}: this evaluator judges keypoints; choose from {flat}")
+        raise UsageError(f"--dataset {data.dataset}: this evaluator is for keypoints; choose from {flat}")
     if truth == "3d" and not spec.seen_from_3d:
         with_3d = ", ".join(name for name, each in DATASETS.items() if each.seen_from_3d)
         raise UsageError(f"--truth 3d: {data.dataset} holds no 3D motion; choose 2d, or a dataset that does: {with_3d}")
     if data.cond != "no_cond":
-        raise UsageError(f"--cond {data.cond}: an evaluator is told nothing about a motion; choose no_cond")
+        raise UsageError(f"--cond {data.cond}: an evaluator sees no condition; choose no_cond")
     refuse_denoisers(line.training)
     return replace(line, training=placed(line.training))
 
@@ -60,7 +60,7 @@ def subject_of(line: EvaluatorTrainingLine) -> Subject:
         counts_padding=run.compat == "published",
     )  # fmt: skip
     build = partial(MotionVAE, dataset.mean.size, evaluator)
-    about, next_command = f", judged in {evaluator.truth.upper()}", "eval.test_evaluator --model_path"
+    about, next_command = f", evaluated in {evaluator.truth.upper()}", "eval.test_evaluator --model_path"
     return Subject(dataset, task, build, about, "an evaluator", next_command, to_published, from_published)
 
 

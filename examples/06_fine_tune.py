@@ -3,7 +3,6 @@
 python -m examples.06_fine_tune
 """
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,14 +16,12 @@ def command(module: str, *flags: object) -> None:
 
 
 def main(folder: str = "runs/examples/fine_tune", steps: str = "20") -> None:
-    """Make clips, take over the model's normalisation, train from its weights by its recipe, sample."""
+    """Make clips, train from the model's weights by its recipe, sample."""
     data, run = Path(folder, "data"), Path(folder, "model")
     # With recordings of your own: command("prepare.humanml", "--sources", "my_bvh_folder", "--output_dir", data)
     command("prepare.toy_motion", "--dataset", "mocap", "--output_dir", data, "--overwrite")
-    # Weights belong to the mean and deviation they were trained with, in which --root_emphasis is contained.
-    for name in ("Mean.npy", "Std.npy"):
-        shutil.copy(MODEL / name, data / name)
-    recipe = ["--initial_weights", MODEL, "--config", MODEL / "args.json", "--root_emphasis", 1]
+    # Architecture, Mean and Std are those beside the weights; --config takes the recipe of their training too.
+    recipe = ["--initial_weights", MODEL, "--config", MODEL / "args.json"]
     changed = ["--num_steps", steps, "--train_batch_size", 8, "--lr", 1e-4, "--warmup_steps", 0, "--log_interval", 1]
     command("train.train_mdm", *recipe, *changed, "--datapath", data, "--save_dir", run, "--overwrite")
     flags = ["--text_prompt", "a person waves", "--num_samples", 1, "--sampler", "dpm++", "--sampling_steps", 10]

@@ -38,9 +38,7 @@ class ModelOptions:
     mask_frames: bool = option(
         True, "padded frames are hidden from the others; False as published", saved_default=False, advanced=True
     )
-    unconstrained: bool = option(
-        False, "the model is told nothing about a motion (the same as --cond no_cond)", advanced=True
-    )
+    unconstrained: bool = option(False, "the model sees no condition (the same as --cond no_cond)", advanced=True)
     text_encoder_type: str = option("clip", "what turns sentences into vectors", tuple(TEXT_WIDTHS), advanced=True)
     emb_policy: str = option(
         "add", "trans_dec: the step is added to each word, or is a word of its own", ("add", "concat"), advanced=True
@@ -64,7 +62,7 @@ class ModelOptions:
 
 @dataclass(frozen=True)
 class EvaluatorOptions:
-    """Size of the evaluator, and what it judges."""
+    """Size of the evaluator, and what it evaluates."""
 
     e_num_layers: int = option(6, "number of layers of its encoder, and of its decoder", min=1)
     e_latent_dim: int = option(256, "width of the network, and of the embedding of a motion", min=2)
@@ -73,7 +71,7 @@ class EvaluatorOptions:
     e_activation: str = option("gelu", "of the feed-forward layers", ("gelu", "relu"), advanced=True)
     e_ff_size: int = option(1024, "width of the feed-forward layers", min=1, advanced=True)
     truth: str = option(
-        "2d", "3d: judge 3D motion beside real 3D motion, where the dataset has any", ("2d", "3d"), saved_default="2d"
+        "2d", "3d: 3D motion beside real 3D motion, where the dataset has any", ("2d", "3d"), saved_default="2d"
     )
 
 

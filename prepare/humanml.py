@@ -138,7 +138,11 @@ def read(files: list[Path], options: HumanMLOptions) -> "Iterator[Clip]":
 
 
 def with_mirror_images(clips: "list[Clip]") -> "list[Clip]":
-    """The clips, those that are mirror images or copies of each other in one part."""
+    """The clips, those that are mirror images or copies of each other in one part.
+
+    Where the hashes of the names leave none to train on, as happens with one or two clips, those that no source holds
+    out are trained on, which is said.
+    """
     from dataclasses import replace
 
     from data_loaders.common.splits import alike, together
@@ -147,6 +151,9 @@ def with_mirror_images(clips: "list[Clip]") -> "list[Clip]":
     groups = alike([clip.positions for clip in clips], SKELETONS["smpl22"].mirror)
     told = [clip.record["told_test"] for clip in clips]
     parts = together([clip.record["split"] for clip in clips], groups, told)
+    if "train" not in parts and not all(told):
+        print("note: too few clips to hold some out; those that the source does not hold out are trained on")
+        parts = ["test" if said else "train" for said in told]
     return [replace(clip, record=clip.record | {"split": part}) for clip, part in zip(clips, parts, strict=True)]
 
 

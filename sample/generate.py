@@ -30,7 +30,7 @@ def check(line: GenerateLine) -> None:
                 f"--{name}: {sampling.model_path} is shown no frames before a motion (--context_len 0 in training)"
             )
     if endless.target and not model.multi_target_cond:
-        raise UsageError(f"--target: {sampling.model_path} was not trained to be told any (--multi_target_cond)")
+        raise UsageError(f"--target: {sampling.model_path} was not trained with any (--multi_target_cond)")
     if endless.dynamic_text_path and (sampling.text_prompt or sampling.input_text):
         raise UsageError("--dynamic_text_path: its lines are the prompts; leave out --text_prompt and --input_text")
 

@@ -43,3 +43,14 @@ def angle_between(one: np.ndarray, other: np.ndarray) -> float:
     """The largest angle, in degrees, between rotation matrices [..., 3, 3]."""
     apart = np.linalg.norm(one.astype(np.float64) - other, axis=(-1, -2)) / np.sqrt(8)
     return float(np.degrees(2 * np.arcsin(np.clip(apart, 0, 1))).max())
+
+
+def chain(joints: int, frames: int = 4) -> BodyMotion:
+    """A rope of 10 cm links that turns at every joint."""
+    rest = np.zeros((joints, 3), np.float32)
+    rest[:, 1] = -0.1 * np.arange(joints)
+    nothing = np.zeros((0, 3), np.float32)
+    names, parents = tuple(f"j{k}" for k in range(joints)), tuple(range(-1, joints - 1))
+    body = Body("rope", names, parents, rest, nothing, nothing.astype(int), np.zeros((0, joints)))
+    angles = torch.from_numpy(np.random.RandomState(0).normal(0, 0.02, (frames, joints, 3)))
+    return BodyMotion(body, axis_angle_to_matrix(angles).float().numpy(), np.zeros((frames, 3), np.float32), 20.0)

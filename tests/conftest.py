@@ -1,5 +1,8 @@
 """Fixtures that many tests share: where the golden numbers and the shared data lie."""
 
+import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,3 +30,16 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("needs ../shared (recorded motion and large golden files)")
     return folder
+
+
+@pytest.fixture
+def tally(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Notes what a test tried and how often, for RELIABILITY.md, where `make test-reliability` wants to know."""
+
+    def note(kind: str, what: str, tried: int, **found: int) -> None:
+        if place := os.environ.get("POLYKINE_TALLY"):
+            record = {"kind": kind, "what": what, "tried": tried, "test": request.node.nodeid} | found
+            with open(place, "a") as handle:
+                handle.write(json.dumps(record) + "\n")
+
+    return note

@@ -20,7 +20,9 @@ class TrainingOptions:
         "", "continue from this checkpoint, or from the newest of this folder", shipped=True
     )
     initial_weights: str = option(
-        "", "weights that a new run begins with; what this checkpoint lacks begins as built", shipped=True
+        "",
+        "weights that a new run begins with, its architecture and Mean and Std theirs; what they lack begins as built",
+        shipped=True,
     )
     num_steps: int = option(600_000, "updates in all", min=1)
     train_batch_size: int = option(32, "motions in an update, of all ranks", aliases=("batch_size",), min=1)
@@ -95,7 +97,7 @@ class TrainingOptions:
 
 @dataclass(frozen=True)
 class ComparisonOptions:
-    """What models are judged by; 2D models and MAS also beside whom, and from where they are seen."""
+    """What models are evaluated by; 2D models and MAS also beside what, and from where they are seen."""
 
     evaluator_path: str = option(
         "", "checkpoint of an evaluator, or its folder (default: the published or shipped one of the dataset, "
@@ -103,8 +105,8 @@ class ComparisonOptions:
         shipped=True,
     )  # fmt: skip
     subjects: tuple[str, ...] = option(
-        (), "who is judged: train_data, test_data, model, flat (its clips put into a plane), mas, its ablations, and "
-        "motionBert and ElePose from their folders of predictions (default: a choice by the dataset)",
+        (), "what is evaluated: train_data, test_data, model, flat (its clips put into a plane), mas, its ablations, "
+        "and motionBert and ElePose from their folders of predictions (default: a choice by the dataset)",
         many=True,
     )  # fmt: skip
     metrics_names: tuple[str, ...] = option(

@@ -13,7 +13,7 @@ from data_loaders.registry import DatasetSpec, dataset_defaults, dataset_spec, l
 from diffusion.options import DiffusionOptions
 from model.options import ModelOptions, translated
 from train.common.commands import MakeCallback, Subject, parse_training_line, run_training, saved_options
-from train.common.runs import placed
+from train.common.runs import placed, statistics_beside
 from train.options import ComparisonOptions, TrainingOptions
 from utils.run.errors import UsageError, run_command
 from utils.run.options import RunOptions
@@ -76,7 +76,8 @@ def subject_of(line: TrainLine) -> Subject:
 
     data, model, diffusion, training = line.data, line.model, line.diffusion, line.training
     spec, seed = dataset_spec(data.dataset), line.run.seed
-    dataset = load_dataset(spec, data, line.run.compat, seed, **window(spec, model))
+    stats = statistics_beside(training) if spec.family.standardised else None
+    dataset = load_dataset(spec, data, line.run.compat, seed, stats=stats, **window(spec, model))
     encode = load_text_encoder(model.text_encoder_type, data.text_encoder_path) if data.cond == "text" else None
     task = DiffusionTask(
         dataset, build_process(diffusion.noise_schedule, diffusion.diffusion_steps), training.train_batch_size, seed,
@@ -89,7 +90,8 @@ def subject_of(line: TrainLine) -> Subject:
         encoder_hides=spec.family.encoder_hides,
     )  # fmt: skip
     next_command = f"{spec.family.next_command} --model_path"
-    return Subject(dataset, task, build, "", model.arch, next_command, *file_layout(model))
+    about = f", normalised by Mean and Std of {stats}" if stats else ""
+    return Subject(dataset, task, build, about, model.arch, next_command, *file_layout(model))
 
 
 def callbacks_of(line: TrainLine, device: "torch.device") -> list[MakeCallback]:
@@ -114,6 +116,7 @@ def main(argv: list[str]) -> None:
     """Run the command."""
     line = parse_training_line(
         TrainLine, "train.train_mdm", __doc__ or "", argv, defaults_of=defaults_of, translate=translated,
+        network=(ModelOptions, DiffusionOptions),
         advanced=("subjects", "metrics_names", "angle_mode", "truth"),
     )  # fmt: skip
     line = checked(line)

@@ -20,15 +20,20 @@ from body.models import BodyModel
 from utils.geometry.body import BodyMotion, resized
 from utils.geometry.contacts import feet_contacts
 from utils.geometry.joint_maps import Fittable
-from utils.geometry.kinematics import forward
+from utils.geometry.kinematics import bone_vectors, forward, global_rotations, local_rotations
+from utils.geometry.motion import Motion
 from utils.geometry.rest import offsets_of
-from utils.geometry.rotations import about_axis
+from utils.geometry.rotations import about_axis, between_vectors
 from utils.geometry.skeleton import SKELETONS
 from utils.run.errors import DataError, NumericError
 
 _SMPL22 = SKELETONS["smpl22"]
 _SMPL24 = SKELETONS["smpl24"]
 _AT = {name: joint for joint, name in enumerate(_SMPL24.joints)}
+_TIPS = [_AT[name] for name in ("head", "left_foot", "right_foot", "left_wrist", "right_wrist")]
+_ARMS = [_AT["left_shoulder"], _AT["right_shoulder"]]
+_UPPER = [_AT["left_hip"], _AT["right_hip"], *_ARMS]  # joints about whose bone nothing turns but what bends below
+_HANDS_ON = [_AT["left_wrist"], _AT["right_wrist"]]  # what hands go with
 _FEET = [[_AT[f"{side}_{part}"] for part in ("ankle", "foot")] for side in ("left", "right")]
 
 # Weights a frame: 1 / metre^2, 1 / radian^2, and 1 for each unit of a SMPL beta.
@@ -38,6 +43,9 @@ _MEAN = 0.1  # over the spread of the prior
 _RANGE, _HINGE = 1 / np.deg2rad(15) ** 2, 1 / np.deg2rad(0.5) ** 2
 _SMOOTH, _SMOOTH_SEEN = 10.0, 0.1
 _LEVEL = 2.0
+_HOLD = 5.0  # to recorded rotations: a hundredth of what a bone of 20 cm asks that points elsewhere
+_HOLD_TWIST = 50.0  # about bones, whose ends do not show it
+_TINY = 1e-4  # metres: a shorter bone points nowhere
 _BETA = 0.2
 _RESIZE = 0.1 * _JOINT
 _SMALLEST = 0.3  # metres from end to end: what is smaller is no person, or in other units
@@ -64,8 +72,9 @@ def fit(
     targets, seen = _completed(targets, trust), (trust > 0).any(0)
     standing = _standing(targets, seen, motion.fps) if contacts is None else torch.as_tensor(contacts[:, :22])
     rest = torch.as_tensor(model.rest, dtype=torch.float64)
+    recorded = _recorded(motion)
     if resize:
-        rest = start_rest(targets, trust, standing, rest)
+        rest = start_rest(targets, trust, standing, rest, recorded)
         directions = _resizing(rest)
         start = torch.zeros(directions.shape[-1], dtype=torch.float64)
         began = rest
@@ -75,14 +84,22 @@ def fit(
         start = _betas_from_lengths(targets, trust, rest, directions)
         began = rest + of_joints @ start
     precision = torch.full_like(start, (_RESIZE if resize else _BETA) * len(targets))
-    problem = _problem(targets, trust, standing, rest, directions, precision)
+    if recorded is None:
+        posed = start_pose(targets, seen, began)
+    else:
+        recorded = _along_bones(recorded, targets, began)
+        posed = local_rotations(recorded, _SMPL24.parents)
+    problem = _problem(targets, trust, standing, rest, directions, precision, posed, recorded)
     root = _start_root(targets, trust, began)
-    state, iterations = solve(problem, State(start_pose(targets, seen, began), root, start))
+    state, iterations = solve(problem, State(posed, root, start))
     offsets = offsets_at(problem, state.shape)
     body = model.shaped() if resize else model.shaped(state.shape.numpy())
     if resize:
         body = resized(body, placed_by(offsets, rest[0]).float().numpy())
-    rotations = state.rotations if resize else _head_up(state.rotations, problem.prior, seen)
+    if recorded is not None:
+        rotations = _with_tips(state.rotations, recorded)
+    else:
+        rotations = state.rotations if resize else _head_up(state.rotations, problem.prior, seen)
     positions, _ = forward(rotations, offsets, _SMPL24.parents, state.root)
     report = report_of(positions[:, :22], targets, trust, hinge_angles(rotations, offsets), iterations)
     return BodyMotion(
@@ -154,23 +171,87 @@ def _completed(targets: Tensor, trust: Tensor) -> Tensor:
     return torch.from_numpy(filled)
 
 
+def _recorded(motion: Motion) -> Tensor | None:
+    """World rotations [T, 22, 3, 3] as recorded, if they are."""
+    if motion.rotations is None:
+        return None
+    return global_rotations(torch.as_tensor(motion.rotations, dtype=torch.float64), _SMPL22.parents)
+
+
+def _along_bones(recorded: Tensor, targets: Tensor, rest: Tensor) -> Tensor:
+    """World rotations [T, 24, 3, 3] of recorded ones [T, 22, 3, 3], each turned the shortest way along its bone.
+
+    So they agree with the targets [T, 22, 3] on rest joints [24, 3], whose bones differ a little from the source's.
+    """
+    world, offsets, bones = recorded.clone(), offsets_of(rest), bone_vectors(targets, _SMPL22.parents)
+    for joint in range(22):
+        children = [child for child in range(22) if _SMPL22.parents[child] == joint]
+        if len(children) == 1:
+            bone = bones[:, children[0]]
+            swing = between_vectors((world[:, joint] @ offsets[children[0]]), bone)
+            known = bone.norm(dim=-1) > _TINY
+            world[known, joint] = swing[known] @ world[known, joint]
+    return world[:, [*range(22), *_HANDS_ON]]
+
+
+def _with_tips(rotations: Tensor, recorded: Tensor) -> Tensor:
+    """Local rotations [T, 24, 3, 3] whose ends, which move no joint, are turned in the world as they were recorded."""
+    turned, rotations = global_rotations(rotations, _SMPL24.parents), rotations.clone()
+    for joint in _TIPS:
+        rotations[:, joint] = turned[:, _SMPL24.parents[joint]].mT @ recorded[:, joint]
+    return rotations
+
+
 def _problem(
-    targets: Tensor, trust: Tensor, standing: Tensor, rest: Tensor, directions: Tensor, precision: Tensor
+    targets: Tensor,
+    trust: Tensor,
+    standing: Tensor,
+    rest: Tensor,
+    directions: Tensor,
+    precision: Tensor,
+    start: Tensor,
+    recorded: Tensor | None,
 ) -> Problem:
-    """The weights of everything; see `visualize.body_solver`."""
+    """The weights of everything; see `body.fit.solver`. Recorded rotations stand for all that is known of poses."""
     frames = len(targets)
     offsets = offsets_of(rest)
     prior = pose_prior(offsets)
     weights = _JOINT * trust**2
     steady = (_STEADY + _CONTACT * (standing[:-1] & standing[1:])) * (trust[:-1] * trust[1:]) ** 2
     weights = weights * (1 + standing.to(weights))
+    usual = prior.mean.expand(frames, 24, 3).clone()
     mean = (_MEAN / prior.spread**2).expand(frames, 24, 3).clone()
     beyond = torch.where(prior.hinge, _HINGE, _RANGE) * torch.ones_like(prior.low)
     smooth = _smoothness(trust, prior)
     mean[:, 0], beyond[0] = 0.0, 0.0
     level = torch.stack([_level(targets, trust, side) for side in ("left", "right")], -1)
+    if recorded is None:
+        turned, hold = torch.eye(3, dtype=rest.dtype).expand(frames, 24, 3, 3), torch.zeros_like(mean)
+        twists = pose_coordinates(start[:, _UPPER], prior.bone[_UPPER])[0]
+        for place, joint in enumerate(_UPPER):
+            usual[:, joint, prior.bone[joint]] = twists[:, place, prior.bone[joint]]
+        beyond[_ARMS] = 0.0
+    else:
+        turned, hold = recorded, torch.full_like(mean, _HOLD)
+        hold.scatter_(2, prior.bone[None, :, None].expand(frames, 24, 1), _HOLD_TWIST)
+        mean, smooth = torch.zeros_like(mean), torch.zeros_like(smooth)
+        beyond = torch.where(prior.hinge, beyond, 0.0)
     return Problem(
-        targets, weights, steady, level, mean, beyond, smooth, offsets, directions, precision, _SMPL24.parents, prior
+        targets,
+        usual,
+        weights,
+        steady,
+        level,
+        mean,
+        beyond,
+        smooth,
+        turned,
+        hold,
+        offsets,
+        directions,
+        precision,
+        _SMPL24.parents,
+        prior,
     )
 
 

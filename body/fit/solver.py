@@ -1,10 +1,11 @@
 """The least squares behind the fit of a body: all frames of a clip at once, one shape, joints only.
 
 Unknowns: a turn w of each joint that has children (its local rotation becomes R exp(w)), the place of the root, and S
-numbers of shape. With e = p - y the error of a joint (p posed, y wanted) and c its pose coordinates, the sum of
+numbers of shape. With e = p - y the error of a joint (p posed, y wanted), c its pose coordinates and u those of a
+usual pose, the sum of
 
-    w |e|^2  +  v |e(t+1) - e(t)|^2  +  k (c - mean)^2  +  h (c outside its range)^2  +  s (c(t+1) - c(t))^2
-    +  l |tilt of the sole|^2  +  precision (shape - start)^2
+    w |e|^2  +  v |e(t+1) - e(t)|^2  +  k (c - u)^2  +  h (c outside its range)^2  +  s ((c - u)(t+1) - (c - u)(t))^2
+    +  l |tilt of the sole|^2  +  g (sine of the turn from a wanted world rotation)^2  +  precision (shape - start)^2
 
 is made small by damped Gauss-Newton steps (Levenberg 1944, Marquardt 1963). The joints' derivatives are exact: turning
 joint k about its own axis a moves every joint j below it by (G_k a) x (p_j - p_k). Frames are coupled to their
@@ -29,18 +30,22 @@ class Problem:
     """What is wanted and how much: T frames, J joints with targets (the first of the K of the tree), S shape axes.
 
     Weights are 1 / metre^2 and 1 / radian^2: `weights` of the targets [T, J], `steady` of the change of their error to
-    the next frame [T - 1, J], `level` of the tilt of the soles [T, 2] (0 nowhere), `mean` (to the mean pose), `range`
-    (beyond the range) and `smooth` (to the next frame) [T, K, 3], [K, 3] and [T - 1, K, 3]. Shape: `offsets` [K, 3]
-    plus `directions` [K, 3, S] times its numbers, which `precision` [S] holds at 0.
+    the next frame [T - 1, J], `level` of the tilt of the soles [T, 2] (0 nowhere), `mean` (to the pose coordinates
+    `usual` [T, K, 3]), `range` (beyond the range) and `smooth` (to the next frame) [T, K, 3], [K, 3] and [T - 1, K, 3];
+    `hold` [T, K, 3] of the turn from `turned`, world rotations [T, K, 3, 3], about the joint's own axes. Shape:
+    `offsets` [K, 3] plus `directions` [K, 3, S] times its numbers, which `precision` [S] holds at 0.
     """
 
     targets: Tensor
+    usual: Tensor
     weights: Tensor
     steady: Tensor
     level: Tensor
     mean: Tensor
     range: Tensor
     smooth: Tensor
+    turned: Tensor
+    hold: Tensor
     offsets: Tensor
     directions: Tensor
     precision: Tensor
@@ -72,10 +77,11 @@ class _Errors:
     joints: Tensor  # e [T, J, 3]
     coordinates: Tensor  # c [T, M, 3]
     slopes: Tensor  # of the coordinates [T, M, 3, 3]
-    pull: Tensor  # distance from the mean [T, M, 3]
+    pull: Tensor  # distance from the usual pose [T, M, 3]
     beyond: Tensor  # distance outside the range [T, M, 3]
-    change: Tensor  # to the next frame [T - 1, M, 3]
+    change: Tensor  # of that to the next frame [T - 1, M, 3]
     tilt: Tensor  # of the soles [T, 2, 3]
+    off: Tensor  # A, the turn from the wanted world rotation [T, M, 3, 3]
     cost: float
 
 
@@ -87,6 +93,7 @@ class _Tables:
     below: Tensor  # it is below it [N, N]
     gathers: Tensor  # what a joint moves: [1 + M, J], first all by the way of the root
     hangs: Tensor  # a joint is at or below another that has a bone [J, J - 1]
+    turns: Tensor  # which joints turn with a joint, itself included [M, M]
 
 
 def solve(problem: Problem, state: State, iterations: int = 15, tolerance: float = 1e-4) -> tuple[State, int]:
@@ -123,10 +130,12 @@ def _errors(problem: Problem, state: State) -> _Errors:
     positions, turned = forward(state.rotations, offsets, problem.parents, state.root)
     joints = positions[:, : problem.targets.shape[1]] - problem.targets
     coordinates, slopes = pose_coordinates(state.rotations[:, moving], prior.bone[moving])
-    pull = coordinates - prior.mean[moving]
+    pull = coordinates - problem.usual[:, moving]
+    pull = pull - 2 * torch.pi * torch.round(pull / (2 * torch.pi))
     beyond = coordinates - coordinates.clamp(prior.low[moving], prior.high[moving])
-    change = coordinates.diff(dim=0)
+    change = pull.diff(dim=0)
     change = change - 2 * torch.pi * torch.round(change / (2 * torch.pi))
+    off = problem.turned[:, moving].mT @ turned[:, moving]
     tilt = turned[:, problem.soles, :, 1] - torch.tensor([0.0, 1.0, 0.0]).to(turned)
     cost = (
         (problem.weights[..., None] * joints**2).sum()
@@ -135,9 +144,15 @@ def _errors(problem: Problem, state: State) -> _Errors:
         + (problem.range[moving] * beyond**2).sum()
         + (problem.smooth[:, moving] * change**2).sum()
         + (problem.level[..., None] * tilt**2).sum()
+        + (problem.hold[:, moving] * _sines(off) ** 2).sum()
         + (problem.precision * state.shape**2).sum()
     )
-    return _Errors(positions, turned, joints, coordinates, slopes, pull, beyond, change, tilt, float(cost))
+    return _Errors(positions, turned, joints, coordinates, slopes, pull, beyond, change, tilt, off, float(cost))
+
+
+def _sines(off: Tensor) -> Tensor:
+    """Sine of the angle of rotations [..., 3, 3], times its axis [..., 3]: half of what is antisymmetric in them."""
+    return torch.stack([off[..., k - 1, k - 2] - off[..., k - 2, k - 1] for k in range(3)], -1) / 2
 
 
 def _room(problem: Problem) -> tuple[Tensor, Tensor, Tensor]:
@@ -201,16 +216,34 @@ def _write_equations(
 
     steady = problem.steady[span.start : span.start + later.stop - later.start]
     after = slice(later.start + 1, later.stop + 1)
+    held, turning = _holding(problem, errors, span, tables)
     own = _gathered((weights[span, :, None, None] * points[inner]).mT @ points[inner], tables)
     beside = _gathered((-steady[..., None, None] * points[later]).mT @ points[after], tables)
+    own[:, 1:, :3, :3] += held
     wide = _side_by_side(twists)
     products = wide[inner].mT @ _side_by_side(own @ twists[inner])
     torch.mul(products, tables.above, out=blocks).addcmul_(products.mT, tables.below)
     products = wide[later].mT @ _side_by_side(beside @ twists[after])
     torch.mul(products, tables.above, out=neighbours)
     neighbours.addcmul_(_side_by_side(beside.mT @ twists[later]).mT @ wide[after], tables.below)
-    right.copy_((twists[inner].mT @ _gathered(_wrenches(places[inner, :count], sides), tables)).flatten(1, 2))
+    wrenches = _gathered(_wrenches(places[inner, :count], sides), tables)
+    wrenches[:, 1:, :3, 0] += turning
+    right.copy_((twists[inner].mT @ wrenches).flatten(1, 2))
     return of_shape
+
+
+def _holding(problem: Problem, errors: _Errors, span: slice, tables: _Tables) -> tuple[Tensor, Tensor]:
+    """What held world rotations ask of the turns of the joints above them: [n, M, 3, 3], and moments [n, M, 3].
+
+    With A the turn from the wanted rotation, its sines change by D w, 2 D = tr(A) - A^T, in the joint's own axes.
+    """
+    off, turned = errors.off[span], errors.turned[span][:, problem.moving]
+    hold = problem.hold[span][:, problem.moving]
+    trace = off.diagonal(dim1=-2, dim2=-1).sum(-1)[..., None, None]
+    slope = (trace * torch.eye(3).to(off) - off.mT) / 2 @ turned.mT
+    asked = slope.mT @ (hold * _sines(off))[..., None]
+    held = slope.mT @ (hold[..., None] * slope)
+    return (tables.turns @ held.flatten(2)).unflatten(-1, (3, 3)), tables.turns @ asked.squeeze(-1)
 
 
 def _weights(problem: Problem) -> Tensor:
@@ -270,9 +303,11 @@ def _tables(problem: Problem) -> _Tables:
     above = torch.ones(1 + len(moving), 1 + len(moving), dtype=below.dtype)
     above[1:, 0] = 0
     above[1:, 1:] = below[moving].T + torch.eye(len(moving))
+    turns = above[1:, 1:]
     above, same = (table.repeat_interleave(3, 0).repeat_interleave(3, 1) for table in (above, torch.eye(len(above))))
     hangs = _below(problem.parents, list(range(count)), count) + torch.eye(count)
-    return _Tables(above, above.T - same, torch.cat([torch.ones_like(below[:, :1]), below], -1).T, hangs[:, 1:])
+    gathers = torch.cat([torch.ones_like(below[:, :1]), below], -1).T
+    return _Tables(above, above.T - same, gathers, hangs[:, 1:], turns)
 
 
 def _side_by_side(columns: Tensor) -> Tensor:

@@ -2,7 +2,9 @@
 
 The root's axes come from hips and trunk, the chest's from shoulders and trunk; what lies between them is shared by the
 three joints of the spine. Limbs turn by the shortest way to where their bones point, and about themselves so that
-knees and elbows bend in the plane in which they are seen to bend. Nothing depends on which way the person faces.
+knees and elbows bend in the plane in which they are seen to bend. A straight limb shows no such plane: between the
+frames that do it spins as little as can be, for the shortest way from the rest pose is no steady one: it spins an arm
+that circles once about itself. Nothing depends on which way the person faces.
 """
 
 import numpy as np
@@ -20,6 +22,8 @@ from utils.geometry.rotations import (
     nearest_rotations,
 )
 from utils.geometry.skeleton import SKELETONS
+from utils.geometry.smoothing import tridiagonal
+from utils.geometry.spans import over_spans, spans
 
 _SMPL22 = SKELETONS["smpl22"]
 _SMPL24 = SKELETONS["smpl24"]
@@ -28,6 +32,8 @@ _SPINE = ("spine1", "spine2", "spine3")
 _LIMBS = (("hip", "knee", "ankle", "foot"), ("shoulder", "elbow", "wrist", ""))
 _MOST = np.deg2rad(35)  # by which a bone is turned at most when the rest pose is bent as the skeleton is
 _BEND = 0.05  # sine of a bend below which the plane of bending says little
+_CLEAR = 0.15  # sine of a bend that noise does not hide
+_SPIN = 0.1  # of a limb between two frames, against the square of that sine
 
 
 def start_pose(targets: Tensor, seen: Tensor, rest: Tensor) -> Tensor:
@@ -36,8 +42,32 @@ def start_pose(targets: Tensor, seen: Tensor, rest: Tensor) -> Tensor:
     `seen` [22] says which joints have targets; without them a joint keeps its rest pose. Hips and the neck or both
     shoulders must be seen.
     """
-    frames = targets.shape[0]
-    local = torch.eye(3, dtype=targets.dtype).repeat(frames, 24, 1, 1)
+    local = torch.eye(3, dtype=targets.dtype).repeat(len(targets), 24, 1, 1)
+    limbs = [
+        ([side + part if part else "" for part in limb], above)
+        for side in ("left_", "right_")
+        for limb, above in zip(_LIMBS, ("pelvis", f"{side}collar"), strict=True)
+        if seen[_AT[side + limb[0]]] and seen[_AT[side + limb[1]]]
+    ]
+    says = [targets.new_zeros(len(targets), 2) for _ in limbs]
+    for span in spans(len(targets)):
+        _place_trunk(local[span], targets[span], seen, rest)
+        turned = global_rotations(local[span], _SMPL24.parents)
+        for shown, (limb, above) in zip(says, limbs, strict=True):
+            shown[span] = _swing_limb(local[span], targets[span], seen, rest, turned[:, _AT[above]], limb)
+    for shown, (limb, _) in zip(says, limbs, strict=True):
+        if seen[_AT[limb[2]]]:
+            upper, bone = _AT[limb[0]], _rest_bone(rest, limb[1])
+            local[:, upper] = local[:, upper] @ about_axis(bone, _steady_twist(bone, local[:, upper], shown))
+    for span in spans(len(targets)):
+        turned = global_rotations(local[span], _SMPL24.parents)
+        for limb, _ in limbs:
+            _place_ends(local[span], targets[span], seen, rest, turned[:, _AT[limb[0]]], limb)
+    return local
+
+
+def _place_trunk(local: Tensor, targets: Tensor, seen: Tensor, rest: Tensor) -> None:
+    """Turn pelvis, spine, neck and collars of local rotations [T, 24, 3, 3]."""
     pelvis = _axes(targets, seen, "hip") @ _axes(rest[None, :22], seen, "hip").mT
     chest = _axes(targets, seen, "shoulder") @ _axes(rest[None, :22], seen, "shoulder").mT
     local[:, 0] = pelvis
@@ -47,11 +77,6 @@ def start_pose(targets: Tensor, seen: Tensor, rest: Tensor) -> Tensor:
     for name, child in (("neck", "head"), ("left_collar", "left_shoulder"), ("right_collar", "right_shoulder")):
         if seen[_AT[name]] and seen[_AT[child]]:
             local[:, _AT[name]] = between_vectors(_rest_bone(rest, child), _bone(targets, chest, child))
-    for side in ("left_", "right_"):
-        for limb, above in zip(_LIMBS, ("pelvis", f"{side}collar"), strict=True):
-            turned = global_rotations(local, _SMPL24.parents)[:, _AT[above]]
-            _place_limb(local, targets, seen, rest, turned, [side + part if part else "" for part in limb])
-    return local
 
 
 def length_ratios(targets: Tensor, trust: Tensor, rest: Tensor) -> Tensor:
@@ -68,13 +93,16 @@ def length_ratios(targets: Tensor, trust: Tensor, rest: Tensor) -> Tensor:
     return torch.stack([ratios, ratios[list(_SMPL22.mirror)]]).nanmean(0)
 
 
-def start_rest(targets: Tensor, trust: Tensor, standing: Tensor, rest: Tensor) -> Tensor:
+def start_rest(
+    targets: Tensor, trust: Tensor, standing: Tensor, rest: Tensor, recorded: Tensor | None = None
+) -> Tensor:
     """Rest joints [24, 3] of the size and the proportions of the targets, otherwise those of the body `rest` [24, 3].
 
     The body is scaled as a whole; bones whose ends are observed get their length; hips and the foot of the spine, neck
     and collars get their places as rigid segments (the mean of the frames, each laid on the body's own segment by the
-    best rotation). `standing` [T, 22] says which joints rest on the floor. Left and right come out alike. What is not
-    observed keeps the proportions of the body.
+    best rotation). `standing` [T, 22] says which joints rest on the floor, `recorded` [T, 22, 3, 3] how joints are
+    turned in the world, where that is known. Left and right come out alike. What is not observed keeps the proportions
+    of the body.
     """
     ratios = length_ratios(targets, trust, rest)
     mirror = list(_SMPL24.mirror)
@@ -95,7 +123,7 @@ def start_rest(targets: Tensor, trust: Tensor, standing: Tensor, rest: Tensor) -
             resized[[_AT[name] for name in points]] = places
     resized = (resized + resized[mirror] * torch.tensor([-1.0, 1.0, 1.0]).to(rest)) / 2
     placed = placed_by(resized, rest[0])
-    return placed_by(_bent_as_seen(targets, trust, standing, placed), rest[0])
+    return placed_by(_bent_as_seen(targets, trust, standing, placed, recorded), rest[0])
 
 
 def placed_by(offsets: Tensor, root: Tensor) -> Tensor:
@@ -104,27 +132,39 @@ def placed_by(offsets: Tensor, root: Tensor) -> Tensor:
     return forward(still, offsets, _SMPL24.parents, root)[0]
 
 
-def _bent_as_seen(targets: Tensor, trust: Tensor, standing: Tensor, rest: Tensor) -> Tensor:
+def _bent_as_seen(targets: Tensor, trust: Tensor, standing: Tensor, rest: Tensor, recorded: Tensor | None) -> Tensor:
     """Offsets [24, 3] of rest joints [24, 3] whose trunk and feet have the bends that belong to the skeleton.
 
     Skeletons differ in where along the spine and in the skull their joints lie: bones of spine and neck point in rest
-    as they do on average (in the axes of pelvis and chest), feet as they do when they stand on the floor.
+    as they do on average (in the axes of pelvis and chest), feet as they do when they stand on the floor. Where
+    rotations are recorded, all of them point as they do in the axes of their own joints.
     """
-    offsets = offsets_of(rest)
-    turned = global_rotations(start_pose(targets, (trust > 0).any(0), rest), _SMPL24.parents)
-    for parent, name in (("spine1", "spine2"), ("spine2", "spine3"), ("spine3", "head")):
+    offsets, bones = offsets_of(rest), [("spine1", "spine2"), ("spine2", "spine3"), ("spine3", "head")]
+    if recorded is None:
+        turned = over_spans(lambda points: _trunk_rotations(points, (trust > 0).any(0), rest), targets)
+    else:
+        turned = recorded
+        bones = [*bones[:2], ("neck", "head"), ("left_ankle", "left_foot"), ("right_ankle", "right_foot")]
+    for axes, name in bones:
         above = _SMPL24.parents[_AT[name]]
         observed = (trust[:, above] >= 1) & (trust[:, _AT[name]] >= 1)
         if observed.any():
-            mean = _bone(targets[observed], turned[observed][:, _AT[parent]], name).mean(0)
+            mean = _bone(targets[observed], turned[:, _AT[axes]][observed], name).mean(0)
             offsets[_AT[name]] = _turned_to(offsets[_AT[name]], mean)
     flat = [_drops_of_flat_foot(targets, trust, standing, side) for side in ("left", "right")]
     drops = torch.cat(flat)
-    for name in ("left_foot", "right_foot") if len(drops) else ():
+    for name in ("left_foot", "right_foot") if len(drops) and recorded is None else ():
         down = -(drops.median() / offsets[_AT[name]].norm()).clamp(0.1, 0.85)
         along = torch.nn.functional.normalize(offsets[_AT[name], [0, 2]], dim=0) * (1 - down**2).sqrt()
         offsets[_AT[name]] = _turned_to(offsets[_AT[name]], torch.stack([along[0], down, along[1]]))
     return offsets
+
+
+def _trunk_rotations(targets: Tensor, seen: Tensor, rest: Tensor) -> Tensor:
+    """World rotations [T, 10, 3, 3] up to the last joint of the spine where `start_pose` would begin."""
+    local = torch.eye(3, dtype=targets.dtype).repeat(len(targets), 24, 1, 1)
+    _place_trunk(local, targets, seen, rest)
+    return global_rotations(local[:, : _AT["spine3"] + 1], _SMPL24.parents[: _AT["spine3"] + 1])
 
 
 def _drops_of_flat_foot(targets: Tensor, trust: Tensor, standing: Tensor, side: str) -> Tensor:
@@ -215,28 +255,56 @@ def _axes(points: Tensor, seen: Tensor, across: str) -> Tensor:
     return torch.where(whole, axes, torch.eye(3).to(axes))
 
 
-def _place_limb(local: Tensor, targets: Tensor, seen: Tensor, rest: Tensor, turned: Tensor, limb: list[str]) -> None:
-    """Turn the joints of an arm or a leg; `turned` [T, 3, 3] is the world rotation of the joint that it hangs on."""
+def _swing_limb(local: Tensor, targets: Tensor, seen: Tensor, rest: Tensor, turned: Tensor, limb: list[str]) -> Tensor:
+    """Swing an arm or a leg to its first bone, and say how it is seen to be turned about that [T, 2].
+
+    `turned` [T, 3, 3] is the world rotation of the joint that it hangs on.
+    """
     upper, hinge, end, tip = limb
-    if not (seen[_AT[upper]] and seen[_AT[hinge]]):
-        return
     bone = _rest_bone(rest, hinge)
     swing = between_vectors(bone, _bone(targets, turned, hinge))
-    twist = torch.zeros(len(targets), dtype=targets.dtype)
-    if seen[_AT[end]]:
-        axis = torch.tensor(HINGE_AXES[hinge]).to(bone)
-        flexed = torch.linalg.cross(axis, bone)
-        says = _around(_bone(targets, turned @ swing, end), bone, flexed)
-        if tip and seen[_AT[tip]]:
-            says = says - 0.5 * _around(_bone(targets, turned @ swing, tip), bone, flexed)
-        says = says * says.norm(dim=-1, keepdim=True)
-        says[:, 0] += _BEND**2
-        twist = torch.atan2(says[:, 1], says[:, 0])
-    local[:, _AT[upper]] = swing @ about_axis(bone, twist)
+    local[:, _AT[upper]] = swing
+    if not seen[_AT[end]]:
+        return targets.new_zeros(len(targets), 2)
+    flexed = torch.linalg.cross(torch.tensor(HINGE_AXES[hinge]).to(bone), bone)
+    says = _around(_bone(targets, turned @ swing, end), bone, flexed)
+    if tip and seen[_AT[tip]]:
+        says = says - 0.5 * _around(_bone(targets, turned @ swing, tip), bone, flexed)
+    return says
+
+
+def _place_ends(local: Tensor, targets: Tensor, seen: Tensor, rest: Tensor, turned: Tensor, limb: list[str]) -> None:
+    """Turn what hangs on the first bone of an arm or a leg, whose world rotation `turned` [T, 3, 3] is."""
+    _, hinge, end, tip = limb
     for joint, child in ((hinge, end), (end, tip)):
-        turned = turned @ local[:, _AT[_SMPL24.joints[_SMPL24.parents[_AT[joint]]]]]
         if child and seen[_AT[joint]] and seen[_AT[child]]:
             local[:, _AT[joint]] = between_vectors(_rest_bone(rest, child), _bone(targets, turned, child))
+        turned = turned @ local[:, _AT[joint]]
+
+
+def _steady_twist(bone: Tensor, swing: Tensor, says: Tensor) -> Tensor:
+    """Angles [T] by which a limb is turned about its bone [3] before its swings [T, 3, 3].
+
+    `says` [T, 2] is the direction, counted about the bone, in which the next bone is seen, as long as the sine of the
+    bend. The sum of |says|^2 (angle - seen)^2 and of `_SPIN` (spin to the next frame)^2 is made small, where the spin
+    is that of the swings about the bone and the change of the angle.
+    """
+    axis = torch.nn.functional.normalize(bone, dim=-1)
+    steps = matrix_to_axis_angle(swing[:-1].mT @ swing[1:]) @ axis
+    spun = torch.nn.functional.pad(steps.cumsum(0), (1, 0)).numpy()
+    size = says.norm(dim=-1).numpy()
+    seen = torch.atan2(says[:, 1], says[:, 0]).numpy() + spun
+    neighbours = np.minimum(np.arange(len(size)), 1) + np.minimum(np.arange(len(size))[::-1], 1)
+    turned = np.full(len(size), np.angle(np.exp(1j * spun).mean()))  # as if it hung there without a twist
+    clear = np.flatnonzero(size > _CLEAR)
+    seen[clear] = np.unwrap(seen[clear])
+    for least in (_CLEAR, _BEND):  # what is clear decides how often it has gone round
+        shows = size > least
+        if shows.any():
+            seen = np.where(size > _CLEAR, seen, seen - 2 * np.pi * np.round((seen - turned) / (2 * np.pi)))
+            weights = np.where(shows, size**2, 0.0)
+            turned = tridiagonal(weights + _SPIN * neighbours, _SPIN, weights * seen)
+    return torch.from_numpy(turned - spun)
 
 
 def _around(direction: Tensor, bone: Tensor, zero: Tensor) -> Tensor:

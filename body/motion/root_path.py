@@ -27,7 +27,7 @@ from body.motion.legs import feet_of
 from utils.geometry.body import BodyMotion, joints_of
 from utils.geometry.joint_maps import known_joints
 from utils.geometry.motion import Motion
-from utils.geometry.smoothing import gaussian_over_time
+from utils.geometry.smoothing import gaussian_over_time, tridiagonal
 from utils.run.errors import DataError
 
 _GRAVITY = 9.81  # metres / second^2
@@ -152,16 +152,9 @@ def _way(speed: np.ndarray) -> np.ndarray:
 
 
 def _steady(told: np.ndarray, weights: np.ndarray, fps: float) -> np.ndarray:
-    """The speed [T, 2] that makes the sum of the head of this file least: a tridiagonal system for each axis."""
+    """The speed [T, 2] that makes the sum of the head of this file least."""
     held = (fps / _PUSH) ** 2
     diagonal = weights.sum(1) / _TOLD**2 + 1e-6
     diagonal[:-1] += held
     diagonal[1:] += held
-    speed, ratio = (weights[..., None] * told).sum(1) / _TOLD**2, np.zeros(len(told))
-    ratio[0], speed[0] = -held / diagonal[0], speed[0] / diagonal[0]
-    for t in range(1, len(speed)):  # Gauss without exchange of rows (Thomas)
-        pivot = diagonal[t] + held * ratio[t - 1]
-        ratio[t], speed[t] = -held / pivot, (speed[t] + held * speed[t - 1]) / pivot
-    for t in range(len(speed) - 2, -1, -1):
-        speed[t] -= ratio[t] * speed[t + 1]
-    return speed
+    return tridiagonal(diagonal, held, (weights[..., None] * told).sum(1) / _TOLD**2)

@@ -22,6 +22,7 @@ from utils.run.project import ROOT
 
 Points = TypeVar("Points", np.ndarray, torch.Tensor)
 AUGMENTATIONS = ("length_aug", "scale_aug", "shift_aug")
+LARGEST = 1e12  # of numbers in motion: what is larger is damage, and leads to infinity
 
 
 def _like(x: Points, value: Any) -> Any:
@@ -69,6 +70,8 @@ def read_stats(folder: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, np.nda
             )
     if std.min() <= 0:
         raise DataError(f"{folder / 'Std.npy'} must be positive; its smallest value is {std.min():g}")
+    if std.min() < 1 / LARGEST or max(np.abs(mean).max(), std.max()) > LARGEST:
+        raise DataError(f"{folder} holds a Mean.npy or Std.npy with numbers too large, or too small, for motion")
     return mean, std
 
 
@@ -119,6 +122,8 @@ def read_points(path: Path, spec: DatasetSpec) -> np.ndarray:
         frame, joint, channel = np.argwhere(~np.isfinite(points))[0]
         where = f"{'xyc'[channel]} of joint {spec.skeleton.joints[joint]} in frame {frame}"
         raise DataError(f"{path} is not finite: {where} is {points[frame, joint, channel]}")
+    if np.abs(points).max() > LARGEST:
+        raise DataError(f"{path} holds numbers up to {np.abs(points).max():g}, too large for a position")
     return points
 
 
@@ -188,15 +193,17 @@ class PointDataset:
         }
 
 
-def load(spec: DatasetSpec, options: DataOptions, compat: str = "none", seed: int = 0) -> PointDataset:
-    """The part `options.data_split` of a 2D dataset.
+def load(
+    spec: DatasetSpec, options: DataOptions, compat: str = "none", seed: int = 0, stats: Path | None = None
+) -> PointDataset:
+    """The part `options.data_split` of a 2D dataset, normalised by the Mean and Std of the folder `stats` (its own).
 
     `compat="published"` takes the published split, and its shuffled order by `seed`; the default order is that of the
     names. Raises MissingFileError, DataError or UsageError with the file and the value in question.
     """
     augmentations = chosen_augmentations(spec, options, AUGMENTATIONS)
     datapath = spec.folder(options.datapath)
-    mean, std = load_stats(spec, datapath)
+    mean, std = load_stats(spec, stats or datapath)
     motions, masks = {}, {}
     for name, xy, mask in read_part(spec, datapath, options.data_split, options.data_size, compat, seed):
         motions[name] = normalise(xy, mean, std).astype(np.float32)

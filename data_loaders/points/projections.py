@@ -234,8 +234,13 @@ def _without_sentences(datapath: str | Path, split: str) -> str:
     )
 
 
-def load(spec: DatasetSpec, options: DataOptions, compat: str = "none", seed: int = 0) -> ProjectedDataset:
-    """The packed folder `options.datapath` as 2D data. Raises MissingFileError, DataError or UsageError."""
+def load(
+    spec: DatasetSpec, options: DataOptions, compat: str = "none", seed: int = 0, stats: Path | None = None
+) -> ProjectedDataset:
+    """The packed folder `options.datapath` as 2D data, normalised by the Mean and Std of the folder `stats` (its own).
+
+    Raises MissingFileError, DataError or UsageError.
+    """
     augmentations = base.chosen_augmentations(spec, options, AUGMENTATIONS)
     if options.data_size is not None and options.data_size < 1:
         raise UsageError(f"--data_size must be at least 1, not {options.data_size}")
@@ -253,7 +258,7 @@ def load(spec: DatasetSpec, options: DataOptions, compat: str = "none", seed: in
         raise DataError(f"{datapath} has no {options.data_split} clip of at least {WINDOW[0] // 2} frames")
     if options.cond == "text" and not all(clip.get("texts") for clip in clips):
         raise MissingFileError(_without_sentences(datapath, options.data_split))
-    mean, std = base.load_stats(spec, datapath)
+    mean, std = base.load_stats(spec, stats or datapath)
     return ProjectedDataset(
         spec, motions, clips, clip_weights(clips, spec), mean, std, augmentations, options.detector_noise,
         *known_texts(clips),

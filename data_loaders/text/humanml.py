@@ -156,11 +156,13 @@ def load(
     exact: int = 0,
     pad_to: int = 0,
     context: int = 0,
+    stats: Path | None = None,
 ) -> TextMotions:
     """The part `options.data_split` of a folder with motion and sentences.
 
     `exact` is the number of frames of every item (shorter clips are passed over), `pad_to` the least number of frames
-    of a batch, `context` that of the frames that a model is shown. `compat="published"` takes KIT-ML's spans at 20
+    of a batch, `context` that of the frames that a model is shown. The Mean and Std of the folder `stats` normalise as
+    they stand, in place of the data's own with `options.root_emphasis`. `compat="published"` takes KIT-ML's spans at 20
     frames a second, as the published loader does.
     Raises MissingFileError, DataError or UsageError.
     """
@@ -172,8 +174,9 @@ def load(
     if exact and exact > longest and not own(spec):
         raise UsageError(f"--context_len and --pred_len ask for {exact} frames; {spec.name} clips have {longest}")
     names = listed(spec, folder, options.data_split)
-    mean, std = (value.astype(np.float32) for value in base.load_stats(spec, folder))
-    std[:ROOT] /= options.root_emphasis
+    mean, std = (value.astype(np.float32) for value in base.load_stats(spec, stats or folder))
+    if stats is None:
+        std[:ROOT] /= options.root_emphasis
     fps = PUBLISHED_FPS if compat == "published" else spec.fps
     content = _content(spec, folder, options.data_split, names, fps)
     kept = [k for k, count in enumerate(content["frames"]) if count >= exact][: options.data_size]
@@ -319,6 +322,8 @@ def _read(spec: DatasetSpec, folder: Path, split: str, names: list[str], fps: fl
         if not np.isfinite(features).all():
             frame = int(np.flatnonzero(~np.isfinite(features).all(1))[0])
             items.skip("not finite", f"{path}: not finite from frame {frame} on")
+        elif features.size and np.abs(features).max() > base.LARGEST:
+            items.skip("too large", f"{path}: numbers up to {np.abs(features).max():g}, too large for motion")
         elif not _fits(spec, len(features)):
             items.skip("too short" if len(features) < spec.minimum_length else "too long")
         elif not lines:

@@ -83,7 +83,7 @@ def load_recognisers(
     script brings a file, DataError for a file that is something else.
     """
     if spec.name not in DATASETS:
-        raise UsageError(f"recognisers of actions judge models of {' and '.join(DATASETS)}, not of {spec.name}")
+        raise UsageError(f"recognisers of actions are for models of {' and '.join(DATASETS)}, not of {spec.name}")
     unconditional = spec.name == "humanact12" and data.cond == "no_cond"
     kinds = [spec.name, "poses"] if unconditional else [spec.name]
     networks = [action_recognition.load(kind, folder).to(device) for kind in kinds]
@@ -115,7 +115,7 @@ def load_real_poses(spec: DatasetSpec, data: DataOptions) -> Tensor:
     path = spec.folder(data.datapath) / REAL_POSES
     if not path.is_file():
         raise MissingFileError(
-            f"{path} does not exist, which models that are told nothing are held against; dataset/README.md says "
+            f"{path} does not exist, which models without a condition are held against; dataset/README.md says "
             "where it is found"
         )
     motions, joints = load_array(path), len(action_recognition.POSE_JOINTS)

@@ -17,7 +17,7 @@ from utils.run.errors import UsageError
 from utils.run.files import atomic_write, read_json, write_json
 from utils.run.folders import LOCK, locked
 from utils.run.parallel import is_first, ranks, wait_for_ranks
-from utils.run.progress import Callback, ProgressLine, ignored
+from utils.run.progress import Callback, ProgressLine, duration, ignored
 
 SETTINGS = "settings.json"
 Arrays = dict[str, np.ndarray]
@@ -85,7 +85,7 @@ def run_units(folder: Path, units: Mapping[str, Unit], what: str = "units") -> N
             np.savez(handle, **made)  # type: ignore[arg-type]
         seconds = time.monotonic() - started
         left = seconds / done * (len(missing) - done)
-        say(f"{what}: {done} of {len(missing)} ({name}), {seconds:.0f} s, {left / 60:.0f} min left")
+        say(f"{what}: {done} of {len(missing)} ({name}), {duration(seconds)}, {duration(left)} left")
     wait_for_ranks()
 
 

@@ -74,7 +74,7 @@ class Evaluator:
         wanted = tuple(self.mean.shape)
         if motions.dim() != 4 or tuple(motions.shape[2:]) != wanted or len(lengths) != len(motions):
             raise DataError(
-                f"motions of shape {tuple(motions.shape)} with {len(lengths)} lengths cannot be judged by {self.path}, "
+                f"motions of shape {tuple(motions.shape)} with {len(lengths)} lengths do not fit {self.path}, "
                 f"which takes [N, T, {wanted[0]}, {wanted[1]}] ({self.spec.name}, {self.truth})"
             )
         if len(lengths) and not 1 <= int(lengths.min()) <= int(lengths.max()) <= motions.shape[1]:
@@ -86,7 +86,7 @@ class Evaluator:
         bad = (~torch.isfinite(motions)).flatten(2).any(-1) & valid
         if bad.any():
             motion, frame = bad.nonzero()[0].tolist()
-            raise NumericError(f"motion {motion} holds NaN or infinity in frame {frame}: it cannot be judged")
+            raise NumericError(f"motion {motion} holds NaN or infinity in frame {frame}: it cannot be evaluated")
 
 
 def parts_of_like_length(lengths: Tensor, frames: int) -> list[Tensor]:
@@ -144,8 +144,8 @@ def load_evaluator(path: str | Path, spec: DatasetSpec, truth: str, device: torc
         )
     if options.truth != truth:
         raise UsageError(
-            f"evaluator {found} judges {options.truth.upper()} motion, not {truth.upper()} as --truth {truth} asks; "
-            f"{training_command(spec, truth)} makes one that does"
+            f"evaluator {found} is for {options.truth.upper()} motion, not {truth.upper()} as --truth {truth} asks; "
+            f"{training_command(spec, truth)} makes one that is"
         )
     mean, std = _stats(found.parent, spec, truth)
     network = MotionVAE(mean.size, options)

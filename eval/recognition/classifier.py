@@ -220,7 +220,7 @@ def _varied(clip: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
 def _described(real: RealMotions, drawn: Sequence[tuple[int, int, np.ndarray]]) -> Windows:
     """Windows (kind, item, clip) described. Raises DataError if there are none."""
     if not drawn:
-        raise DataError("no clip shows a kind of motion that is judged")
+        raise DataError("no clip shows a kind of motion that is evaluated")
     spec = real.motions.spec
     layout = hml.layout_of(spec.skeleton)
     return Windows(

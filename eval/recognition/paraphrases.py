@@ -74,7 +74,7 @@ def check_kinds(prompts: Sequence[Prompt], real: RealMotions) -> None:
     there = {KINDS[kind] for shown in real.shown for kind in shown}
     for prompt in prompts:
         if prompt.kind not in there:
-            raise DataError(f"no real clip shows {prompt.kind!r}: there is nothing to judge {prompt.sentence!r} by")
+            raise DataError(f"no real clip shows {prompt.kind!r}: there is nothing to evaluate {prompt.sentence!r} by")
 
 
 def known_sentences(prompts: Sequence[Prompt], captions: Sequence[str]) -> list[bool]:

@@ -265,14 +265,14 @@ def sorted_by(section: Section) -> str:
 
 
 def facts(section: Section) -> list[tuple[str, str]]:
-    """What a reader asks first: what was judged, by whom, when, how long, from how much."""
+    """What a reader asks first: what was evaluated, by whom, when, how long, from how much."""
     record, made = section.record, section.record.get("provenance", {})
     evaluator, samples = record["evaluator"], record.get("settings", {}).get("eval_num_samples")
     counts = sorted({len(value.values) for column in section.metrics.values() for value in column.values()})
     who = (evaluator.get("name"), evaluator.get("path"), _digest(evaluator.get("sha256")))
     model = (made.get("checkpoint"), _digest(made.get("checkpoint_sha256")))
     rows = [
-        ("Judged in", _judged_in(record)),
+        ("Evaluated in", _evaluated_in(record)),
         ("Subjects", ", ".join(section.subjects)),
         ("Model", ", ".join(filter(None, model))),
         ("Evaluator", ", ".join(filter(None, who))),
@@ -286,7 +286,7 @@ def facts(section: Section) -> list[tuple[str, str]]:
     return [(name, text) for name, text in rows if text]
 
 
-def _judged_in(record: Mapping[str, Any]) -> str:
+def _evaluated_in(record: Mapping[str, Any]) -> str:
     """Which motion the evaluator saw."""
     if record.get("kind") != "mas":
         return ""

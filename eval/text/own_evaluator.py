@@ -92,7 +92,7 @@ def load_contrastive(
     if "c_embedding" not in saved:
         raise DataError(f"{found} is no evaluator of sentences and motion; {training_command(spec)}")
     if (dataset := saved.pop("dataset")) != spec.name:
-        raise DataError(f"{found} judges motion of {dataset}, not of {spec.name}; {training_command(spec)}")
+        raise DataError(f"{found} is for motion of {dataset}, not of {spec.name}; {training_command(spec)}")
     mean, std = (value.astype(np.float32) for value in load_stats(spec, found.parent))
     options = ContrastiveOptions(**saved)
     encode = load_text_encoder(options.c_text_encoder, text_encoder_path, device)

@@ -39,4 +39,4 @@ def check_motion(features: Tensor, lengths: Tensor, width: int, shortest: int) -
             f"reads {shortest} or more"
         )
     if not torch.isfinite(features).all():
-        raise NumericError("motions to be judged hold NaN or infinity")
+        raise NumericError("motions to be evaluated hold NaN or infinity")

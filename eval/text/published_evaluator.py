@@ -81,7 +81,7 @@ def load_published(spec: DatasetSpec, path: Path, words: str | Path, device: tor
     mean, std = (load_array(STATS / f"{name}_{which}.npy") for which in ("mean", "std"))
     if network.features != len(mean):
         raise DataError(
-            f"{path} judges motion of {network.features} features a frame, {spec.name} has {len(mean)}; its evaluator "
+            f"{path} is for motion of {network.features} features a frame, {spec.name} has {len(mean)}; its evaluator "
             f"is {published_path(spec)}"
         )
     read = word_vectors.load(words)

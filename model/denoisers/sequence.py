@@ -98,7 +98,8 @@ class SequenceDenoiser(nn.Module):
             visible = visible_keys(lengths, frames, self.lead) if self.mask_frames else None
             memory = self.memory(token, text, condition) if self.arch == "trans_dec" else (None, None)
             sequence = self.attend(sequence, visible, *memory)
-        return dense(self.head, sequence[:, sequence.shape[1] - x.shape[1] :]).to(x.dtype)
+        # By torch's own map: a hundredth of the work, whose rounding nothing evens out; oneDNN's is 1.4 times as large.
+        return self.head(sequence[:, sequence.shape[1] - x.shape[1] :]).to(x.dtype)
 
     def step_token(self, step: Tensor, condition: Condition) -> Tensor:
         """The token [B, 1, d] of the step, the action and the goal."""

@@ -1,8 +1,8 @@
-"""The published networks that recognise actions, by which models of HumanAct12 and UESTC are judged.
+"""The published networks that recognise actions, by which models of HumanAct12 and UESTC are evaluated.
 
 A recurrent one on joints (HumanAct12; Guo et al. 2020, Action2Motion) and spatial-temporal graph convolutions (ST-GCN;
 Yan et al. 2018, sections 3.2 to 3.6) on joint rotations (UESTC; Petrovich et al. 2021) and on the positions of 15
-joints (models of HumanAct12 that are told nothing; Raab et al. 2023, MoDi). Parameters have the names of the published
+joints (models of HumanAct12 without a condition; Raab et al. 2023, MoDi). Parameters have the names of the published
 files. Every network gives what it sees in a motion (an embedding [B, D]) and its guess (logits [B, K]).
 """
 

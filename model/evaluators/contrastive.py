@@ -1,4 +1,4 @@
-"""Motions and sentences in one space, for judging text models without a download: two encoders, trained contrastively.
+"""Motions and sentences in one space, to evaluate text models without a download: two contrastive encoders.
 
 After TMR (Petrovich et al. 2023, section 3) and the evaluators of Guo et al. (2022): a transformer reads tokens of
 several frames beside a query token, whose output is the motion's embedding; two layers turn the vector of a sentence,

@@ -1,4 +1,4 @@
-"""The network that judges generated motion: a transformer variational autoencoder of clips (MAS, Kapon et al. 2023,
+"""The network that evaluates generated motion: a transformer variational autoencoder of clips (MAS, Kapon et al. 2023,
 section 5; after ACTOR, Petrovich et al. 2021, section 3).
 
 Encoder: layers over [mu query, sigma query, frames]; what comes out in the first two places is the mean and the log

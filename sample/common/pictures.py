@@ -69,14 +69,16 @@ def _clips_in_world(session: Session, samples: Samples) -> list[Clip]:
 def _grids_in_world(session: Session, count: int, samples: Samples) -> list[Drawing]:
     columns, inputs = count // session.sampling.num_repetitions, inputs_of(samples)
     drawings = []
-    for start in range(0, columns, grid.ROWS):
-        shown = range(start, min(start + grid.ROWS, columns))
+    for shown in grid.grids_of(columns):
         rows = [row for sample in shown for row in range(sample, count, columns)]
-        drawings.append(Drawing(rows, partial(_write_grid, session, start, inputs[start : start + grid.ROWS])))
+        edited = [inputs[sample] for sample in shown] if inputs else []
+        drawings.append(Drawing(rows, partial(_write_grid, session, shown, edited)))
     return drawings
 
 
-def _write_grid(session: Session, start: int, inputs: Sequence[Clip], folder: Path, clips: Sequence[Clip]) -> None:
+def _write_grid(
+    session: Session, numbers: Sequence[int], inputs: Sequence[Clip], folder: Path, clips: Sequence[Clip]
+) -> None:
     """The videos of up to three samples, whose clips come sample after sample, and their grid."""
     skeleton, repetitions = session.spec.skeleton, session.sampling.num_repetitions
     names = ("row", "col") if session.data.cond == "no_cond" else ("sample", "rep")
@@ -86,7 +88,7 @@ def _write_grid(session: Session, start: int, inputs: Sequence[Clip], folder: Pa
 
     videos = [draw(clip) for clip in clips]
     rows = [videos[first : first + repetitions] for first in range(0, len(videos), repetitions)]
-    for name in grid.write_rows(folder, start, rows, session.spec.fps, names, [draw(clip) for clip in inputs]):
+    for name in grid.write_grid(folder, numbers, rows, session.spec.fps, names, [draw(clip) for clip in inputs]):
         video.frame_count(folder / name)
 
 

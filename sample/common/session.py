@@ -216,11 +216,11 @@ def check_conditions(line: SamplingLine) -> None:
         "text": "--text_prompt" if sampling.text_prompt else "--input_text" if sampling.input_text else "",
         "action": "--action_name" if sampling.action_name else "--action_file" if sampling.action_file else "",
     }
-    kinds = {"text": "sentences", "action": "kinds of motion (--action_name)", "no_cond": "nothing"}
+    kinds = {"text": "with sentences", "action": "with kinds of motion (--action_name)", "no_cond": "unconditionally"}
     for cond, flag in requested.items():
         title = cond == "text" and data.cond == "no_cond" and spec.family.titles
         if flag and data.cond != cond and not title:
-            raise UsageError(f"{flag}: {sampling.model_path} was trained to be told {kinds[data.cond]}, not {cond}")
+            raise UsageError(f"{flag}: {sampling.model_path} was trained {kinds[data.cond]}, not with {cond}")
     if sampling.text_prompt and sampling.input_text or sampling.action_name and sampling.action_file:
         raise UsageError("give either a prompt or a file of prompts, not both")
     if sampling.show_input_motions and not sampling.use_data:

@@ -14,7 +14,7 @@ import numpy as np
 
 from tests.benchmarks.video import SKELETON, cpu_seconds, walk
 from visualize.sticks.figures import draw_world
-from visualize.sticks.grid import write_samples
+from visualize.sticks.grid import grids_of, write_grid
 
 SAMPLES, FRAMES, FPS = 10, 120, 20
 
@@ -30,7 +30,11 @@ def main(argv: list[str]) -> None:
         with tempfile.TemporaryDirectory() as folder:
             cpu, wall = cpu_seconds(), time.perf_counter()
             drawings = [[draw_world(motion, SKELETON, f"a person walks, number {i}")] for i in range(SAMPLES)]
-            names = write_samples(folder, drawings, FPS)
+            names = [
+                name
+                for part in grids_of(SAMPLES)
+                for name in write_grid(folder, part, drawings[part.start : part.stop], FPS)
+            ]
             costs.append((cpu_seconds() - cpu, time.perf_counter() - wall))
     cpu, wall = np.median(costs, axis=0)
     print(f"{SAMPLES} videos of {FRAMES} frames and {len(names) - SAMPLES} grids, median of {runs} runs")

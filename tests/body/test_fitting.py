@@ -52,6 +52,11 @@ def person_of(motion: BodyMotion) -> Fittable:
     return Fittable(clip, np.ones(positions.shape[:2], np.float32))
 
 
+def with_rotations(motion: BodyMotion) -> Fittable:
+    person = person_of(motion)
+    return replace(person, motion=replace(person.motion, rotations=motion.rotations[:, :22]))
+
+
 def errors(fitted: BodyMotion, positions: np.ndarray) -> np.ndarray:
     return 1000 * np.linalg.norm(joints_of(fitted)[0][:, :22] - positions, axis=-1)
 
@@ -243,6 +248,62 @@ def test_the_start_twists_limbs_as_they_are_seen(free: BodyModel, angle: float, 
     assert angles(start[:, [1, 17]], local[:, [1, 17]]).max() < 15
 
 
+def turned(motion: BodyMotion, **by: np.ndarray) -> BodyMotion:
+    """The motion with some joints turned further about x, y or z, by name_axis=radians [T]."""
+    rotations = motion.rotations.copy()
+    for name, angle in by.items():
+        joint, axis = name.rsplit("_", 1)
+        turn = about_axis(axis.upper(), torch.from_numpy(angle)).float().numpy()
+        rotations[:, SMPL24.index(joint)] = rotations[:, SMPL24.index(joint)] @ turn
+    return replace(motion, rotations=rotations)
+
+
+@pytest.mark.parametrize("resize", [False, True])
+def test_what_only_rotations_tell_is_kept(free: BodyModel, resize: bool):
+    """The turn of the head, of the hands and of the toes, and the twist of forearms, thighs and straight arms."""
+    wave = np.sin(np.arange(24) / 4)
+    motion = posed(free.shaped(), frames=24)
+    motion = turned(
+        motion, head_y=0.9 * wave, left_wrist_z=0.7 * wave, right_elbow_x=1.1 * wave, left_foot_x=0.3 * wave
+    )
+    motion.rotations[:, SMPL24.index("left_elbow")] = np.eye(3)
+    motion = turned(motion, left_shoulder_x=0.8 * wave, right_hip_y=0.4 * wave, neck_y=0.4 * wave)
+    fitted = fit(with_rotations(motion), free, resize=resize)
+    found, wanted = (torch.from_numpy(joints_of(each)[1][:, :22]).double() for each in (fitted, motion))
+    off = angles(found, wanted)
+    assert off.max() < 4 and off.median() < 1
+    assert errors(fitted, joints_of(motion)[0][:, :22]).mean() < 1.5
+    without = fit(person_of(motion), free, resize=resize)
+    assert angles(torch.from_numpy(joints_of(without)[1][:, :22]).double(), wanted)[:, 15].max() > 40
+
+
+def test_joints_win_over_rotations_that_contradict_them(free: BodyModel):
+    motion = posed(free.shaped(), frames=12)
+    lie, lying = about_axis("Z", torch.tensor(0.4)).numpy(), motion.rotations.copy()
+    lying[:, [1, 9, 17, 18]] = lying[:, [1, 9, 17, 18]] @ lie
+    person = with_rotations(replace(motion, rotations=lying))
+    person = replace(person, motion=replace(person.motion, positions=joints_of(motion)[0][:, :22]))
+    assert errors(fit(person, free), person.motion.positions).mean() < 2
+
+
+@pytest.mark.parametrize("cone", [90, 60, 110])
+@pytest.mark.parametrize("bend", [0.0, 0.35])
+def test_an_arm_that_circles_does_not_spin(free: BodyModel, cone: float, bend: float):
+    """Once a second at 30 frames is 12 degrees a frame; of a straight arm no joint shows how it is twisted."""
+    motion = posed(free.shaped(), frames=40)
+    motion.rotations[:, 1:] = np.eye(3)
+    phase = 2 * np.pi * torch.arange(40).double() / 30
+    for side, out in (("left_", 1.0), ("right_", -1.0)):
+        lowered = about_axis("Z", torch.tensor(-out * np.deg2rad(cone)))
+        bent = about_axis("Y", torch.tensor(-out * bend, dtype=torch.float64))
+        motion.rotations[:, SMPL24.index(f"{side}shoulder")] = (about_axis("X", -phase) @ lowered).numpy()
+        motion.rotations[:, SMPL24.index(f"{side}elbow")] = bent.numpy()
+    fitted = fit(person_of(motion), free)
+    arms = [SMPL24.index(f"{side}_{part}") for side in ("left", "right") for part in ("collar", "shoulder", "elbow")]
+    local = torch.from_numpy(fitted.rotations[:, arms]).double()
+    assert angles(local[1:], local[:-1]).max() < 15
+
+
 def weighted_errors(problem: body_solver.Problem, state: body_solver.State) -> torch.Tensor:
     """The vector whose squares the solver adds up."""
     found, moving = body_solver._errors(problem, state), problem.moving
@@ -252,13 +313,15 @@ def weighted_errors(problem: body_solver.Problem, state: body_solver.State) -> t
         (problem.mean[:, moving], found.pull),
         (problem.range[moving], found.beyond),
         (problem.smooth[:, moving], found.change),
+        (problem.hold[:, moving], body_solver._sines(found.off)),
         (problem.level[..., None], found.tilt),
         (problem.precision, state.shape),
     )
     return torch.cat([(weight.sqrt() * error).flatten() for weight, error in pairs])
 
 
-def test_derivatives_are_those_of_the_sum(free: BodyModel, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("recorded", [False, True])
+def test_derivatives_are_those_of_the_sum(free: BodyModel, monkeypatch: pytest.MonkeyPatch, recorded: bool):
     """The gradient that the solver uses, against differences of the sum that it makes small."""
     caught: list[tuple[body_solver.Problem, body_solver.State]] = []
 
@@ -266,7 +329,8 @@ def test_derivatives_are_those_of_the_sum(free: BodyModel, monkeypatch: pytest.M
         caught.append((problem, state))
         return state, 0
 
-    person = person_of(posed(free.shaped(), frames=3))
+    motion = posed(free.shaped(), frames=3)
+    person = with_rotations(motion) if recorded else person_of(motion)
     person.confidence[:, 10] = 0
     monkeypatch.setattr("body.fit.fitting.solve", catch)
     fit(person, free, resize=True)

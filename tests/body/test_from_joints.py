@@ -1,5 +1,7 @@
 """From clips to bodies: people and animals, paths and floors, what is said and what is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -74,6 +76,19 @@ def test_paths():
     assert said == []
     found, said = placed(centred(clip), "")
     assert "centred on its root" in said[0] and np.ptp(found.positions[:, 0, 2]) > 0.2
+
+
+def test_who_stands_still_somewhere_stays_there():
+    """Only a path that was taken away is given back: a root that rests at x = z = 0."""
+    clip = centred(person(20))
+    there = replace(clip, positions=clip.positions + np.array((2, 0.9, 3), np.float32))
+    kept, said = placed(there, "")
+    np.testing.assert_array_equal(kept.positions, there.positions)
+    assert said == []
+    motion, _ = make_body(there, BodyOptions(), FREE)
+    assert np.abs(motion.root[:, [0, 2]] - (2, 3)).max() < 0.05
+    found, said = placed(clip, "")
+    assert "centred on its root" in said[0] and np.ptp(found.positions[:, 0], axis=0).max() > 1e-3
 
 
 def test_who_has_no_known_feet_stays_in_place_unless_a_path_is_asked_for():

@@ -174,7 +174,7 @@ def test_a_model_of_another_shape(sampling, flags, said):
         ("--max_batch -1", "less than 0"),
         ("--sampling_steps 1000", "cannot take 1000 of 6 diffusion steps"),
         ("--sampling_steps 1", "at least 2"),
-        ("--action_name walk", "trained to be told nothing, not action"),
+        ("--action_name walk", "trained unconditionally, not with action"),
         ("--cond action", "--cond action"),
         ("--cond text", "--cond text"),
         ("--dataset nbaa", "invalid choice: 'nbaa' (choose from"),

@@ -102,7 +102,7 @@ def test_an_action_becomes_motion(action_model, tmp_path):
 
 
 def test_a_published_checkpoint_is_sampled_as_it_is(shared, tmp_path):
-    """model<step>.pt with its args.json, of a model that is told nothing, named as the published program names it."""
+    """model<step>.pt with its args.json, of a model without a condition, named as the published program names it."""
     with np.load(shared / "golden" / "mdm" / "net_enc_uncond.npz") as record:
         weights = {name[2:]: torch.from_numpy(record[name]) for name in record.files if name.startswith("w/")}
         config = json.loads(str(record["config"]))
@@ -120,7 +120,7 @@ def test_a_published_checkpoint_is_sampled_as_it_is(shared, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "code", "said"),
     [
-        ("--action_name walk", 2, "was trained to be told sentences"),
+        ("--action_name walk", 2, "was trained with sentences"),
         ("--text_prompt walks --motion_length 30", 2, "know up to 9.8 s"),
         ("--text_prompt walks --motion_length 0.01", 2, "less than a frame"),
         ("--text_prompt walks --input_text prompts.txt", 2, "not both"),
@@ -137,7 +137,7 @@ def test_a_text_model_refuses(text_model, tmp_path, capsys, flags, code, said):
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        ("--text_prompt walks", "was trained to be told kinds of motion"),
+        ("--text_prompt walks", "was trained with kinds of motion"),
         ("--action_name jumpp", "did you mean jump?"),
         ("--action_name jump --motion_length 9", "know up to 3 s"),
     ],

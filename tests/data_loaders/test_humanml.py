@@ -118,6 +118,18 @@ def test_a_batch_of_the_published_kind(tmp_path):
     assert load(HUMANML, options(tmp_path), pad_to=196).batch([1], rng_of)["motion"].shape == (1, 196, 263)
 
 
+def test_statistics_of_another_folder_hold_as_they_stand(tmp_path):
+    """Weights belong to the Mean and Std that they were trained with, which contain the emphasis of the root."""
+    write(tmp_path, MOCAP, {"a": (300, [whole("x")])})
+    (tmp_path / "model").mkdir()
+    for name, value in (("Mean", 1.5), ("Std", 4.0)):
+        np.save(tmp_path / "model" / f"{name}.npy", np.full(MOCAP.features, value, np.float32))
+    own, other = (load(MOCAP, options(tmp_path, root_emphasis=3), stats=at) for at in (None, tmp_path / "model"))
+    assert (other.mean == 1.5).all() and (other.std == 4).all() and not (own.std == own.std[0]).all()
+    seen = [data.batch([0], rng_of)["motion"][0].numpy() * data.std + data.mean for data in (own, other)]
+    np.testing.assert_allclose(*seen, rtol=1e-4, atol=1e-3)
+
+
 def test_draws_belong_to_the_place_in_the_batch(tmp_path):
     write(tmp_path, MOCAP, {name: (300, [whole("x"), whole("y")]) for name in "abc"})
     data = load(MOCAP, options(tmp_path))

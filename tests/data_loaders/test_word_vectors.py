@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from data_loaders.text.word_vectors import IMPORTANT, TAGS, load
-from tests.judges import WORDS, write_words
+from tests.evaluators import WORDS, write_words
 from utils.run.errors import DataError, MissingFileError
 
 WIDTH = 300

@@ -1,4 +1,4 @@
-"""The evaluation of action models: what is judged, figures by closed form, laws, and the published files."""
+"""The evaluation of action models: what is evaluated, figures by closed form, laws, and the published files."""
 
 import dataclasses
 import json
@@ -41,7 +41,7 @@ def recogniser_files(folder: Path) -> Path:
 
 
 def real_poses(folder: Path, count: int = 30) -> None:
-    """Real motions that models told nothing are held against."""
+    """Real motions that models without a condition are held against."""
     rng = np.random.RandomState(0)
     np.save(folder / REAL_POSES, rng.normal(size=(count, 16, 3, 64)).astype(np.float32).cumsum(-1) / 8)
 
@@ -87,13 +87,13 @@ def evaluate(session: Session, recognisers, samples: int, seeds: int) -> dict[st
     return evaluation.scores(evaluation.gather())
 
 
-def judged(options, recognisers, samples=12, seeds=2, **flags) -> dict[str, list[float]]:
+def scored(options, recognisers, samples=12, seeds=2, **flags) -> dict[str, list[float]]:
     session = session_of(options, **flags)
     return evaluate(session, load_recognisers(session.spec, session.data, recognisers, "free"), samples, seeds)
 
 
 def test_every_figure_of_an_action_model(data, recognisers):
-    values = judged(data, recognisers)
+    values = scored(data, recognisers)
     assert set(values) == {
         f"{name}_{subject}"
         for name in ("accuracy", "diversity", "multimodality", "fid")
@@ -107,14 +107,14 @@ def test_every_figure_of_an_action_model(data, recognisers):
 
 def test_two_of_uestc(tmp_path, recognisers):
     """Both parts, each with its own motion."""
-    values = judged(uestc_folder(tmp_path, clips=24), recognisers, samples=6, seeds=1)
+    values = scored(uestc_folder(tmp_path, clips=24), recognisers, samples=6, seeds=1)
     expected = {f"{subject}_{part}" for subject in ("gen", "gt", "gt2") for part in ("train", "test")}
     assert {key.split("_", 1)[1] for key in values} == expected
     assert len(values) == 24 and values["diversity_gen_train"] != values["diversity_gen_test"]
 
 
 def test_a_model_told_nothing(data, recognisers):
-    values = judged(data, recognisers, cond="no_cond", seeds=1)
+    values = scored(data, recognisers, cond="no_cond", seeds=1)
     assert {key for key in values if "gen" in key or "unconstrained" in key} == {
         "diversity_gen", "fid_gen", "fid_unconstrained", "kid_unconstrained", "diversity_gen_unconstrained",
         "diversity_gt_unconstrained", "precision_unconstrained", "recall_unconstrained",
@@ -126,8 +126,8 @@ def test_a_model_told_nothing(data, recognisers):
 def test_the_recogniser_sees_the_joints_of_the_file(data, recognisers):
     """In the axes of the file, from where the root is first; the figure by hand."""
     session = session_of(data)
-    judges = load_recognisers(SPEC, session.data, recognisers, "free")
-    evaluation = prepared(session, judges, 12, 1)
+    evaluators = load_recognisers(SPEC, session.data, recognisers, "free")
+    evaluation = prepared(session, evaluators, 12, 1)
     work = evaluation.units()
     found = work["gt2_00_000"]()
     content = pickle.loads((Path(data.datapath) / "humanact12poses.pkl").read_bytes())
@@ -138,7 +138,7 @@ def test_the_recogniser_sees_the_joints_of_the_file(data, recognisers):
         motions.append(joints - joints[:1, :1])
         labels.append(content["y"][i])
     with torch.no_grad():
-        embeddings, logits = judges.actions(torch.from_numpy(np.stack(motions)), torch.full((12,), 60))
+        embeddings, logits = evaluators.actions(torch.from_numpy(np.stack(motions)), torch.full((12,), 60))
     np.testing.assert_allclose(found["embeddings"], embeddings, atol=1e-5)
     by_hand = float((logits.argmax(1).numpy() == labels).mean())
     assert evaluation.metrics_of("", 0, lambda name: work[name]())["accuracy_gt2"] == by_hand
@@ -181,23 +181,23 @@ def test_the_model_is_told_the_actions_and_every_set_begins_with_noise_of_its_ow
 
 
 def test_nothing_depends_on_the_parts_or_the_number_of_seeds(data, recognisers, monkeypatch):
-    whole = judged(data, recognisers, seeds=2)
+    whole = scored(data, recognisers, seeds=2)
     monkeypatch.setattr(action_scores, "UNIT_ROWS", 5)
-    parts = judged(data, recognisers, seeds=1)
+    parts = scored(data, recognisers, seeds=1)
     for key, values in parts.items():
         assert values == pytest.approx(whole[key][:1], rel=1e-4, abs=1e-6), key
-    assert judged(data, recognisers, seeds=1, seed=1)["diversity_gen"] != parts["diversity_gen"]
+    assert scored(data, recognisers, seeds=1, seed=1)["diversity_gen"] != parts["diversity_gen"]
 
 
 def test_the_published_start_of_the_recurrent_network_is_drawn(data, recognisers):
-    zeros = judged(data, recognisers, seeds=1)
-    drawn = judged(data, recognisers, seeds=1, compat="published")
-    assert drawn == judged(data, recognisers, seeds=1, compat="published"), "by the seed"
+    zeros = scored(data, recognisers, seeds=1)
+    drawn = scored(data, recognisers, seeds=1, compat="published")
+    assert drawn == scored(data, recognisers, seeds=1, compat="published"), "by the seed"
     assert drawn["fid_gt2"] != zeros["fid_gt2"]
 
 
 def test_the_same_seed_gives_the_same_figures(data, recognisers):
-    assert judged(data, recognisers) == judged(data, recognisers)
+    assert scored(data, recognisers) == scored(data, recognisers)
 
 
 def test_multimodality_is_over_the_actions_that_are_there(capsys):
@@ -294,7 +294,7 @@ def test_the_table_has_a_row_for_every_figure():
     ]  # fmt: skip
 
 
-def test_whose_bones_is_part_of_who_judges(data, recognisers, golden, tmp_path):
+def test_whose_bones_is_part_of_which_evaluator(data, recognisers, golden, tmp_path):
     free = load_recognisers(SPEC, data, recognisers, "free")
     with np.load(golden / "mesh" / "smpl_like_body.npz") as packed:
         np.savez(tmp_path / "SMPL_NEUTRAL.npz", **packed)
@@ -306,24 +306,24 @@ def test_whose_bones_is_part_of_who_judges(data, recognisers, golden, tmp_path):
     assert nothing.identity["sha256"] != free.identity["sha256"] and "modi_struct" in nothing.identity["name"]
 
 
-def test_what_cannot_be_judged(data, recognisers, tmp_path):
-    judges = load_recognisers(SPEC, data, recognisers, "free")
-    with pytest.raises(UsageError, match="judge models of humanact12 and uestc, not of mocap"):
+def test_what_cannot_be_evaluated(data, recognisers, tmp_path):
+    evaluators = load_recognisers(SPEC, data, recognisers, "free")
+    with pytest.raises(UsageError, match="are for models of humanact12 and uestc, not of mocap"):
         load_recognisers(dataset_spec("mocap"), data, recognisers)
     with pytest.raises(MissingFileError, match=r"uestc_rot6d_stgcn\.tar is missing; this brings it: bash prepare/"):
         load_recognisers(dataset_spec("uestc"), data, tmp_path)
     with pytest.raises(DataError, match="holds 30 motions, fewer than --eval_num_samples 31: lower that"):
-        prepared(session_of(data), judges, 31, 1)
+        prepared(session_of(data), evaluators, 31, 1)
     with pytest.raises(UsageError, match="--eval_num_samples 3: a set takes at least 4"):
-        prepared(session_of(data), judges, 3, 1)
+        prepared(session_of(data), evaluators, 3, 1)
     with pytest.raises(NumericError, match=r"model000000020\.pt made motions that hold NaN"):
-        evaluate(session_of(data, network=Nonsense()), judges, 6, 1)
+        evaluate(session_of(data, network=Nonsense()), evaluators, 6, 1)
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "does not exist, which models that are told nothing are held against"),
+        (None, "does not exist, which models without a condition are held against"),
         (
             np.zeros((5, 14, 3, 60), np.float32),
             r"\[motions, 15 or more, 3, frames\], not float32 \(5, 14, 3, 60\)",

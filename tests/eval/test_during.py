@@ -7,7 +7,7 @@ import pytest
 
 from tests.commands import TINY, refusal, run, toy, train
 from tests.eval.test_action_scores import recogniser_files
-from tests.judges import write_evaluator, write_words
+from tests.evaluators import write_evaluator, write_words
 from tests.people import moving, record, write_folder
 from tests.toys import humanact12_folder
 from utils.run import checkpoint
@@ -50,8 +50,8 @@ def test_a_2d_model_and_mas(tmp_path, board):
         "--train_batch_size 4 --num_steps 2 --threads 1 --save_dir", tmp_path / "evaluator",
     )  # fmt: skip
     flags = "--dataset mocap2d --eval_during_training --eval_num_samples 5 --eval_rep_times 2 --save_interval 2"
-    judge = f"--evaluator_path {tmp_path / 'evaluator'} --subjects model mas --metrics_names fid --num_steps 4"
-    folder = train(tmp_path / "run", tmp_path / "data", f"{flags} {judge}")
+    evaluator = f"--evaluator_path {tmp_path / 'evaluator'} --subjects model mas --metrics_names fid --num_steps 4"
+    folder = train(tmp_path / "run", tmp_path / "data", f"{flags} {evaluator}")
     assert set(evaluated(board)) == {(f"fid_{name}", step) for name in ("model", "mas") for step in (2, 4)}
     found = json.loads((folder / "checkpoint_4_eval_uniform.json").read_text())
     assert found["subjects"]["mas"]["fid"]["mean"] == evaluated(board)["fid_mas", 4]

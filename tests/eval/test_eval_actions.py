@@ -94,7 +94,7 @@ def test_debug_is_two_sets_of_ten_beside_the_checkpoint(base, model):
 
 
 def test_averaged_weights_are_those_that_count(base, model, data, recognisers, tmp_path):
-    """A file of both kinds of weights, as training with --use_ema leaves it, is judged by the averaged ones."""
+    """A file of both kinds of weights, as training with --use_ema leaves it, is evaluated by the averaged ones."""
     weights = checkpoint.weights(checkpoint.load(checkpoint.resolve(model)))
     folder = tmp_path / "ema"
     folder.mkdir()
@@ -141,7 +141,7 @@ def test_a_published_model_told_nothing(golden, data, recognisers, tmp_path):
         ("--body smpl7.pkl", 3, "smpl7.pkl does not exist"),
     ],
 )
-def test_what_cannot_be_judged(base, model, tmp_path, capsys, flags, code, said):
+def test_what_cannot_be_evaluated(base, model, tmp_path, capsys, flags, code, said):
     before = listing(model)
     line = refusal(capsys, code, MODULE, *base, SMALL, flags, "--output_dir", tmp_path / "out")
     assert said in line and not (tmp_path / "out").exists() and listing(model) == before
@@ -150,7 +150,7 @@ def test_what_cannot_be_judged(base, model, tmp_path, capsys, flags, code, said)
 def test_models_of_other_things(recognisers, capsys):
     assert "--model_path is required" in refusal(capsys, 2, MODULE)
     line = refusal(capsys, 2, MODULE, "--model_path save/mocap2d --recognisers", recognisers)
-    assert "judge models of humanact12 and uestc, not of mocap2d" in line
+    assert "are for models of humanact12 and uestc, not of mocap2d" in line
 
 
 def test_the_report_of_such_a_record(base, tmp_path):

@@ -15,7 +15,7 @@ from eval.reporting import record
 from eval.text.scores import TextEvaluation
 from tests.commands import refusal, run, words
 from tests.conftest import ROOT
-from tests.judges import write_evaluator, write_words
+from tests.evaluators import write_evaluator, write_words
 
 TINY = (
     "--arch trans_enc --layers 1 --latent_dim 16 --num_heads 2 --ff_size 16 --train_batch_size 4 --diffusion_steps 3 "
@@ -49,7 +49,7 @@ def model(trained, tmp_path) -> Path:
 
 
 @pytest.fixture
-def judges(tmp_path, monkeypatch) -> Path:
+def evaluators(tmp_path, monkeypatch) -> Path:
     """The working folder, which holds the evaluator where the published download puts it."""
     write_words(tmp_path / "glove")
     write_evaluator(tmp_path / "t2m" / "text_mot_match" / "model" / "finest.tar")
@@ -62,7 +62,7 @@ def timeless(log: Path) -> list[str]:
     return [line for line in log.read_text().splitlines() if not line.startswith("Time: ")]
 
 
-def test_log_record_and_examples(data, model, judges, capsys):
+def test_log_record_and_examples(data, model, evaluators, capsys):
     run(ENTRY, "--model_path", model, "--datapath", data, FEW, "--max_batch 16")
     said = capsys.readouterr().out
     log = model / f"{NAME}.log"
@@ -89,7 +89,7 @@ def test_log_record_and_examples(data, model, judges, capsys):
     assert (model / f"{NAME}.txt").read_text().startswith(" " * 24 + "matching_score")
 
 
-def test_the_same_again_and_after_an_interruption(data, model, judges, monkeypatch, capsys):
+def test_the_same_again_and_after_an_interruption(data, model, evaluators, monkeypatch, capsys):
     asked = words("--model_path", model, "--datapath", data, FEW)
     run(ENTRY, *asked)
     first, figures = timeless(model / f"{NAME}.log"), json.loads((model / f"{NAME}.json").read_text())["subjects"]
@@ -117,40 +117,40 @@ def test_the_same_again_and_after_an_interruption(data, model, judges, monkeypat
     assert json.loads((model / f"{NAME}.json").read_text())["subjects"] == figures
 
 
-def test_neither_memory_nor_the_number_of_replications_changes_a_figure(data, model, judges):
+def test_neither_memory_nor_the_number_of_replications_changes_a_figure(data, model, evaluators):
     run(ENTRY, "--model_path", model, "--datapath", data, FEW)
     whole = record.read(model / f"{NAME}.json")["subjects"]["vald"]["fid"]["values"]
     once = FEW.replace("--eval_rep_times 2", "--eval_rep_times 1")
-    run(ENTRY, "--model_path", model, "--datapath", data, once, "--max_batch 7 --output_dir", judges / "other")
-    alone = record.read(judges / "other" / f"{NAME}.json")["subjects"]["vald"]["fid"]["values"]
+    run(ENTRY, "--model_path", model, "--datapath", data, once, "--max_batch 7 --output_dir", evaluators / "other")
+    alone = record.read(evaluators / "other" / f"{NAME}.json")["subjects"]["vald"]["fid"]["values"]
     assert alone == pytest.approx(whole[:1], rel=1e-4)
 
 
-def test_units_of_other_settings_are_not_mixed_in(data, model, judges, capsys):
+def test_units_of_other_settings_are_not_mixed_in(data, model, evaluators, capsys):
     asked = words("--model_path", model, "--datapath", data, "--eval_mode debug --eval_rep_times 1 --threads 1")
     run(ENTRY, *asked, "--eval_num_samples 32")
     said = refusal(capsys, 2, ENTRY, *asked, "--eval_num_samples 64 --resume")
     assert "eval_num_samples 32, now it is 64" in said
-    write_evaluator(judges / "t2m" / "text_mot_match" / "model" / "finest.tar", seed=1)
+    write_evaluator(evaluators / "t2m" / "text_mot_match" / "model" / "finest.tar", seed=1)
     said = refusal(capsys, 2, ENTRY, *asked, "--eval_num_samples 32 --resume")
     assert "evaluator_sha256" in said
 
 
 @pytest.mark.slow
-def test_two_ranks_find_the_same(data, model, judges):
+def test_two_ranks_find_the_same(data, model, evaluators):
     asked = words("--model_path", model, "--datapath", data, FEW)
     run(ENTRY, *asked)
     first = timeless(model / f"{NAME}.log")
     (model / f"{NAME}.log").unlink()
     line = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", ENTRY, *asked]
     done = subprocess.run(
-        line, cwd=judges, capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": str(ROOT)}
+        line, cwd=evaluators, capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": str(ROOT)}
     )
     assert done.returncode == 0, done.stderr
     assert timeless(model / f"{NAME}.log") == first
 
 
-def test_bad_input_is_one_sentence(data, model, judges, capsys, tmp_path):
+def test_bad_input_is_one_sentence(data, model, evaluators, capsys, tmp_path):
     asked = words("--model_path", model, "--datapath", data, "--eval_mode debug")
     said = refusal(capsys, 2, ENTRY, *asked, "--text_prompt", "walks")
     assert "--text_prompt means nothing here" in said
@@ -161,23 +161,23 @@ def test_bad_input_is_one_sentence(data, model, judges, capsys, tmp_path):
     kit = write_evaluator(tmp_path / "kit" / "finest.tar", features=251)
     said = refusal(capsys, 4, ENTRY, *asked, "--evaluator_path", kit)
     assert "251 features a frame, humanml has 263" in said
-    shutil.rmtree(judges / "glove")
+    shutil.rmtree(evaluators / "glove")
     said = refusal(capsys, 3, ENTRY, *asked)
     assert "our_vab_data.npy, our_vab_words.pkl, our_vab_idx.pkl" in said and "download_glove.sh" in said
-    shutil.rmtree(judges / "t2m")
+    shutil.rmtree(evaluators / "t2m")
     said = refusal(capsys, 3, ENTRY, *asked)
     assert "t2m/text_mot_match/model/finest.tar" in said and "download_t2m_evaluators.sh" in said
     assert not list(model.glob("eval_humanml*")), "nothing was written"
 
 
-def test_a_model_that_reads_nothing_is_refused(data, judges, tmp_path, capsys):
+def test_a_model_that_reads_nothing_is_refused(data, evaluators, tmp_path, capsys):
     folder = tmp_path / "silent"
     run("train.train_mdm", "--dataset humanml --unconstrained --datapath", data, "--save_dir", folder, TINY)
     said = refusal(capsys, 2, ENTRY, "--model_path", folder, "--datapath", data)
     assert "models that read sentences" in said
 
 
-def test_the_means_on_a_platform(data, model, judges, monkeypatch):
+def test_the_means_on_a_platform(data, model, evaluators, monkeypatch):
     points, closed = {}, []
 
     class Board:
@@ -195,7 +195,7 @@ def test_the_means_on_a_platform(data, model, judges, monkeypatch):
     assert ("Eval", "Matching Score_ground truth") in points and closed == [True]
 
 
-def test_a_platform_that_is_not_installed(data, model, judges, capsys):
+def test_a_platform_that_is_not_installed(data, model, evaluators, capsys):
     said = refusal(
         capsys, 3, ENTRY, "--model_path", model, "--datapath", data, FEW, "--train_platform_type WandBPlatform"
     )

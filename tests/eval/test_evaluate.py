@@ -167,7 +167,7 @@ def test_a_killed_evaluation_goes_on_to_the_same_table(people, tmp_path):
         ("--metrics_names fld", "did you mean fid?"),
         ("--subjects motionBert", "its predictions are those of nba"),
         ("--truth 3d --subjects model", "it makes 2D motion; with --truth 3d choose from"),
-        ("--truth 3d --subjects mas", "judges 2D motion, not 3D"),
+        ("--truth 3d --subjects mas", "is for 2D motion, not 3D"),
         ("--vis_subjects dreamfusion", "--vis_subjects dreamfusion: name it in --subjects too"),
         ("--eval_num_samples 1", "is less than 2"),
     ],

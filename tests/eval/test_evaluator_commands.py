@@ -45,25 +45,25 @@ def same(one: Path, other: Path) -> bool:
 
 @pytest.mark.parametrize("truth", TRUTHS)
 def test_from_data_to_videos(truth, data, tmp_path, capsys):
-    folder = train(tmp_path / "judge", data, truth)
+    folder = train(tmp_path / "evaluator", data, truth)
     said = capsys.readouterr().out
-    assert f"judged in {truth.upper()}" in said and f"trained: {folder / 'checkpoint_3.pth'}" in said
+    assert f"evaluated in {truth.upper()}" in said and f"trained: {folder / 'checkpoint_3.pth'}" in said
     assert set(listing(folder)) == RUN_FILES | {"checkpoint_3.pth"}
     args = json.loads((folder / "args.json").read_text())
     assert (args["truth"], args["dataset"], args["e_latent_dim"]) == (truth, data[truth][0], 8)
     channels = int(truth[0])
     assert np.load(folder / "Mean.npy").shape == np.load(folder / "Std.npy").shape == (16, channels)
-    judge = load_evaluator(folder, dataset_spec(data[truth][0]), truth, torch.device("cpu"))
-    assert judge.encode(torch.zeros(2, 9, 16, channels), torch.tensor([9, 4])).shape == (2, 8)
+    evaluator = load_evaluator(folder, dataset_spec(data[truth][0]), truth, torch.device("cpu"))
+    assert evaluator.encode(torch.zeros(2, 9, 16, channels), torch.tensor([9, 4])).shape == (2, 8)
     line = ("eval.test_evaluator", "--model_path", folder, "--datapath", data[truth][1], "--num_samples 2 --seed 5")
     run(*line, "--motion_length 0.5")
     out, played = folder / "eval_test_seed_5", 2 if truth == "3d" else 1
     assert set(listing(out)) == {RECORD, *(f"{name}_{i}.mp4" for name in ("sample", "input_motion") for i in (0, 1))}
-    frames = int(0.5 * judge.spec.fps) * played
+    frames = int(0.5 * evaluator.spec.fps) * played
     assert {frame_count(path) for path in out.iterdir() if path.name != RECORD} == {frames}
     run(*line, "--evaluator_sampling_mode generate --motion_length 0.7 --output_dir", tmp_path / "made")
     assert {path.name: frame_count(path) for path in (tmp_path / "made").iterdir() if path.name != RECORD} == {
-        f"sample_{i}.mp4": int(0.7 * judge.spec.fps) * played for i in (0, 1)
+        f"sample_{i}.mp4": int(0.7 * evaluator.spec.fps) * played for i in (0, 1)
     }
     run(*line, "--overwrite --use_data --num_samples 1")
     assert {frame_count(path) for path in out.iterdir() if path.name != RECORD} != {frames}, (
@@ -115,17 +115,17 @@ def test_it_learns(data, tmp_path):
     """Clips come back closer after some updates."""
     name, datapath = data["3d"]
     run(
-        "eval.train_evaluator", "--datapath", datapath, "--save_dir", tmp_path / "judge", "--threads 1",
+        "eval.train_evaluator", "--datapath", datapath, "--save_dir", tmp_path / "evaluator", "--threads 1",
         f"--dataset {name} --truth 3d --e_num_layers 1 --e_latent_dim 32 --e_ff_size 32 --train_batch_size 4",
         "--e_dropout 0 --data_augmentations --num_steps 60 --lr 1e-2 --lr_schedule cosine --log_interval 10",
     )  # fmt: skip
-    lines = [json.loads(line) for line in (tmp_path / "judge" / "progress.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (tmp_path / "evaluator" / "progress.jsonl").read_text().splitlines()]
     assert lines[-1]["mse"] < 0.85 * lines[0]["mse"] and {"mse", "kl", "loss"} <= set(lines[-1])
 
 
 def test_the_same_command_gives_the_same_videos(data, tmp_path):
     """Sample i depends on (seed, i) only."""
-    folder = train(tmp_path / "judge", data)
+    folder = train(tmp_path / "evaluator", data)
     for name, count in (("one", 1), ("two", 2), ("other", 1)):
         run(
             "eval.test_evaluator", "--model_path", folder, "--output_dir", tmp_path / name, "--motion_length 0.3",
@@ -139,9 +139,9 @@ def test_the_same_command_gives_the_same_videos(data, tmp_path):
 @pytest.mark.parametrize(
     ("line", "code", "said"),
     [
-        ("--dataset mocap", 2, "judges keypoints; choose from nba, horse, gymnastics, mocap2d"),
+        ("--dataset mocap", 2, "is for keypoints; choose from nba, horse, gymnastics, mocap2d"),
         ("--dataset nba --truth 3d", 2, "nba holds no 3D motion; choose 2d, or a dataset that does: mocap2d"),
-        ("--dataset mocap2d --cond text", 2, "an evaluator is told nothing about a motion"),
+        ("--dataset mocap2d --cond text", 2, "an evaluator sees no condition"),
         ("--dataset nba --lambda_vel 1", 2, "--lambda_vel is for train.train_mdm"),
         ("--dataset nba --gen_during_training", 2, "--gen_during_training is for train.train_mdm"),
         ("--dataset nba --e_latent_dim 9", 2, "is not even and a multiple of --e_num_heads 4"),
@@ -151,13 +151,13 @@ def test_the_same_command_gives_the_same_videos(data, tmp_path):
 )
 def test_what_cannot_be_trained_is_refused(line, code, said, data, tmp_path, capsys):
     datapath = data["3d" if "mocap2d" in line else "2d"][1]
-    parts = ("eval.train_evaluator", "--datapath", datapath, "--save_dir", tmp_path / "judge", line)
+    parts = ("eval.train_evaluator", "--datapath", datapath, "--save_dir", tmp_path / "evaluator", line)
     assert said in refusal(capsys, code, *parts)
-    assert not (tmp_path / "judge").exists()
+    assert not (tmp_path / "evaluator").exists()
 
 
 def test_folders_are_kept(data, tmp_path, capsys):
-    folder = train(tmp_path / "judge", data)
+    folder = train(tmp_path / "evaluator", data)
     before = listing(folder)
     line = ("--datapath", data["2d"][1], SMALL)
     assert "--save_dir is required" in refusal(capsys, 2, "eval.train_evaluator", *line)
@@ -169,7 +169,7 @@ def test_folders_are_kept(data, tmp_path, capsys):
 
 
 def test_what_cannot_be_looked_at_is_refused(data, tmp_path, capsys):
-    folder = train(tmp_path / "judge", data)
+    folder = train(tmp_path / "evaluator", data)
     (folder / "eval_test_seed_1").mkdir()
     before = listing(tmp_path)
     line = ("eval.test_evaluator", "--model_path", folder, "--datapath", data["2d"][1])
@@ -181,7 +181,7 @@ def test_what_cannot_be_looked_at_is_refused(data, tmp_path, capsys):
         ("--evaluator_sampling_mode invent", 2, "reconstruct"),
         ("--motion_length 0.01", 2, "less than a frame"),
         ("--e_num_heads 4", 2, "was trained with 2; leave that flag out"),
-        ("--truth 3d", 2, "judges 2D motion, not 3D"),
+        ("--truth 3d", 2, "is for 2D motion, not 3D"),
         ("--dataset horse", 2, "trained for nba (16 joints), the model is of horse (17)"),
     ):
         assert said in refusal(capsys, code, *line, flags)

@@ -41,19 +41,19 @@ def random_clips(count: int, channels: int = 2) -> tuple[torch.Tensor, torch.Ten
 
 @pytest.fixture
 def evaluator(tmp_path) -> Evaluator:
-    return load_evaluator(written(tmp_path / "judge"), NBA, "2d", CPU)
+    return load_evaluator(written(tmp_path / "evaluator"), NBA, "2d", CPU)
 
 
 def test_the_published_encodings_of_the_test_data(shared, golden):
     """The published evaluator on the published test part: the twelve encodings, in whatever order it drew them."""
     folder = shared / "golden" / "mas" / "cli_eval"
-    judge = load_evaluator(folder / "evaluator", NBA, "2d", CPU)
-    assert judge.path.name == "checkpoint_5.pth" and judge.identity["name"] == "evaluator/checkpoint_5"
+    loaded = load_evaluator(folder / "evaluator", NBA, "2d", CPU)
+    assert loaded.path.name == "checkpoint_5.pth" and loaded.identity["name"] == "evaluator/checkpoint_5"
     with np.load(folder / "dataset_nba.npz") as packed:
         files = np.split(packed["frames"].astype(np.float32), np.cumsum(packed["lengths"])[:-1])
     test = [torch.from_numpy(points[::2, :, :2]) for points in files[: len(files) // 10]]
     counts = torch.tensor([len(clip) for clip in test])
-    found = judge.encode(torch.nn.utils.rnn.pad_sequence(test, batch_first=True), counts)
+    found = loaded.encode(torch.nn.utils.rnn.pad_sequence(test, batch_first=True), counts)
     with np.load(folder / "values.npz") as values:
         expected = values["enc/test_data"]
     distances = np.abs(found[:, None] - expected[None]).max(-1)
@@ -101,7 +101,7 @@ def test_parts_hold_like_lengths():
 
 def test_what_it_was_trained_with_is_used(tmp_path):
     """Mean and Std beside the checkpoint put the data right: what both change alike stays."""
-    folder = written(tmp_path / "judge")
+    folder = written(tmp_path / "evaluator")
     motions, lengths = random_clips(4)
     before = load_evaluator(folder, NBA, "2d", CPU).encode(motions, lengths)
     for name, value in (("Mean.npy", 1 + 3 * 0.25), ("Std.npy", 6.0)):
@@ -115,28 +115,28 @@ def test_what_it_was_trained_with_is_used(tmp_path):
 
 
 def test_three_dimensions(tmp_path):
-    judge = load_evaluator(written(tmp_path / "solid", "mocap2d", "3d"), MOCAP, "3d", CPU)
+    loaded = load_evaluator(written(tmp_path / "solid", "mocap2d", "3d"), MOCAP, "3d", CPU)
     motions, lengths = random_clips(6, channels=3)
-    found = judge.encode(motions, lengths)
-    assert found.shape == (6, 8) and judge.identity["truth"] == "3d"
-    made = judge.decode(torch.from_numpy(found), lengths)
+    found = loaded.encode(motions, lengths)
+    assert found.shape == (6, 8) and loaded.identity["truth"] == "3d"
+    made = loaded.decode(torch.from_numpy(found), lengths)
     assert made.shape == (6, int(lengths.max()), 16, 3)
     assert all(not each[length:].any() for each, length in zip(made, lengths.tolist(), strict=True))
 
 
 def test_its_identity_is_that_of_the_file(tmp_path):
-    folder = written(tmp_path / "judge")
-    judge = load_evaluator(folder / "checkpoint_3.pth", NBA, "2d", CPU)
-    assert judge.identity == {
-        "name": "judge/checkpoint_3", "path": str(folder / "checkpoint_3.pth"), "truth": "2d",
+    folder = written(tmp_path / "evaluator")
+    loaded = load_evaluator(folder / "checkpoint_3.pth", NBA, "2d", CPU)
+    assert loaded.identity == {
+        "name": "evaluator/checkpoint_3", "path": str(folder / "checkpoint_3.pth"), "truth": "2d",
         "sha256": checkpoint.digest(folder / "checkpoint_3.pth"),
     }  # fmt: skip
     other = load_evaluator(written(tmp_path / "other", step=4), NBA, "2d", CPU)
-    assert other.identity["sha256"] != judge.identity["sha256"]
-    assert not judge.model.training
+    assert other.identity["sha256"] != loaded.identity["sha256"]
+    assert not loaded.model.training
 
 
-def test_motion_that_cannot_be_judged_is_refused(evaluator):
+def test_motion_that_cannot_be_evaluated_is_refused(evaluator):
     motions, lengths = random_clips(5)
     beyond = motions.clone()
     for i, length in enumerate(lengths.tolist()):
@@ -161,9 +161,9 @@ def test_an_evaluator_of_something_else_is_refused(tmp_path):
         load_evaluator(horse, NBA, "2d", CPU)
     with pytest.raises(UsageError, match=r"trained for mocap2d \(16 joints\), the model is of nba \(16\)"):
         load_evaluator(flat, NBA, "2d", CPU)
-    with pytest.raises(UsageError, match=r"judges 2D motion, not 3D.*train_evaluator --dataset mocap2d --truth 3d"):
+    with pytest.raises(UsageError, match=r"is for 2D motion, not 3D.*train_evaluator --dataset mocap2d --truth 3d"):
         load_evaluator(flat, MOCAP, "3d", CPU)
-    with pytest.raises(UsageError, match="judges 3D motion, not 2D"):
+    with pytest.raises(UsageError, match="is for 3D motion, not 2D"):
         load_evaluator(written(tmp_path / "solid", "mocap2d", "3d"), MOCAP, "2d", CPU)
 
 

@@ -83,7 +83,7 @@ def test_what_lies_beyond_the_end_does_not_count(evaluator):
     np.testing.assert_allclose(evaluator.embed_motion(features, lengths), before, atol=1e-5)
 
 
-def test_motions_that_cannot_be_judged(evaluator):
+def test_motions_that_cannot_be_evaluated(evaluator):
     features, lengths = motions(4)
     spoiled = features.clone()
     spoiled[2, 0, 9] = float("nan")
@@ -110,7 +110,7 @@ def test_what_is_missing_names_the_command(missing, tmp_path):
 
 @pytest.mark.parametrize("other", ["humanml", "kit"])
 def test_an_evaluator_of_other_motion(other, evaluator):
-    with pytest.raises(DataError, match=f"judges motion of mocap, not of {other}.*--dataset {other}"):
+    with pytest.raises(DataError, match=f"is for motion of mocap, not of {other}.*--dataset {other}"):
         load_contrastive(evaluator.path, DATASETS[other])
 
 

@@ -175,7 +175,7 @@ def test_more_samples_change_none_of_the_first(model, data):
     np.testing.assert_allclose(made[1][:1], made[0], atol=1e-4)
 
 
-def test_a_model_that_goes_on_from_frames_is_judged_from_a_stand():
+def test_a_model_that_goes_on_from_frames_is_evaluated_from_a_stand():
     from eval.recognition.paraphrases import make_motions
 
     session = dip_session()
@@ -185,7 +185,7 @@ def test_a_model_that_goes_on_from_frames_is_judged_from_a_stand():
     assert len(asked) == 10 and all(window["prefix"].shape[:2] == (8, CONTEXT) for window in asked)
 
 
-def test_what_cannot_be_judged_is_refused(model, data, tmp_path, capsys):
+def test_what_cannot_be_evaluated_is_refused(model, data, tmp_path, capsys):
     base = ("--model_path", model, "--output_dir", tmp_path / "out", "--threads 1")
     assert "prepare.humanml" in refusal(capsys, 3, "eval.prompts", *base, "--real", tmp_path / "nowhere")
     assert "--folds 1" in refusal(capsys, 2, "eval.prompts", *base, "--real", data, "--folds 1")

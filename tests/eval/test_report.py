@@ -56,7 +56,7 @@ def made(
     content = {
         "kind": kind, "dataset": "toy", "truth": "2d", "angle_mode": "uniform", "metrics": metrics,
         "subjects": record.summary(values), "reference": "test_data", "better": BETTER,
-        "evaluator": {"name": "toy judge", "path": "save/evaluator/toy", "sha256": sha256},
+        "evaluator": {"name": "toy evaluator", "path": "save/evaluator/toy", "sha256": sha256},
         "settings": {"eval_num_samples": 64, "subjects": list(values), "note": HOSTILE},
         "provenance": {"command": f"python -m eval.evaluate --model_path {HOSTILE}", "seed": 7, "when": "2026-01-02"},
         "seconds": 200.0, "fps": 20.0, "skeleton": skeleton, "examples": {subject: described} if examples else {},
@@ -130,7 +130,7 @@ def test_facts_and_the_command_that_makes_it_again(tmp_path):
     shown = section(tmp_path)
     facts = dict(report_content.facts(shown))
     assert facts["Seed"] == "7" and facts["When"] == "2026-01-02" and facts["Took"] == "3 min 20 s"
-    assert facts["Evaluator"] == "toy judge, save/evaluator/toy, SHA-256 abababababab"
+    assert facts["Evaluator"] == "toy evaluator, save/evaluator/toy, SHA-256 abababababab"
     assert facts["Samples"].startswith("64 ") and facts["Iterations"] == "2"
     assert report_content.command(shown) == f"python -m eval.evaluate --model_path {HOSTILE}"
     assert dict(report_content.settings(shown))["evaluator sha256"] == "ab" * 32
@@ -337,7 +337,7 @@ def changed(path: Path, *keys: str, to: object) -> Path:
         (("subjects", "mas", "fid"), {"mean": 1.0}, "fid of mas"),
         (("subjects", "mas", "fid", "values"), [], "fid of mas"),
         (("subjects", "mas", "fid", "mean"), "5", "fid of mas"),
-        (("evaluator",), "judge", "evaluator"),
+        (("evaluator",), "evaluator", "evaluator"),
         (("skeleton",), "octopus", "known are nba"),
         (("fps",), 0, "frames a second"),
         (("examples", "dreamfusion", "best"), [{"distance": 1.0}], "examples"),

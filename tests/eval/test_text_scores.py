@@ -1,4 +1,4 @@
-"""The evaluation of text models: what is asked for, how it is made and put together, who judges, the published log."""
+"""The evaluation of text models: what is asked for, how it is made, put together and evaluated, the published log."""
 
 import dataclasses
 from datetime import datetime
@@ -19,7 +19,7 @@ from model.evaluators.text_motion import from_published
 from sample.common.session import Session
 from tests.commands import run
 from tests.dip import CONTEXT, WINDOW, dip_session, told
-from tests.judges import write_evaluator, write_words
+from tests.evaluators import write_evaluator, write_words
 from utils.run import checkpoint
 from utils.run.errors import DataError, MissingFileError, NumericError, UsageError
 from utils.run.randomness import torch_generator
@@ -47,14 +47,14 @@ def data(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("judges")
+    folder = tmp_path_factory.mktemp("evaluators")
     write_words(folder / "glove")
     write_evaluator(folder / "finest.tar")
     return folder
 
 
 @pytest.fixture
-def judge(files: Path):
+def embedder(files: Path):
     return load_text_evaluator(SPEC, files / "finest.tar", files / "glove")
 
 
@@ -179,14 +179,14 @@ def test_an_endless_model_goes_on_from_the_beginning_of_the_clip(data):
     torch.testing.assert_close(begun[:, :CONTEXT], wanted.prefix[:2])
 
 
-def test_figures_of_a_set(data, judge):
-    values = evaluate(whole_session(data), judge, SMALL)
+def test_figures_of_a_set(data, embedder):
+    values = evaluate(whole_session(data), embedder, SMALL)
     assert list(values) == [REAL, GENERATED]
     assert set(values[GENERATED]) - set(values[REAL]) == {"multimodality"}
     assert all(len(found) == 2 and np.isfinite(found).all() for row in values.values() for found in row.values())
     assert values[REAL]["fid"][0] < values[GENERATED]["fid"][0], "real motion is nearer to real motion than noise"
-    assert values == evaluate(whole_session(data), judge, SMALL), "the same seed, the same figures"
-    alone = evaluate(whole_session(data), judge, dataclasses.replace(SMALL, replications=1))
+    assert values == evaluate(whole_session(data), embedder, SMALL), "the same seed, the same figures"
+    alone = evaluate(whole_session(data), embedder, dataclasses.replace(SMALL, replications=1))
     assert alone[GENERATED]["fid"] == values[GENERATED]["fid"][:1], (
         "a replication does not depend on how many there are"
     )
@@ -226,10 +226,10 @@ def test_published_names_for_a_platform():
     }
 
 
-def test_what_cannot_be_judged_is_refused(data, judge, tmp_path):
+def test_what_cannot_be_evaluated_is_refused(data, embedder, tmp_path):
     silent = dip_session(folder=data, text=False)
     with pytest.raises(UsageError, match="reads no sentences"):
-        text_scores.prepared(silent, judge, SMALL)
+        text_scores.prepared(silent, embedder, SMALL)
     few = tmp_path / "few"
     few.mkdir()
     for entry in data.iterdir():
@@ -238,25 +238,25 @@ def test_what_cannot_be_judged_is_refused(data, judge, tmp_path):
     (few / "test.txt").unlink()
     (few / "test.txt").write_text("\n".join((data / "all.txt").read_text().split()[:20]))
     with pytest.raises(DataError, match="holds 20 motions.*32"):
-        text_scores.prepared(whole_session(few), judge, SMALL)
+        text_scores.prepared(whole_session(few), embedder, SMALL)
     broken = whole_session(data)
     broken.model.forward = lambda x, step, condition: x * float("nan")
     with pytest.raises(NumericError, match="NaN"):
-        evaluate(broken, judge, TextSettings(replications=1, samples=32))
+        evaluate(broken, embedder, TextSettings(replications=1, samples=32))
 
 
-def test_the_published_evaluator_normalises_and_pads_as_it_was_trained(judge, files):
+def test_the_published_evaluator_normalises_and_pads_as_it_was_trained(embedder, files):
     lengths = torch.tensor([24, 196, 40])
     features = torch.randn(3, 196, 263, generator=torch_generator(0))
-    found = judge.embed_motion(features, lengths)
-    mean, std = judge.mean, judge.std
+    found = embedder.embed_motion(features, lengths)
+    mean, std = embedder.mean, embedder.std
     by_hand = (features - torch.from_numpy(mean)) / torch.from_numpy(std)
     for row, length in zip(by_hand, lengths, strict=True):
         row[length:] = 0
     network = from_published(checkpoint.load(files / "finest.tar"))
     torch.testing.assert_close(torch.from_numpy(found), network.embed_motion(by_hand, lengths), atol=1e-5, rtol=0)
     for k, length in enumerate(lengths.tolist()):
-        alone = judge.embed_motion(features[k : k + 1, :length], lengths[k : k + 1])
+        alone = embedder.embed_motion(features[k : k + 1, :length], lengths[k : k + 1])
         np.testing.assert_allclose(alone[0], found[k], atol=1e-5)
     assert mean.shape == std.shape == (263,)
     # The spread of the root is 25 times smaller than that of the data: what the published evaluators were trained with.
@@ -265,14 +265,14 @@ def test_the_published_evaluator_normalises_and_pads_as_it_was_trained(judge, fi
     )
 
 
-def test_sentences_are_embedded_alone_as_among_others(judge):
+def test_sentences_are_embedded_alone_as_among_others(embedder):
     said = ["a/DET person/NOUN walks/VERB", "the/DET person/NOUN", "left/ADJ"]
-    together = judge.embed_text(said, said)
+    together = embedder.embed_text(said, said)
     for k, sentence in enumerate(said):
-        np.testing.assert_allclose(judge.embed_text(["?"], [sentence])[0], together[k], atol=1e-6)
+        np.testing.assert_allclose(embedder.embed_text(["?"], [sentence])[0], together[k], atol=1e-6)
 
 
-def test_motion_that_the_evaluator_does_not_read_is_refused(judge):
+def test_motion_that_the_evaluator_does_not_read_is_refused(embedder):
     features = torch.zeros(2, 40, 263)
     for wrong, lengths, error in (
         (features[..., 1:], [40, 40], DataError),
@@ -282,16 +282,16 @@ def test_motion_that_the_evaluator_does_not_read_is_refused(judge):
         (features + float("nan"), [40, 40], NumericError),
     ):
         with pytest.raises(error):
-            judge.embed_motion(wrong, torch.tensor(lengths))
+            embedder.embed_motion(wrong, torch.tensor(lengths))
 
 
-def test_who_judges(files, tmp_path):
+def test_which_evaluator(files, tmp_path):
     kit = dataset_spec("kit")
     assert text_evaluators.default_path(kit) == "./kit/text_mot_match/model/finest.tar"
     assert text_evaluators.default_path(dataset_spec("humanml")) == "./t2m/text_mot_match/model/finest.tar"
-    judge = load_text_evaluator(SPEC, files / "finest.tar", files / "glove")
+    embedder = load_text_evaluator(SPEC, files / "finest.tar", files / "glove")
     digest = checkpoint.digest(files / "finest.tar")
-    assert judge.identity == {"name": "t2m", "path": str(files / "finest.tar"), "sha256": digest}
+    assert embedder.identity == {"name": "t2m", "path": str(files / "finest.tar"), "sha256": digest}
     with pytest.raises(MissingFileError, match=r"no evaluator of sentences at .*download_t2m_evaluators.sh"):
         load_text_evaluator(dataset_spec("humanml"), tmp_path / "finest.tar")
     with pytest.raises(DataError, match="263 features a frame, kit has 251"):

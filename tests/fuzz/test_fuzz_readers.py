@@ -28,6 +28,7 @@ from model.options import ModelOptions
 from tests import skinned
 from tests.acclaim import ASF
 from tests.bodies import small_body, walking
+from tests.fuzz.test_fuzz_body_formats import arrays as arrays_in
 from tests.fuzz.test_fuzz_formats import SMALL_AMC, SMALL_BVH, damaged
 from tests.people import moving, record
 from tests.toys import humanact12_folder
@@ -236,6 +237,12 @@ READERS: dict[str, Reader] = {
 }  # fmt: skip
 
 
+def assert_finite(found: object, case: str) -> None:
+    """What a reader gave holds no NaN and no infinity."""
+    for values in arrays_in(found):
+        assert values.dtype.kind != "f" or np.isfinite(values).all(), f"{case}: NaN was read"
+
+
 def mutated(whole: bytes, chance: np.random.RandomState) -> bytes:
     """The file damaged as by a disk, or with one of its words replaced by another kind of value."""
     if chance.randint(2):
@@ -249,7 +256,7 @@ def mutated(whole: bytes, chance: np.random.RandomState) -> bytes:
 
 @pytest.mark.parametrize("count", [200, pytest.param(2000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", READERS)
-def test_a_reader(tmp_path: Path, name: str, count: int, capsys):
+def test_a_reader(tmp_path: Path, name: str, count: int, capsys, tally):
     reader, refused = READERS[name], 0
     reader.write(tmp_path)
     assert reader.read(tmp_path) is not None
@@ -260,10 +267,12 @@ def test_a_reader(tmp_path: Path, name: str, count: int, capsys):
         (tmp_path / each).write_bytes(mutated(valid[each], chance))
         begin = time.perf_counter()
         try:
-            reader.read(tmp_path)
+            assert_finite(reader.read(tmp_path), f"change {case} of {each}")
         except PolykineError as error:
             refused += 1
             assert 10 < len(str(error)) <= 300 and str(error).isprintable(), (case, each)
+        except AssertionError:
+            raise
         except Exception as error:
             raise AssertionError(f"change {case} of {each}: {type(error).__name__}: {str(error)[:300]}") from error
         assert time.perf_counter() - begin < SECONDS, (case, each)
@@ -271,6 +280,7 @@ def test_a_reader(tmp_path: Path, name: str, count: int, capsys):
     assert refused > count // 20
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1024 * MEGABYTES
     assert len(capsys.readouterr().err) < 200 * count
+    tally("mutations", name, count, refused=refused)
 
 
 STRANGE: tuple[Any, ...] = (
@@ -333,7 +343,7 @@ def store(path: Path, content: Any) -> bool:
 
 @pytest.mark.parametrize("count", [200, pytest.param(2000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", CONTENTS)
-def test_other_content(tmp_path: Path, name: str, count: int):
+def test_other_content(tmp_path: Path, name: str, count: int, tally):
     """Files that are whole, with another kind of value in some place."""
     make, read = CONTENTS[name]
     content, path, refused = make(), tmp_path / name, 0
@@ -345,11 +355,14 @@ def test_other_content(tmp_path: Path, name: str, count: int):
             continue
         begin = time.perf_counter()
         try:
-            read(path)
+            assert_finite(read(path), f"change {case}")
         except PolykineError as error:
             refused += 1
             assert 10 < len(str(error)) <= 300 and str(error).isprintable(), case
+        except AssertionError:
+            raise
         except Exception as error:
             raise AssertionError(f"change {case}: {type(error).__name__}: {str(error)[:300]}") from error
         assert time.perf_counter() - begin < SECONDS, case
     assert refused > count // 8
+    tally("mutations", f"{name}: other values", count, refused=refused)

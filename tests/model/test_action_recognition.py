@@ -86,7 +86,7 @@ def test_what_comes_after_the_end_is_not_seen(record):
 
 
 @pytest.mark.parametrize("kind", NAMES)
-def test_a_motion_is_judged_alike_alone_and_in_company(kind):
+def test_a_motion_is_evaluated_alike_alone_and_in_company(kind):
     network, joints = with_formula(kind), {"humanact12": (24, 3), "uestc": (24, 6), "poses": (15, 3)}[kind]
     motion = torch.randn(5, 20, *joints, generator=torch.Generator().manual_seed(1))
     more = (torch.full((5,), 20),) if kind == "humanact12" else ()

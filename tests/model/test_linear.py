@@ -7,8 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from model.denoisers.build import build_denoiser
 from model.denoisers.layers import Layer
 from model.denoisers.linear import dense, linear, packed
+from model.options import ModelOptions
 from utils.run import processor
 
 SHAPES = [(1, 1), (3, 7), (33, 20)]
@@ -118,3 +120,26 @@ def test_gradients_of_a_whole_batch(way: str, batch: int, inputs: int, outputs: 
         assert ours.is_contiguous()
     (alone,) = torch.autograd.grad(linear(x.detach(), weight, bias.detach()), weight, grad)
     torch.testing.assert_close(alone, expected[1], atol=2e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_the_published_network_rounds_by_onednn_hardly_worse_than_by_torch():
+    """Width 512: the rounding of the last map, which nothing evens out, is torch's own either way."""
+    if not processor.onednn_is_there():
+        pytest.skip("this torch lacks the operators of oneDNN")
+    options = ModelOptions(arch="trans_enc", layers=2, latent_dim=512)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = build_denoiser(options, 263, text_width=512, encoder_hides=False).eval()
+    x, text = draws((4, 120, 263), (4, 1, 512))
+    told = {"lengths": torch.full((4,), 120), "text": text, "text_visible": torch.ones(4, 1, dtype=torch.bool)}
+    found, step = {}, torch.full((4,), 5)
+    try:
+        for choice in ("mkl", "onednn"):
+            processor.choose(choice)
+            found[choice] = network(x, step, told)
+    finally:
+        processor.choose("auto")
+    exact = network.double()(x.double(), step, told | {"text": text.double()})
+    mkl, onednn = (float((found[choice] - exact).square().mean().sqrt()) for choice in ("mkl", "onednn"))
+    assert onednn < 1.2 * mkl

@@ -210,6 +210,22 @@ def test_what_a_folder_with_sentences_lacks(tmp_path, name):
     assert ("gives sentences to sample with" in str(caught.value)) == (name in ("new_joint_vecs", "val.txt"))
 
 
+def test_lines_without_a_caption_and_clips_that_are_not_finite(tmp_path, capsys):
+    folder = write_texts(tmp_path / "data", 263)
+    sound = says(folder, capsys)
+    assert "passed over" not in sound
+    (folder / "texts" / "train1.txt").write_text("a#a/DET#0.0#0.0\n#b/DET#0.0#0.0\n")
+    features = np.load(folder / "new_joint_vecs" / "val2.npy")
+    features[-1, 5] = np.nan
+    np.save(folder / "new_joint_vecs" / "val2.npy", features)
+    said = says(folder, capsys).splitlines()
+    at = said.index("2 clips or lines are passed over: they are empty or not finite")
+    named = said[at + 1 : at + 3]
+    assert "train1.txt" in named[0] and "line 2" in named[0] and "caption" in named[0]
+    assert "val2.npy: not finite" in named[1]
+    assert "5 sentences to train on" in said[0] and "9 clips" in said[0]
+
+
 def test_other_folders_with_sentences(tmp_path, capsys):
     from prepare import toy_motion
 

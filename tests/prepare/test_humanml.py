@@ -232,7 +232,7 @@ def test_refusals(tmp_path):
     with pytest.raises(DataError, match="a.npz says fps '-1'"):
         run(tmp_path / "out", "--sources", tmp_path / "a.npz")
     np.savez(tmp_path / "a.npz", motion=person())
-    with pytest.raises(DataError, match="a.npz is not a packed motion shard"):
+    with pytest.raises(DataError, match="a.npz holds motion, but no text"):
         run(tmp_path / "out", "--sources", tmp_path / "a.npz")
     with pytest.raises(UsageError, match="name at least one"):
         run(tmp_path / "out")
@@ -272,3 +272,11 @@ def test_recorded_shards_and_files(shared, tmp_path):
             turns.append(np.degrees(yaw[-1] - yaw[0]))
             assert not any(mirrored(caption) != caption and "right" in caption for caption in captions)
     assert len(turns) >= 30 and (np.array(turns) > 0).mean() > 0.9
+
+
+def test_one_clip_is_trained_on_whatever_its_name(tmp_path, capsys):
+    for name in ("old_key_poses", "b", "c"):
+        np.save(tmp_path / f"{name}.npy", person())
+        run(tmp_path / f"out_{name}", "--sources", tmp_path / f"{name}.npy", "--mirror", "False")
+        assert (tmp_path / f"out_{name}" / "train.txt").read_text().split() == [f"npy_{name}"]
+    assert "too few clips to hold some out" in capsys.readouterr().out

@@ -138,7 +138,7 @@ def test_defaults_of_the_commands_are_the_shipped_model():
 
 
 @pytest.mark.parametrize("truth", ["2d", "3d"])
-def test_an_evaluator_judges_the_same_once_shipped(truth, tmp_path):
+def test_an_evaluator_finds_the_same_once_shipped(truth, tmp_path):
     """Weights in half precision, the positional table once, and the figures that belong to them."""
     channels = int(truth[0])
     options = EvaluatorOptions(e_num_layers=2, e_latent_dim=32, e_num_heads=2, e_ff_size=64, truth=truth)

@@ -63,7 +63,7 @@ def features(name: str, frames: int, seed: int = 0) -> torch.Tensor:
 
 
 def session_of(name: str, samples: int = 2, compat: str = "none", **options: Any) -> Session:
-    """A session of a model of 3D motion that is told nothing, whose weights are random: it goes anywhere."""
+    """A session of an unconditional model of 3D motion, whose weights are random: it goes anywhere."""
     spec, steps = dataset_spec(name), 4
     network, draws = build_denoiser(TINY, spec.features), torch.Generator().manual_seed(0)
     with torch.no_grad():

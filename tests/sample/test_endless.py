@@ -486,7 +486,7 @@ def test_what_is_refused(model, data, tmp_path, capsys):
     for flag in ("--autoregressive", "--autoregressive_include_prefix", "--prefix_motion standing"):
         said = refusal(capsys, 2, *line, whole, flag)
         assert said.endswith(f"{whole} is shown no frames before a motion (--context_len 0 in training)"), said
-    assert "was not trained to be told any" in refusal(capsys, 2, *line, whole, "--target traj:0,1")
+    assert "was not trained with any" in refusal(capsys, 2, *line, whole, "--target traj:0,1")
     assert "no simulator is read" in refusal(capsys, 2, *line, model, "--autoregressive_init isaac")
     assert "leave out --text_prompt" in refusal(capsys, 2, *line, model, "--dynamic_text_path x")
     assert "unknown joint 'nose'" in refusal(capsys, 2, *line, model, "--target nose:0,1,2")

@@ -259,10 +259,54 @@ def test_a_run_may_begin_with_the_weights_of_another(data, tmp_path, capsys):
     run("train.train_mdm", "--resume_checkpoint", after, "--num_steps 4 --lr 0")
     assert all(torch.equal(checkpoint.load(after / "checkpoint_4.pth")["model"][name], new[name]) for name in new)
     for flags, code, said in (
-        (f"--initial_weights {after} --arch dit --frames_per_token 2", 4, "which has no smooth_"),
+        (f"--initial_weights {after} --arch dit --frames_per_token 2 --smooth_width 0", 4, "which has no smooth_"),
         (f"--initial_weights {first} --arch dit --frames_per_token 4", 4, "does not fit the model"),
         (f"--initial_weights {tmp_path / 'nowhere'}", 3, "nowhere"),
     ):
         line = ("train.train_mdm", "--datapath", data, "--save_dir", tmp_path / "refused", TINY, flags)
         assert said in refusal(capsys, code, *line)
         assert not (tmp_path / "refused").exists()
+
+
+def test_a_run_is_of_the_kind_that_its_first_weights_are_of(data, tmp_path, capsys):
+    """Network and process are those beside the weights but for what the line says; the recipe is not."""
+    first = train(
+        tmp_path / "first",
+        data,
+        "--arch dit --frames_per_token 2 --lr 0.5 --diffusion_steps 30 --noise_schedule linear",
+    )
+    capsys.readouterr()
+    line = ("train.train_mdm", "--datapath", data, "--train_batch_size 2 --threads 1 --num_steps 1 --lr 0")
+    run(*line, "--save_dir", tmp_path / "after", "--initial_weights", first)
+    said = capsys.readouterr().err
+    assert f"note: as in {first / 'args.json'}: --arch dit --layers 2 --latent_dim 8 --num_heads 2" in said
+    assert "--frames_per_token 2" in said and "--lr" not in said and "--activation" not in said
+    args = json.loads((tmp_path / "after" / "args.json").read_text())
+    assert (args["arch"], args["ff_size"], args["noise_schedule"], args["lr"]) == ("dit", 16, "linear", 0)
+    old, new = (checkpoint.load(checkpoint.resolve(tmp_path / name))["model"] for name in ("first", "after"))
+    assert old.keys() == new.keys() and all(torch.equal(new[name], value) for name, value in old.items())
+    run(*line, "--save_dir", tmp_path / "wins", "--initial_weights", first, "--smooth_width 4")
+    assert json.loads((tmp_path / "wins" / "args.json").read_text())["smooth_width"] == 4
+    (first / "args.json").unlink()
+    assert "embed.weight" in refusal(capsys, 4, *line, "--save_dir", tmp_path / "no", "--initial_weights", first)
+
+
+def test_a_run_is_normalised_as_its_first_weights_are(data, tmp_path, capsys):
+    first = train(tmp_path / "first", data)
+    own = np.load(first / "Std.npy")
+    np.save(first / "Std.npy", 2 * own)
+    line = ("train.train_mdm", "--train_batch_size 2 --threads 1 --lr 0 --log_interval 1")
+    errors = []
+    for name, weights in (("after", first), ("again", tmp_path / "after"), ("fresh", "")):
+        begin = ("--initial_weights", weights) if weights else (TINY,)
+        run(*line, "--datapath", data, "--save_dir", tmp_path / name, "--num_steps 1", *begin)
+        expected = 2 * own if weights else own
+        assert np.array_equal(np.load(tmp_path / name / "Std.npy"), expected)
+        assert (f"normalised by Mean and Std of {weights}" in capsys.readouterr().out) == bool(weights)
+        errors.append(json.loads((tmp_path / name / "progress.jsonl").read_text().splitlines()[0])["rot_mse"])
+    assert errors[0] == errors[1] != errors[2]
+    run(*line, "--resume_checkpoint", tmp_path / "after", "--num_steps 2")
+    assert np.array_equal(np.load(tmp_path / "after" / "Std.npy"), 2 * own)
+    (first / "Mean.npy").unlink()
+    run(*line, "--datapath", data, "--save_dir", tmp_path / "without", "--num_steps 1", "--initial_weights", first)
+    assert np.array_equal(np.load(tmp_path / "without" / "Std.npy"), own)

@@ -3,6 +3,7 @@
 import threading
 import time
 
+import cv2
 import pytest
 
 from utils.run.background import background
@@ -46,3 +47,14 @@ def test_what_has_not_begun_is_dropped_where_the_caller_fails():
         threading.Timer(0.1, gate.set).start()
         raise KeyError
     assert begun == []
+
+
+def test_opencv_has_one_thread_meanwhile_and_its_own_afterwards():
+    before, meanwhile = cv2.getNumThreads(), []
+    try:
+        cv2.setNumThreads(2)
+        with background(1) as run:
+            run(lambda: meanwhile.append(cv2.getNumThreads()))
+        assert meanwhile == [1] and cv2.getNumThreads() == 2
+    finally:
+        cv2.setNumThreads(before)

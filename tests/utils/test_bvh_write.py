@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.bodies import PELVIS, angle_between, small_body, walking
+from tests.bodies import PELVIS, angle_between, chain, small_body, walking
 from utils.formats import bvh
 from utils.formats.reading import read_motion
 from utils.geometry.body import Body, joints_of
@@ -147,3 +147,13 @@ def test_what_cannot_be_written(tmp_path: Path):
     with pytest.raises(DataError, match="rotations"):
         bvh.write(path, replace(motion, rotations=motion.rotations[:0], root=motion.root[:0]))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("root_bone", [False, True])
+def test_a_chain_of_any_length(tmp_path: Path, root_bone: bool):
+    motion = replace(chain(1500, frames=2), root_bone=root_bone)
+    bvh.write(tmp_path / "rope.bvh", motion)
+    back = bvh.read(tmp_path / "rope.bvh")
+    assert len(back.joints) == 1501 + root_bone  # with the end of the last one
+    found = back.positions[:, [back.joints.index(name) for name in motion.body.joints]]
+    np.testing.assert_allclose(found, joints_of(motion)[0], atol=0.01)

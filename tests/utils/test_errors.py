@@ -25,3 +25,8 @@ def test_what_is_no_letter_is_a_space():
 def test_the_line_that_a_command_ends_with_is_as_long():
     for error in (DataError("a  b" * 999), ValueError("a\n" * 999), OSError(28, "No space left", "x" * 999)):
         assert len(sentence(error)) <= 300 and sentence(error).isprintable()
+
+
+def test_a_disk_that_takes_a_part_of_an_array_is_full():
+    said = sentence(OSError("11520 requested and 10208 written"))
+    assert said.startswith("No space left on device; ") and "make room" in said

@@ -171,7 +171,7 @@ def test_recorded_noses_point_where_the_body_faces(shared: Path, shard: str):
 
 @pytest.mark.parametrize(
     ("name", "has_rotations"),
-    [("reactidle_001_acted_first120", True), ("cmu_iclone_002_03", False), ("dataset-1_dash_normal_001", False)],
+    [("reactidle_001_acted_first120", True), ("cmu_iclone_002_03", True), ("dataset-1_dash_normal_001", True)],
 )
 def test_recorded_bvh_files_become_people(shared: Path, name: str, has_rotations: bool):
     body = human.to_smpl22(bvh.read(shared / f"data/fixtures/bvh/{name}.bvh"))
@@ -193,3 +193,16 @@ def test_acclaim_rotations_reach_the_positions(shared: Path):
         assert (limb * along).sum(-1).min() > (0.9999 if joint == "left_hip" else 0.9)
     with pytest.raises(DataError, match="known person"):
         human.to_smpl22(bvh.read(shared / "data/fixtures/bvh/fairmotion_sinusoidal.bvh"))
+
+
+@pytest.mark.parametrize("prefix", ["m_avg_", "f_avg_", "mixamorig1_", "mixamorig12:", "Character1_", "Bip01 ", "DEF-"])
+@pytest.mark.parametrize("naming", ["SMPL's own files (m_avg, f_avg)", "Mixamo, HIK, LAFAN1", "Unity", "3ds Max Biped"])
+def test_whatever_prefix_all_names_share_does_not_count(prefix: str, naming: str):
+    sides, trunk, limbs = (row.split() for row in human._NAMINGS[naming])
+    names = [name.split("|")[0] for name in trunk]
+    names += [limb.split("|")[0].replace("*", side) for side in sides for limb in limbs]
+    joints = ("Armature", *(prefix + name for name in dict.fromkeys(names)))
+    motion = Motion(np.random.RandomState(1).normal(size=(2, len(joints), 3)), 30, joints, (-1,) * len(joints))
+    found = human.to_smpl22(motion)
+    knee = joints.index(prefix + limbs[1].split("|")[0].replace("*", sides[0]))
+    np.testing.assert_array_equal(found.positions[:, SMPL22.index("left_knee")], motion.positions[:, knee])

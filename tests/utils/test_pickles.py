@@ -235,5 +235,6 @@ assert refused > count // 3, refused
 
 
 @pytest.mark.parametrize("count", [400, pytest.param(20_000, marks=pytest.mark.slow)])
-def test_changed_pickles(tmp_path: Path, count: int):
+def test_changed_pickles(tmp_path: Path, count: int, tally):
     in_a_process(MUTATE, str(tmp_path / "a.pkl"), str(count))
+    tally("mutations", "pickles", count)

@@ -256,3 +256,32 @@ def test_no_archive(tmp_path: Path):
         read(tmp_path / "a.npz")
     with pytest.raises(MissingFileError, match="does not exist"):
         smpl_motion.read(tmp_path / "b.npz")
+
+
+@pytest.mark.parametrize("model", ["smpl", "smplh", "smplx"])
+def test_what_is_written_is_read_as_motion_with_its_bones_and_rotations(tmp_path: Path, model: str):
+    motion = replace(walking(12), fps=30.0, text="a person walks")
+    write(tmp_path / "a.npz", motion, model)
+    clip = smpl_motion.clip_of(tmp_path / "a.npz")
+    positions, _ = joints_of(motion)
+    count = len(clip.joints)
+    np.testing.assert_allclose(clip.positions, positions[:, :count], atol=1e-5)
+    np.testing.assert_allclose(clip.rotations, motion.rotations[:, :count], atol=1e-5)
+    np.testing.assert_allclose(clip.rest, motion.body.rest[:count], atol=1e-6)
+    assert (clip.fps, clip.up, clip.gender, clip.texts, clip.note) == (30, "z", "neutral", ("a person walks",), "")
+
+
+@pytest.mark.parametrize(("key", "gender"), [("mocap_framerate", b"female"), ("mocap_frame_rate", "female")])
+@pytest.mark.parametrize("shape", [(72,), (156,), (165,), (55, 3), (52, 3)])
+def test_archives_of_others_stand_upright(tmp_path: Path, shape: tuple[int, ...], key: str, gender: object):
+    poses = np.zeros((5, *shape))
+    poses.reshape(5, -1)[:, 0] = np.pi / 2  # AMASS: the body's y to the world's z
+    trans = np.stack([np.zeros(5), -np.arange(5) / 10, np.ones(5)], 1)
+    np.savez(tmp_path / "a.npz", poses=poses, trans=trans, betas=np.ones(16), gender=np.array(gender), **{key: 120})
+    clip = smpl_motion.clip_of(tmp_path / "a.npz")
+    at = {name: clip.positions[:, joint] for joint, name in enumerate(clip.joints)}
+    assert (at["head"][:, 1] > at["left_foot"][:, 1] + 1.2).all() and (
+        at["left_hip"][:, 0] > at["right_hip"][:, 0]
+    ).all()
+    np.testing.assert_allclose(np.diff(at["pelvis"][:, 2]), 0.1, atol=1e-6)
+    assert (clip.fps, clip.gender, clip.betas.tolist()) == (120, "female", [1] * 16) and "mean body" in clip.note

@@ -8,9 +8,9 @@ import pytest
 from tests.bodies import small_body, walking
 from utils.formats import bvh, csv, glb
 from utils.geometry.body import joints_of
-from utils.run.errors import DataError, MissingFileError, UsageError
+from utils.run.errors import DataError, MissingFileError, NumericError, UsageError
 from utils.run.folders import RECORD
-from visualize.files import exporting
+from visualize.files import blender, exporting
 from visualize.files.exporting import TABLE, export, prepared
 from visualize.options import FORMATS, ExportOptions
 
@@ -36,6 +36,27 @@ def test_a_format(name, motions, tmp_path):
     with pytest.raises(UsageError, match="exists already"):
         export(motions, [name], tmp_path / "out", "results")
     assert export(motions, [name], tmp_path / "out", "results", overwrite=True) == written
+
+
+@pytest.mark.parametrize("part", ["rotations", "root", "rest", "vertices", "weights", "all of them large"])
+@pytest.mark.parametrize("name", sorted(set(TABLE) - {"usd"}))
+def test_no_format_takes_what_is_not_finite(name, part, motions, tmp_path, monkeypatch):
+    monkeypatch.setattr(blender, "command", lambda *_: pytest.fail("Blender was called"))
+    motion = motions[0]
+    if part in ("rotations", "root"):
+        broken = getattr(motion, part).copy()
+        broken[3, ..., 0] = np.nan
+        motion = dataclasses.replace(motion, **{part: broken})
+    elif part in ("rest", "vertices", "weights"):
+        broken = getattr(motion.body, part).copy()
+        broken[5, 0] = np.inf
+        motion = dataclasses.replace(motion, body=dataclasses.replace(motion.body, **{part: broken}))
+    else:  # numbers that are finite, and places that are not
+        body = dataclasses.replace(motion.body, rest=motion.body.rest * np.float32(1e38))
+        motion = dataclasses.replace(motion, body=body, root=motion.root + np.float32(3e38))
+    with pytest.raises(NumericError, match="NaN or infinity|infinite"):
+        TABLE[name].write(tmp_path / f"a{TABLE[name].ending}", [motion])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_names_that_are_paths_stay_in_the_folder(motions, tmp_path):

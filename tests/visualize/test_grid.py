@@ -6,7 +6,7 @@ import pytest
 
 from utils.formats.video import frame_count
 from utils.run.errors import DataError
-from visualize.sticks.grid import CELL, tile, write_samples
+from visualize.sticks.grid import CELL, grids_of, tile, write_grid
 
 
 def pictures(shade: int, count: int, size: int = 96):
@@ -85,6 +85,12 @@ def drawn(samples: int, repetitions: int, count=4):
             yield picture
 
     return [[counted((s, r)) for r in range(repetitions)] for s in range(samples)], times
+
+
+def write_samples(folder, videos, fps, names=("sample", "rep")):
+    """All grids of some samples."""
+    parts = grids_of(len(videos))
+    return [name for part in parts for name in write_grid(folder, part, videos[part.start : part.stop], fps, names)]
 
 
 def test_samples_are_drawn_once_for_their_files_and_the_grids(tmp_path):

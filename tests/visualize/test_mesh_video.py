@@ -17,7 +17,7 @@ from visualize.meshes.video import draw_body, write_body_sheet
 from visualize.sticks.contact_sheet import CELL, MARGIN
 from visualize.sticks.figures import LOOSE
 from visualize.sticks.floor import PAPER
-from visualize.sticks.grid import write_samples
+from visualize.sticks.grid import write_grid
 
 JOINTS = ("pelvis", "chest", "head", "left_hand", "left_foot", "right_foot")
 PARENTS = (-1, 0, 1, 1, 0, 0)
@@ -267,7 +267,7 @@ def test_a_sheet_that_cannot_be_drawn_leaves_nothing(tmp_path, painter):
 def test_bodies_side_by_side_through_the_grid(tmp_path, painter):
     motions = [standing(6), standing(4, (0.1, 0, 0))]
     samples = [[draw_body(motion, size=64, renderer=painter) for motion in motions]]
-    names = write_samples(tmp_path, samples, 20.0)
+    names = write_grid(tmp_path, range(len(samples)), samples, 20.0)
     assert [frame_count(tmp_path / name) for name in names] == [6, 4, 6]
 
 

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from body.models import load_body
-from tests.bodies import SMPL24, angle_between, small_body, walking
+from tests.bodies import SMPL24, angle_between, chain, small_body, walking
 from utils.geometry.body import Body, BodyMotion, joints_of, vertices_of
 from utils.run.errors import DataError, MissingFileError, NumericError
-from visualize.page.html import read, write_page
+from visualize.files.exporting import check
+from visualize.page.html import FORMAT, read, write_page
 
 HOSTILE = "</script><script>alert(1)</script><!-- <b> & \" ' \u2028 {{data}} {{script}}"
 
@@ -176,3 +177,12 @@ def test_a_cut_page_is_refused(tmp_path: Path):
     (tmp_path / "page.html").write_text(changed)
     with pytest.raises(DataError, match="page of motions"):
         read(tmp_path / "page.html")
+
+
+@pytest.mark.parametrize("joints", [24, 500])
+def test_rounding_does_not_add_up_along_a_chain(tmp_path: Path, joints: int):
+    motion = chain(joints)
+    write_page(tmp_path / "page.html", [motion])
+    (found,) = read(tmp_path / "page.html")
+    assert np.abs(joints_of(found)[0] - joints_of(motion)[0]).max() < 0.1 * joints * 2e-5
+    check(tmp_path / "page.html", FORMAT, [motion])

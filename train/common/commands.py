@@ -10,7 +10,7 @@ from data_loaders.registry import dataset_defaults
 from train.common.platforms import Platform, open_platform
 from train.common.runs import passed_over, run_folder
 from train.options import TrainingOptions
-from utils.run.options import RunOptions, parse_line
+from utils.run.options import Alike, RunOptions, parse_line
 from utils.run.parallel import is_first
 
 if TYPE_CHECKING:
@@ -49,16 +49,19 @@ def parse_training_line(
     defaults_of: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dataset_defaults,
     saved_from: Sequence[str] = ("resume_checkpoint",),
     unsaved: Sequence[type] = (),
+    network: Sequence[type] = (),
     **more: Any,
 ) -> TrainedLine:
     """The command line of a command that trains, `line` naming its groups.
 
-    Options of the checkpoint that `saved_from` names hold, but for those of `unsaved` groups; for `more` see `parse`.
+    Options of the checkpoint that `saved_from` names hold, but for those of `unsaved` groups. A new run that begins
+    with another's weights is of the dataset and the `network` groups of that one. For `more` see `parse`.
     """
     saved = [group for group in get_type_hints(line).values() if group not in unsaved]
     return parse_line(
         line, command, purpose, argv, defaults_of=defaults_of, saved_from=saved_from, saved_groups=saved, known=saved,
-        never_saved=NEVER_SAVED, **more,
+        never_saved=NEVER_SAVED, alike=Alike("initial_weights", network, ("dataset", "cond")) if network else None,
+        **more,
     )  # fmt: skip
 
 

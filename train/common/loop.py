@@ -8,6 +8,7 @@ Each rank makes the whole batch and takes its share of the rows: no draw depends
 import contextlib
 import json
 import math
+import os
 import signal
 import sys
 import time
@@ -26,8 +27,10 @@ from train.tasks.diffusion import Task
 from utils.run import checkpoint
 from utils.run.device import arithmetic
 from utils.run.errors import DataError, NumericError
+from utils.run.files import atomic_write
 from utils.run.parallel import group, is_first, ranks, shares, sum_over_ranks
 from utils.run.processor import ways
+from utils.run.progress import duration
 from utils.run.randomness import seeded
 
 BAD_STEPS = 3  # consecutive updates whose loss or gradient is not finite before the run gives up
@@ -70,7 +73,8 @@ def train(
     `resume` is the content of a checkpoint; `after_save` is called with each milestone (every `save_interval` updates,
     and the last).
     Under torchrun the ranks share each batch; the first one alone writes, prints, reports and calls `after_save`.
-    SIGTERM or Ctrl-C, to any rank, finishes the update, saves, and leaves with 143 or 130 (the other ranks with 0).
+    SIGTERM, SIGHUP or Ctrl-C, to any rank, finishes the update, saves, and leaves with 143, 129 or 130 (the other ranks
+    with 0). Output that nobody takes is no reason to stop.
     Raises NumericError after three updates in a row without a finite loss and gradient.
     """
     options, model = training.options, training.model
@@ -94,6 +98,7 @@ def train(
             progress.add(state.step, losses if finite else {}, model)
             milestone = state.step % options.save_interval == 0 or state.step == last
             if milestone or state.step % options.resume_interval == 0 or stop:
+                progress.sync()
                 saved = save(folder, state, training.to_file, passing=not milestone)
                 checkpoint.prune(folder, KEPT_SAVES)
                 if milestone and not stop:
@@ -260,14 +265,20 @@ def note(text: str) -> None:
 
 @contextlib.contextmanager
 def stop_signals() -> Iterator[list[int]]:
-    """A list that holds the number of the first SIGTERM or SIGINT; a second one ends the process at once."""
+    """A list that holds the number of the first SIGTERM, SIGINT or SIGHUP; a second one ends the process at once.
+
+    A SIGHUP that the process was started to ignore (`nohup`) stays ignored.
+    """
     caught: list[int] = []
 
     def handle(number: int, _: Any) -> None:
         caught.append(number)
         signal.signal(number, signal.SIG_DFL)
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield caught
     finally:
@@ -275,17 +286,24 @@ def stop_signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
+def _is_record(line: bytes, last: int) -> bool:
+    """Whether a line of progress.jsonl is whole, and of an update up to `last`."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return False
+    return isinstance(record, dict) and type(record.get("step")) is int and record["step"] <= last
+
+
 class Progress:
     """The losses over time: a line now and then, one JSON record each in `progress.jsonl`, and the platform."""
 
     def __init__(self, path: Path, step: int, options: TrainingOptions, platform: Platform | None):
         self.options, self.platform = options, platform
-        kept = []
-        if path.is_file() and step:
-            records = (line for line in path.read_text().splitlines() if line.endswith("}"))
-            kept = [line for line in records if json.loads(line)["step"] <= step]
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(line + "\n" for line in kept))
+        kept = [line for line in path.read_bytes().splitlines() if _is_record(line, step)] if path.is_file() else []
+        with atomic_write(path) as handle:
+            handle.writelines(line + b"\n" for line in kept)
         self.file = path.open("a")
         self.first, self.last, self.start = step, final_step(options), time.monotonic()
         self.sums: dict[str, float] = {}
@@ -310,8 +328,8 @@ class Progress:
         loss, norm = means.pop("loss"), means.pop("grad_norm")
         parts = "".join(f" | {name}: {value:.4f}" for name, value in means.items())
         print(
-            f"step: {step:<8} | mean_loss: {loss:.4f}{parts} | lr: {rate:.2e} | {seconds:.0f} s, "
-            f"{left / 60:.0f} min left",
+            f"step: {step:<8} | mean_loss: {loss:.4f}{parts} | lr: {rate:.2e} | "
+            f"{duration(seconds)}, {duration(left)} left",
             flush=True,
         )
         means |= {"grad_norm": norm, "param_norm": param_norm}
@@ -321,6 +339,10 @@ class Progress:
         if self.platform:
             for name, value in ({"mean_loss": loss} | means).items():
                 self.platform.report_scalar(name, value, step, "Loss")
+
+    def sync(self) -> None:
+        """Have the records on the disk: called before a save, which must not know more than they tell."""
+        os.fsync(self.file.fileno())
 
     def close(self) -> None:
         """Close the file and the platform."""

@@ -58,6 +58,18 @@ def placed(training: TrainingOptions) -> TrainingOptions:
     return training
 
 
+def statistics_beside(training: TrainingOptions) -> Path | None:
+    """The folder whose Mean and Std normalise a run that begins with another's weights, which were trained with them.
+
+    Once it has begun they are in its own folder. None where it begins from scratch, or none lie beside the weights.
+    """
+    if not training.initial_weights:
+        return None
+    source = Path(training.resume_checkpoint or training.initial_weights)
+    folder = source if source.is_dir() else source.parent
+    return folder if all((folder / name).is_file() for name in DESCRIBED[:2]) else None
+
+
 def continues(training: TrainingOptions) -> bool:
     """Whether the run goes on in the folder of the checkpoint that it resumes."""
     source, folder = Path(training.resume_checkpoint).resolve(), Path(training.save_dir).resolve()

@@ -333,26 +333,28 @@ def _hierarchy(body: Body, units: float, root_bone: bool = False) -> tuple[list[
     def offset(indent: str, vector: np.ndarray) -> str:
         return f"{indent}OFFSET " + " ".join(f"{value * units:.6f}" for value in vector.tolist())
 
-    def enter(joint: int, depth: int) -> None:
+    depth = 0
+    if root_bone:
+        lines += [f"ROOT {ROOT_BONE}", "{", offset("  ", np.zeros(3)), f"  CHANNELS {_SIX}"]
+        depth = 1
+    waiting = [(body.parents.index(-1), depth)]  # joints to open; -1: the end of one (a chain may be of any length)
+    while waiting:
+        joint, depth = waiting.pop()
         outer, inner = "  " * depth, "  " * (depth + 1)
+        if joint < 0:
+            lines.append(outer + "}")
+            continue
         order.append(joint)
         channels = f"3 {_ROTATIONS}" if body.parents[joint] >= 0 else _SIX
         way = on_floor(body).rest[joint] * (0, 1, 0) if depth and body.parents[joint] < 0 else body.offsets[joint]
         lines.extend([f"{outer}{'JOINT' if depth else 'ROOT'} {names[joint]}", outer + "{"])
         lines.extend([offset(inner, way), f"{inner}CHANNELS {channels}"])
-        for child in children[joint]:
-            enter(child, depth + 1)
         if not children[joint]:
             lines.extend([f"{inner}End Site", inner + "{", offset(inner + "  ", flesh_end(body, joint)), inner + "}"])
-        lines.append(outer + "}")
-
-    top = body.parents.index(-1)
+        waiting.append((-1, depth))
+        waiting.extend((child, depth + 1) for child in reversed(children[joint]))
     if root_bone:
-        lines += [f"ROOT {ROOT_BONE}", "{", offset("  ", np.zeros(3)), f"  CHANNELS {_SIX}"]
-        enter(top, 1)
         lines.append("}")
-    else:
-        enter(top, 0)
     return lines, order
 
 

@@ -16,7 +16,7 @@ from utils.formats.lines import Refused, numbers
 from utils.formats.rates import rate_of
 from utils.geometry.body import BodyMotion, joints_of
 from utils.geometry.motion import Motion
-from utils.run.errors import DataError, NumericError
+from utils.run.errors import DataError
 from utils.run.files import atomic_write, read_text
 
 
@@ -24,8 +24,6 @@ def write(path: str | Path, motion: BodyMotion) -> None:
     """Write the joints of a clip, to the micrometre, atomically. Raises DataError or NumericError."""
     check_motion(motion, path)
     positions = joints_of(motion)[0]
-    if not np.isfinite(positions).all():
-        raise NumericError(f"{motion.name or motion.body.name} leads to infinite positions, so {path} was not written")
     header = _header(motion.body.joints, motion.contacts is not None)
     columns = [np.arange(len(positions))[:, None] / motion.fps, positions.reshape(len(positions), -1)]
     columns += [] if motion.contacts is None else [motion.contacts]

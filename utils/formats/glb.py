@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from utils.formats import glb_container
-from utils.formats.checks import check_motion
+from utils.formats.checks import check_motion, check_read
 from utils.formats.export_format import Format, look_at_bodies
 from utils.formats.glb_container import INDICES, VERTICES, Broken, Container
 from utils.geometry.body import Body, BodyMotion
@@ -198,7 +198,7 @@ def read(path: str | Path) -> list[BodyMotion]:
         if not figures or len(figures) != len(document.get("animations", ())):
             raise Broken(f"it has {len(figures)} skinned meshes and {len(document.get('animations', ()))} animations")
         with np.errstate(all="ignore"):  # what is too large is refused below
-            return [_read_motion(container, node, number) for number, node in enumerate(figures)]
+            return [check_read(_read_motion(container, node, number)) for number, node in enumerate(figures)]
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
         raise DataError(f"{path} is not a motion that this program wrote: {error}") from error
 

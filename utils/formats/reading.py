@@ -1,11 +1,13 @@
-"""The one door for motion in a file: results of sampling, arrays, archives, packed shards, BVH, ASF/AMC, CSV.
+"""The one door for motion in a file, whoever wrote it.
 
 `.npy`: `results.npy` of either family; positions [T, J, 3] of 22, 21, 24, 52 or 55 joints (SMPL and its kin in metres,
 KIT-ML in millimetres, as published); features [T, 263 or 251] of HumanML3D or KIT-ML. `.npz`: `results.npz`; packed
 shards; SMPL parameters as AMASS has them, and as this project writes them; `positions` [T, J, 3], in metres with
-`joint_names` and `parents`, without them as in `.npy`. `.bvh`. `.amc` with its `.asf` beside it. `.csv` of ours.
+`joint_names` and `parents`, without them as in `.npy`. `.bvh`. `.amc` with its `.asf` beside it. `.glb`, `.gltf`,
+`.vrm`; `.fbx` through Blender. `.trc`. `.csv` of ours.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from utils.formats import asf_amc, bvh, csv, results, shards, smpl_motion
+from utils.formats import asf_amc, bvh, csv, fbx, gltf, results, shards, smpl_motion, trc
 from utils.formats.options import ReadingOptions
 from utils.geometry.amass22 import ESTIMATORS, every_third
 from utils.geometry.conventions import in_our_world, oddities, unit_of, up_of
@@ -56,7 +58,7 @@ def read_motion(path: str | Path, how: ReadingOptions | None = None, raw: bool =
     if not path.exists():
         raise MissingFileError(f"{path} does not exist")
     found = reader(path, how, raw)
-    if how.clip:
+    if how.clip and reader not in _CHOOSE:
         found = _called(found, how.clip, path)
     for motion in found:
         if not len(motion.positions):
@@ -143,6 +145,18 @@ def _from_amc(path: Path, how: ReadingOptions, raw: bool) -> list[Motion]:
 
 def _from_csv(path: Path, how: ReadingOptions, raw: bool) -> list[Motion]:
     return [_settled(_rated(csv.read(path), how), how, 1.0, "y")]
+
+
+def _from_trc(path: Path, how: ReadingOptions, raw: bool) -> list[Motion]:
+    return [_settled(_rated(trc.read(path), how), how, 1.0, "y")]
+
+
+def _from_gltf(path: Path, how: ReadingOptions, raw: bool) -> list[Motion]:
+    return [_settled(_rated(motion, how), how, 1.0) for motion in gltf.read(path, how.clip, how.person)]
+
+
+def _from_fbx(path: Path, how: ReadingOptions, raw: bool) -> list[Motion]:
+    return [_settled(_rated(motion, how), how, 1.0) for motion in fbx.read(path, how.clip, how.person)]
 
 
 def _from_array(path: Path, how: ReadingOptions, raw: bool) -> list[Motion]:
@@ -235,4 +249,10 @@ READERS: dict[str, _Reader] = {
     ".npz": _from_archive,
     ".npy": _from_array,
     ".csv": _from_csv,
+    ".trc": _from_trc,
+    ".glb": _from_gltf,
+    ".gltf": _from_gltf,
+    ".vrm": _from_gltf,
+    ".fbx": _from_fbx,
 }
+_CHOOSE = (_from_gltf, _from_fbx)  # which know the clips of a file before they read them

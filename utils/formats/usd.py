@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from utils.formats.checks import check_read
 from utils.formats.export_format import Format, look_at_bodies
 from utils.formats.glb import check, continuous_quaternions
 from utils.geometry.body import Body, BodyMotion
@@ -192,7 +193,7 @@ def read(path: str | Path) -> list[BodyMotion]:
         roots = [prim for prim in stage.Traverse() if prim.IsA(pxr.UsdSkel.Root)]
         if not roots or pxr.UsdGeom.GetStageUpAxis(stage) != "Y" or pxr.UsdGeom.GetStageMetersPerUnit(stage) != 1.0:
             raise ValueError("it holds no skinned body in metres, y up")
-        return [_read_motion(pxr, stage, prim) for prim in roots]
+        return [check_read(_read_motion(pxr, stage, prim)) for prim in roots]
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError) as error:
         said = " ".join(str(error).rpartition(" : ")[2].split())
         raise DataError(f"{path} is not a USD motion that this program wrote: {said}") from error

@@ -19,7 +19,7 @@ UNITS = {
 _RARE, _DOUBT = ("inches", "CMU's unit", "decimetres"), 0.25  # which must come nearer to an adult by that logarithm
 _LEG, _TRUNK = 0.80, 0.54  # metres of an adult: hip to ankle along the bones, pelvis to neck
 _REACH = 1.1  # metres from the root to the end of the longest limb, along the bones, of whoever is no person
-_UPRIGHT = 0.85  # cosine between trunk and axis of someone who stands
+_UPRIGHT, _MOSTLY = 0.85, 0.75  # cosine between the axis and a trunk that stands: in rest, and on the average of a clip
 AXES = {
     "y": np.eye(3),
     "z": np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]]),
@@ -58,7 +58,7 @@ def up_of(motion: Motion) -> str:
     if head is None:
         return "y"
     standing = _axis_of(_spine(motion.rest[None], at, head), least=_UPRIGHT)
-    moving = standing or _axis_of(_spine(motion.positions, at, head), least=0.7)
+    moving = standing or _axis_of(_spine(motion.positions, at, head), least=_MOSTLY)
     if not moving:
         raise DataError(
             f"{motion.name}: which way is up cannot be told from its rest pose, which is no person upright; say it: "

@@ -7,12 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from utils.geometry.kinematics import forward, global_rotations, local_rotations
 from utils.geometry.motion import Motion
-from utils.geometry.rotations import between_vectors
+from utils.geometry.recorded import recorded_rotations
 from utils.geometry.skeleton import SKELETONS
 from utils.run.errors import DataError
 
@@ -157,15 +154,16 @@ _ADULT = 1.4
 def to_smpl22(motion: Motion) -> Motion:
     """The clip on the 22 joints of SKELETONS["smpl22"], found by their names in one of the known namings.
 
-    Local rotations come along where the source's rest pose is a person standing upright: they are turned so that all
-    zero is a T facing +z. For other rest poses (Bandai Namco) they are None. Raises DataError.
+    Local rotations come along, turned so that all zero is a T facing +z whatever the source's rest pose is, or are None
+    where that cannot be told (`recorded_rotations`). Raises DataError.
     """
-    if motion.joints == _SMPL22.joints:
-        return motion
     sources = find_joints(motion)
+    rotations = recorded_rotations(motion, sources)
+    if motion.joints == _SMPL22.joints:
+        return motion if rotations is motion.rotations else replace(motion, rotations=rotations, rest=None)
     positions = np.stack([motion.positions[:, source].mean(1) for source in sources], 1)
-    rotations = None if motion.rotations is None else _retarget(motion, sources)
-    return replace(motion, positions=positions, joints=_SMPL22.joints, parents=_SMPL22.parents, rotations=rotations)
+    found = replace(motion, joints=_SMPL22.joints, parents=_SMPL22.parents)
+    return replace(found, positions=positions, rotations=rotations, rest=None)
 
 
 def head_points(positions: np.ndarray, rotations: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -240,49 +238,6 @@ def plain_name(name: str) -> str:
     """A joint's name without namespace, separators and case."""
     name = name.rpartition(":")[2].lower().removeprefix("mixamorig")
     return name.replace("_", "").replace(".", "").replace(" ", "").replace("-", "")
-
-
-def _retarget(motion: Motion, sources: list[list[int]]) -> np.ndarray | None:
-    """Local rotations [T, 22, 3, 3] against a T facing +z, or None where the rest pose is no upright person.
-
-    World rotation of a joint = that of its source, times the axes of the rest pose, times the shortest turn that takes
-    its bone from the T to the rest pose.
-    """
-    source_world = global_rotations(torch.as_tensor(motion.rotations, dtype=torch.float64), motion.parents)
-    rest = _rest_pose(motion, source_world)
-    at = {name: rest[source].mean(0) for name, source in zip(_SMPL22.joints, sources, strict=True)}
-    up = at["neck"] - (at["left_hip"] + at["right_hip"]) / 2
-    across = at["left_shoulder"] - at["right_shoulder"] + at["left_hip"] - at["right_hip"]
-    axes = torch.from_numpy(_axes(across.numpy(), up.numpy()))
-    at = {name: point @ axes for name, point in at.items()}
-    swings = torch.eye(3, dtype=torch.float64).repeat(len(_SMPL22.joints), 1, 1)
-    for side, out in (("left_", 1.0), ("right_", -1.0)):
-        hip, knee, ankle, foot, _, shoulder, elbow, wrist = (side + limb for limb in _LIMBS)
-        thigh, shin = at[knee] - at[hip], at[ankle] - at[knee]
-        if any(bone[1] >= -0.7 * bone.norm() for bone in (thigh, shin)) or at[foot][2] <= at[ankle][2]:
-            return None
-        for start, end, bone in (
-            (hip, knee, (0.0, -1.0, 0.0)),
-            (knee, ankle, (0.0, -1.0, 0.0)),
-            (shoulder, elbow, (out, 0.0, 0.0)),
-            (elbow, wrist, (out, 0.0, 0.0)),
-        ):
-            swings[_SMPL22.index(start)] = between_vectors(torch.tensor(bone, dtype=torch.float64), at[end] - at[start])
-        swings[_SMPL22.index(wrist)] = swings[_SMPL22.index(elbow)]
-    if at["head"][1] <= at["neck"][1]:
-        return None
-    world = source_world[:, [source[0] for source in sources]] @ axes @ swings
-    return local_rotations(world, _SMPL22.parents).float().numpy()
-
-
-def _rest_pose(motion: Motion, world: Tensor) -> Tensor:
-    """Positions [J, 3] of the source with all rotations zero; `world` are its world rotations [T, J, 3, 3]."""
-    positions = torch.as_tensor(motion.positions, dtype=torch.float64)
-    parents = [joint if parent < 0 else parent for joint, parent in enumerate(motion.parents)]
-    bones = positions - positions[:, parents]
-    offsets = (world[:, parents].mT @ bones[..., None]).squeeze(-1).mean(0)
-    identity = torch.eye(3, dtype=torch.float64).repeat(len(parents), 1, 1)
-    return forward(identity, offsets, motion.parents, torch.zeros(3, dtype=torch.float64))[0]
 
 
 def _chain_rotation(rotations: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Smoothing over time."""
+"""Smoothing over time: by a window, and by least squares that couple each frame with the next."""
 
 from typing import Any, Literal
 
@@ -21,3 +21,24 @@ def gaussian_over_time(values: np.ndarray, width: float, short: ShortClips = "re
     how: dict[str, Any] = dict(mode="reflect", reflect_type="odd") if reflected else dict(mode="edge")
     windows = np.lib.stride_tricks.sliding_window_view(np.pad(values, edges, **how), len(weights), axis=0)
     return windows @ (weights / weights.sum())
+
+
+def tridiagonal(diagonal: np.ndarray, held: float, right: np.ndarray) -> np.ndarray:
+    """The x [T, ...] of diagonal_t x_t - held (x_(t-1) + x_(t+1)) = right_t: Gauss without exchange of rows (Thomas).
+
+    A sum of w_t (x_t - a_t)^2 and held (x_(t+1) - x_t)^2 is least where that holds, right_t being w_t a_t.
+    """
+    columns = right.reshape(len(right), -1)
+    ratio, pivots = [-held / float(diagonal[0])], [float(diagonal[0])]
+    for value in diagonal[1:].tolist():
+        pivots.append(value + held * ratio[-1])
+        ratio.append(-held / pivots[-1])
+    solved = np.empty_like(columns)
+    for number, column in enumerate(columns.T.tolist()):
+        column[0] /= pivots[0]
+        for t in range(1, len(column)):
+            column[t] = (column[t] + held * column[t - 1]) / pivots[t]
+        for t in range(len(column) - 2, -1, -1):
+            column[t] -= ratio[t] * column[t + 1]
+        solved[:, number] = column
+    return solved.reshape(right.shape)

@@ -5,6 +5,7 @@ import contextlib
 import errno
 import gc
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 
@@ -12,6 +13,7 @@ from utils.run.streams import secure_streams
 
 # What code ends in that is given other content than it was written for.
 _MISFITS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError)
+_SHORT = re.compile(r"\d+ requested and \d+ written")  # numpy's words where a disk takes a part of an array only
 LONGEST = 300  # characters of a sentence; files are quoted in it, and may hold anything
 
 
@@ -76,6 +78,8 @@ def sentence(error: Exception) -> str:
     """What an error says, in one line; an error of the system with its file."""
     if isinstance(error, PolykineError):
         return str(error)
+    if isinstance(error, OSError) and _SHORT.fullmatch(str(error)):
+        error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if not isinstance(error, OSError) or not error.strerror:
         return one_line(" ".join(str(error).split()))
     where = f"{error.filename}: " if error.filename else ""

@@ -5,6 +5,8 @@ import contextlib
 import hashlib
 import json
 import os
+import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -23,20 +25,66 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def sync_file(path: Path) -> None:
+    """Have what a file holds on the disk."""
+    with open(path, "rb") as written:
+        os.fsync(written.fileno())
+
+
 def temporary_name(path: Path) -> Path:
     """A sibling name of `path` for a file in the making: same folder, hence the same file system."""
     return path.with_name(f".tmp-{os.getpid()}-{path.name}")
 
 
+LEFT = re.compile(r"\.(tmp|old)-(\d{1,10})-(.+)", re.DOTALL)  # names of what a process makes, or put aside, for a while
+_STARTED = time.time()  # what bears the number of this process and is older was left by another one of that number
+_swept = set[str]()
+
+
+def is_left(path: Path) -> bool:
+    """Whether a process of this machine that is dead left a thing in the making, or put aside, under this name."""
+    found = LEFT.fullmatch(path.name)
+    return found is not None and not _lives(int(found[2]), path)
+
+
+def _lives(number: int, path: Path) -> bool:
+    """Whether the process of that number runs; where the system cannot say, it does."""
+    if number == os.getpid():
+        return path.lstat().st_mtime >= _STARTED
+    if os.name == "nt":
+        return True
+    try:
+        os.kill(number, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the files that dead processes left in the making in a folder, where it is the first time here."""
+    if str(folder) in _swept:
+        return
+    _swept.add(str(folder))
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(".tmp-") and entry.is_file(follow_symlinks=False) and is_left(Path(entry)):
+                os.unlink(entry)
+
+
 @contextlib.contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary sibling of `path`; on success it is synced and renamed over `path`, else removed."""
+    """Yield a temporary sibling of `path`; on success it is synced and renamed over `path`, else removed.
+
+    Files that killed processes left in the making in that folder are removed first.
+    """
     path = Path(path)
+    _sweep(path.parent)
     temporary = temporary_name(path)
     try:
         yield temporary
-        with open(temporary, "rb") as written:
-            os.fsync(written.fileno())
+        sync_file(temporary)
         os.replace(temporary, path)
         sync_folder(path.parent)
     finally:

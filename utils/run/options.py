@@ -103,6 +103,12 @@ def _check_word(item: dataclasses.Field[Any], word: Any, refusal: Refusal) -> No
         raise refusal(f"{item.name} is {word!r}{near}; choose from {', '.join(filter(None, choices))}")
 
 
+def saved_file(path: str | Path) -> Path:
+    """Where the options of a checkpoint (or of a folder of them) are."""
+    path = Path(path)
+    return (path if path.is_dir() else path.parent) / "args.json"
+
+
 def read_saved(
     path: str | Path,
     groups: Sequence[type],
@@ -116,24 +122,23 @@ def read_saved(
     have are listed once on stderr and left alone. Raises MissingFileError if there is no checkpoint or no `args.json`,
     DataError if it holds anything else than options.
     """
-    path = Path(path)
-    saved_file = (path if path.is_dir() else path.parent) / "args.json"
-    if not path.exists():
+    file = saved_file(path)
+    if not Path(path).exists():
         raise MissingFileError(f"checkpoint {path} does not exist")
-    if not saved_file.is_file():
-        raise MissingFileError(f"{saved_file} is missing; it belongs beside the checkpoint")
-    saved = read_json(saved_file)
+    if not file.is_file():
+        raise MissingFileError(f"{file} is missing; it belongs beside the checkpoint")
+    saved = read_json(file)
     if not isinstance(saved, dict):
-        raise DataError(f"{saved_file} holds no options")
+        raise DataError(f"{file} holds no options")
     fields = [item for group in (*groups, *known) for item in dataclasses.fields(group)]
     names = {name for item in fields for name in (item.name, *item.metadata["aliases"])}
     if known and (foreign := sorted(set(saved) - names)):
-        print(f"note: {saved_file} names options that are not ours: {', '.join(foreign)}", file=sys.stderr)
+        print(f"note: {file} names options that are not ours: {', '.join(foreign)}", file=sys.stderr)
     values, saved = {}, translate(saved)
     for item, annotation in _annotated(groups):
         if item.name in wanted and item.name in saved:
             values[item.name] = _checked(
-                item, annotation, saved[item.name], lambda fault: DataError(f"{saved_file}: {fault}")
+                item, annotation, saved[item.name], lambda fault: DataError(f"{file}: {fault}")
             )
         elif item.name in wanted and item.metadata["saved_default"] is not None:
             values[item.name] = item.metadata["saved_default"]
@@ -163,6 +168,37 @@ def _read_config(source: str, groups: Sequence[type]) -> dict[str, Any]:
     return values
 
 
+@dataclass(frozen=True)
+class Alike:
+    """What a command takes from beside the weights that the path `flag` names: all of `groups`, and single `names`."""
+
+    flag: str
+    groups: Sequence[type]
+    names: Sequence[str] = ()
+
+    def read(
+        self,
+        given: Mapping[str, Any],
+        groups: Sequence[type],
+        known: Sequence[type],
+        translate: Callable[[dict[str, Any]], dict[str, Any]],
+    ) -> dict[str, Any]:
+        """The fields that an `args.json` there says, if there is one.
+
+        Those that are not `given` and differ from the field's default are listed once on stderr.
+        """
+        path = Path(found(str(given.get(self.flag) or "")))
+        if not given.get(self.flag) or not path.exists() or not saved_file(path).is_file():
+            return {}
+        wanted = {item.name for group in self.groups for item in dataclasses.fields(group)} | set(self.names)
+        values = read_saved(path, groups, wanted, known, translate)
+        usual = {item.name: item.default for group in groups for item in dataclasses.fields(group)}
+        taken = [f"--{name} {value}" for name, value in values.items() if name not in given and value != usual[name]]
+        if known and taken:
+            print(f"note: as in {saved_file(path)}: {' '.join(taken)}", file=sys.stderr)
+        return values
+
+
 def parse(
     command: str,
     purpose: str,
@@ -175,6 +211,7 @@ def parse(
     saved_names: Sequence[str] = (),
     never_saved: Sequence[str] = (),
     known: Sequence[type] = (),
+    alike: "Alike | None" = None,
     translate: Callable[[dict[str, Any]], dict[str, Any]] = dict,
     presets: Mapping[str, Any] | None = None,
     first_word: str = "",
@@ -184,10 +221,11 @@ def parse(
 
     `saved_from` names the flags whose checkpoint's `args.json` counts (the first that has a value); from it come all
     fields of `saved_groups` but `never_saved`, and the single fields `saved_names`; `known` are the groups whose
-    names may appear there unremarked, and `translate` puts older names right. `defaults_of` gives the defaults that
-    depend on other values (the dataset's), `presets` those of this command where they are not the fields'. A line that
-    begins with a word in place of a flag says the field `first_word`, where there is one. `advanced` are the fields
-    and groups that `-h` of this command leaves to `--help_all`, beside those that are so everywhere.
+    names may appear there unremarked, and `translate` puts older names right. Where none of `saved_from` has a value,
+    the `args.json` that `alike` means says what it names there. `defaults_of` gives the defaults that depend on other
+    values (the dataset's), `presets` those of this command where they are not the fields'. A line that begins with a
+    word in place of a flag says the field `first_word`, where there is one. `advanced` are the fields and groups that
+    `-h` of this command leaves to `--help_all`, beside those that are so everywhere.
     Raises UsageError for unknown flags, values and names in `--config`; SystemExit after help, which prints the
     defaults that would hold beside the rest of the line.
     """
@@ -202,7 +240,8 @@ def parse(
         paths = (given.get(flag, defaults[flag]) for flag in saved_from)
         path = next(filter(None, paths), None)
         saved = read_saved(found(str(path)), groups, whole | set(saved_names), known, translate) if path else {}
-        values = saved | given
+        begun = alike.read(given, groups, known, translate) if alike and not path else {}
+        values = saved | begun | given
         dependent = {name: value for name, value in defaults_of(defaults | values).items() if name in fields}
         return defaults | dependent | dict(presets or {}) | values
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from utils.formats.checks import check_motion
 from utils.formats.export_format import Format, Look
 from utils.formats.video import frame_count, write_video
 from utils.geometry.body import Body, BodyMotion, outline, vertices_of
@@ -156,6 +157,7 @@ def _check(motion: BodyMotion, size: int) -> None:
 
 
 def _film(path: Path, motions: Sequence[BodyMotion]) -> None:
+    check_motion(motions[0], path)
     write_video(path, draw_body(motions[0], motions[0].text), motions[0].fps)
 
 

@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from utils.formats.checks import check_motion
+from utils.formats.checks import check_motion, check_read
 from utils.formats.export_format import Format, look_at_bodies
 from utils.geometry.body import Body, BodyMotion, joints_of
+from utils.geometry.kinematics import global_rotations, walk
 from utils.geometry.mesh import influences, whole_shares
 from utils.geometry.rotations import matrix_to_quaternion, quaternion_to_matrix
 from utils.geometry.skeleton import Skeleton
@@ -80,7 +81,7 @@ def read(path: str | Path) -> list[BodyMotion]:
             raise ValueError(f"version {content['version']!r}, not {VERSION}")
         arrays = [_array(kind, data) for kind, data in content["arrays"]]
         bodies = [_decoded_body(record, arrays) for record in content["bodies"]]
-        return [_decoded_motion(record, arrays, bodies) for record in content["motions"]]
+        return [check_read(_decoded_motion(record, arrays, bodies)) for record in content["motions"]]
     except (ValueError, KeyError, IndexError, TypeError) as error:
         raise DataError(f"{path} is not a page of motions: {error}") from error
 
@@ -114,7 +115,6 @@ class _Store:
 
 
 def _coded_motion(store: _Store, motion: BodyMotion) -> dict[str, Any]:
-    quaternions = matrix_to_quaternion(torch.as_tensor(np.asarray(motion.rotations, np.float64))).numpy()
     contacts = motion.contacts
     if contacts is not None:
         if contacts.shape != motion.rotations.shape[:2]:
@@ -127,10 +127,27 @@ def _coded_motion(store: _Store, motion: BodyMotion) -> dict[str, Any]:
         "frames": len(motion.root),
         "floor": _floor(motion),
         "body": store.body(_coded_body(store, motion.body, motion.meta.get("mesh", True))),
-        "rotations": store.array(np.rint(quaternions * _TURN).astype(np.int16)),
+        "rotations": store.array(_whole_turns(motion)),
         "root": store.array(np.asarray(motion.root, np.float32)),
         "contacts": contacts,
     }
+
+
+def _whole_turns(motion: BodyMotion) -> np.ndarray:
+    """The local rotations as int16 quaternions [T, K, 4].
+
+    Each is that to the joints above it as the page has them, so that what rounding turns does not add up on a chain.
+    """
+    world = global_rotations(torch.as_tensor(np.asarray(motion.rotations, np.float64)), motion.body.parents)
+    found, turns = torch.empty_like(world), np.empty((*world.shape[:2], 4), np.int16)
+    for joint in walk(motion.body.parents):
+        parent = motion.body.parents[joint]
+        local = world[:, joint] if parent < 0 else found[:, parent].mT @ world[:, joint]
+        units = (matrix_to_quaternion(local) * _TURN).round()
+        turned = quaternion_to_matrix(units)
+        found[:, joint] = turned if parent < 0 else found[:, parent] @ turned
+        turns[:, joint] = units.numpy()
+    return turns
 
 
 def _floor(motion: BodyMotion) -> float:

@@ -14,44 +14,33 @@ CELL = 240  # half of a picture of 480: to halve costs a twentieth of going down
 ROWS = 3  # samples in a grid, as published
 
 
-def write_samples(
+def grids_of(samples: int) -> list[range]:
+    """The numbers of the samples in each grid."""
+    return [range(start, min(start + ROWS, samples)) for start in range(0, samples, ROWS)]
+
+
+def write_grid(
     folder: str | Path,
+    numbers: Sequence[int],
     samples: Sequence[Sequence[Iterable[np.ndarray]]],
     fps: float,
     names: tuple[str, str] = ("sample", "rep"),
     inputs: Sequence[Iterable[np.ndarray]] = (),
 ) -> list[str]:
-    """Write `sample00_rep00.mp4` for every video samples[s][r], and `samples_00_to_02.mp4` for three samples each.
+    """Write `sample00_rep00.mp4` for every video samples[s][r], by the samples' `numbers`, and `samples_00_to_02.mp4`.
 
-    `inputs`, one a sample, are what was edited: `input_motions_00.mp4`, at the left of the row of a grid.
-    The videos, of square RGB uint8 pictures, are drawn as they are written, those of one grid side by side. Returns the
-    names of the files. Raises DataError, and what the videos raise.
+    `inputs`, one a sample, are what was edited: `input_motions_00.mp4`, at the left of its row of the grid.
+    The videos, of square RGB uint8 pictures, are drawn as they are written, side by side. Returns the names of the
+    files. Raises DataError, and what the videos raise.
     """
-    written = []
-    for start in range(0, len(samples), ROWS):
-        part = slice(start, start + ROWS)
-        written += write_rows(folder, start, samples[part], fps, names, inputs[part])
-    return written
-
-
-def write_rows(
-    folder: str | Path,
-    start: int,
-    samples: Sequence[Sequence[Iterable[np.ndarray]]],
-    fps: float,
-    names: tuple[str, str],
-    inputs: Sequence[Iterable[np.ndarray]],
-) -> list[str]:
-    """One grid of `write_samples`, whose first sample has the number `start`, with the videos in it."""
     folder, (sample, repetition), rows, written = Path(folder), names, [], []
-    for row, videos in enumerate(samples):
-        number = start + row
+    for row, (number, videos) in enumerate(zip(numbers, samples, strict=True)):
         files = [f"{sample}{number:02d}_{repetition}{column:02d}.mp4" for column in range(len(videos))]
         if inputs:
             files, videos = [f"input_motions_{number:02d}.mp4", *files], [inputs[row], *videos]
         rows.append([recorded(folder / file, video, fps) for file, video in zip(files, videos, strict=True)])
         written += files
-    written.append(f"{sample}s_{start:02d}_to_{start + len(rows) - 1:02d}.mp4")
+    written.append(f"{sample}s_{numbers[0]:02d}_to_{numbers[-1]:02d}.mp4")
     write_video(folder / written[-1], tile(rows), fps)
     return written
 
