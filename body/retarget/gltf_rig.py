@@ -65,9 +65,9 @@ def open_gltf(path: str | Path) -> tuple[GltfFile, list[Rig]]:
     path = Path(path)
     document, name = read_document(path), path.name
     skinned = {joint for skin in document.skins for joint in skin.joints}
-    nodes = _nodes_of(document, skinned)
-    if not nodes:
+    if not document.nodes:
         raise DataError(f"{name} has no joints")
+    nodes = _nodes_of(document, skinned)
     number = {node: joint for joint, node in enumerate(nodes)}
     parents = tuple(number.get(document.nodes[node].parent, -1) for node in nodes)
     resting = np.stack([document.nodes[node].world for node in nodes])
