@@ -5,7 +5,8 @@ and put onto each character. A row a character, over all clips: the angle betwee
 medians), the clips whose feet slide more than 5 % more than the source's (in the frames and on the feet on which the
 source stands, and in those on which the character does), the clips in which the mesh is more than 1 cm in the floor
 and how deep at most, how far the length of the path is from the ratio of hip heights, the clips in which a knee or an
-elbow bends by more than 150 degrees and more than the source's, and the seconds of the processor for 200 frames with reading and writing.
+elbow bends by more than 150 degrees and more than the source's, and the seconds of the processor that 200 frames take
+with reading and writing.
 """
 
 import tempfile
