@@ -302,18 +302,21 @@ def _vrm(joints: list[Joint]) -> dict:
 
 
 def _flesh(joints: list[Joint], places: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Vertices, faces and owners: a tetrahedron on each joint, and under each foot a heel and a toe on the floor."""
+    """Vertices, faces and owners: a tetrahedron on each joint of the body, and under each foot a sole on the floor."""
     corners = np.array([[-1, -1, -1], [1, 1, -1], [1, -1, 1], [-1, 1, 1]]) * 0.015
     vertices = (places[:, None] + corners).reshape(-1, 3)
     vertices[:, 1] = np.maximum(vertices[:, 1], 0)
     faces = np.array([[0, 1, 2], [0, 3, 1], [0, 2, 3], [1, 3, 2]])
     faces = (np.arange(len(joints))[:, None, None] * 4 + faces).reshape(-1, 3)
     owners = np.repeat(np.arange(len(joints)), 4)
+    if not joints[0].role:  # a root bone
+        vertices, faces, owners = vertices[4:], faces[4:] - 4, owners[4:]
     for number, joint in enumerate(joints):
-        if joint.role.endswith("_ankle"):
-            sole = places[number] * (1, 0, 1) + np.array([[0, 0, -0.05], [0.03, 0, 0.1], [-0.03, 0, 0.1]])
+        if joint.role.endswith(("_ankle", "_foot")):
+            sole = np.array([[0, 0, -0.05], [0.03, 0, 0], [-0.03, 0, 0]]) * (1 if joint.role.endswith("_ankle") else -1)
             faces = np.concatenate([faces, [[len(vertices), len(vertices) + 1, len(vertices) + 2]]])
-            vertices, owners = np.concatenate([vertices, sole]), np.concatenate([owners, [number] * 3])
+            vertices = np.concatenate([vertices, places[number] * (1, 0, 1) + sole])
+            owners = np.concatenate([owners, [number] * 3])
     return vertices, faces, owners
 
 

@@ -70,8 +70,14 @@ class _Wanted:
 
     def part(self, span: slice) -> "_Wanted":
         """Some neighbouring frames."""
-        values = (self.targets, self.trust, self.standing, self.level, self.twists)
-        return _Wanted(*(value[span] for value in values), None if self.recorded is None else self.recorded[span])
+        return _Wanted(
+            self.targets[span],
+            self.trust[span],
+            self.standing[span],
+            self.level[span],
+            self.twists[span],
+            None if self.recorded is None else self.recorded[span],
+        )
 
 
 def fit(

@@ -19,7 +19,7 @@ import torch
 from body.motion.foot_lock import fade, shift_feet, shift_limbs, smooth_above
 from body.motion.legs import Leg
 from body.retarget.names import SIDES
-from utils.geometry.body import Body, BodyMotion, joints_of, outline, vertices_of
+from utils.geometry.body import Body, BodyMotion, joints_of, vertices_of
 from utils.geometry.contacts import runs
 
 _LEG = ("hip", "knee", "ankle", "foot")
@@ -31,6 +31,17 @@ _SLOW = 1.0  # metres a second from which on a foot that is low swings
 _SHORT = 0.1  # seconds: a foot that is up for less is down
 _TOUCH, _APART = 0.12, 0.25  # metres between wrists: up to the one hands meet, from the other on they do not
 _DEEP = 0.003  # metres: what is less deep in the floor stays there
+
+
+def _sphere(count: int) -> np.ndarray:
+    """Unit vectors [count, 3] in all directions: a Fibonacci lattice."""
+    height, around = 1 - (2 * np.arange(count) + 1) / count, np.arange(count) * np.pi * (3 - np.sqrt(5))
+    flat = np.sqrt(1 - height**2)
+    return np.stack([flat * np.cos(around), height, flat * np.sin(around)], -1).astype(np.float32)
+
+
+_SOLE = 800  # vertices of a joint of the foot that are all looked at: soles are flat, and knees pull at heels
+_DIRECTIONS = _sphere(50)  # in which flesh is looked at for what may touch the floor
 
 
 def with_contacts(motion: BodyMotion, source: BodyMotion, palms: np.ndarray) -> BodyMotion:
@@ -67,12 +78,19 @@ def with_feet(motion: BodyMotion, source: BodyMotion) -> BodyMotion:
     """The motion with feet that stand where those of its source stand."""
     legs, theirs = (_limbs(one.body, *_LEG) for one in (motion, source))
     ours, wanted = joints_of(motion)[0].astype(np.float64), joints_of(source)[0].astype(np.float64)
-    moved = []
+    moved, fleshy = (
+        [],
+        all(_points(one.body, legs[0].foot) is not None for one, legs in ((motion, legs), (source, theirs))),
+    )
     for leg, their in zip(legs, theirs, strict=True):
-        fleshy = all(_points(one.body, foot.foot) is not None for one, foot in ((motion, leg), (source, their)))
         high, low = _lowest(source, their, wanted, fleshy), _lowest(motion, leg, ours, fleshy)
         moved.append(_moved(ours, wanted, leg, their, np.maximum(high, 0), low, motion.fps))
-    return shift_feet(motion, legs, torch.from_numpy(np.stack(moved)))
+    held = shift_feet(motion, legs, torch.from_numpy(np.stack(moved)))
+    at = joints_of(held)[0].astype(np.float64)
+    depth = np.maximum(-np.stack([_lowest(held, leg, at, fleshy) for leg in legs]), 0)
+    if depth.max() > _DEEP:  # flesh of the shin that lies on the floor has turned with the shin
+        held = shift_feet(motion, legs, torch.from_numpy(np.stack(moved) + depth[..., None] * (0, 1, 0)))
+    return held
 
 
 def _moved(
@@ -109,23 +127,29 @@ def _closed(flags: np.ndarray, length: int) -> np.ndarray:
 
 def _lowest(motion: BodyMotion, leg: Leg, positions: np.ndarray, fleshy: bool) -> np.ndarray:
     """How high [T] the lowest point of a foot is: of its flesh, or as its joints stand over their places in the T."""
-    points = _points(motion.body, leg.foot) if fleshy else None
+    points = _points(motion.body, leg.foot, _SOLE) if fleshy else None
     if points is not None:
         return vertices_of(replace(motion, body=points))[..., 1].min(1).astype(np.float64)
     floor = motion.body.vertices[:, 1].min() if len(motion.body.vertices) else 0.0
     return (positions[:, leg.foot, 1] - (motion.body.rest[list(leg.foot), 1] - floor)).min(1)
 
 
-def _points(body: Body, joints: Sequence[int]) -> Body | None:
-    """The outermost vertices that hang on some joints, as a body; None where there are none."""
+def _points(body: Body, joints: Sequence[int], most: int = 0) -> Body | None:
+    """The vertices that hang on each of some joints, or of more than `most` the outermost, as a body; None for none."""
     if not len(body.vertices):
         return None
-    edge = outline(body)
-    mine = edge.weights[:, list(joints)].sum(1) > 0.5
-    if not mine.any():
+    owners, chosen = body.weights.argmax(1), set()
+    for joint in joints:
+        mine = np.flatnonzero(owners == joint)
+        if len(mine) > most:
+            mine = mine[(body.vertices[mine] @ _DIRECTIONS.T).argmax(0)]
+        chosen.update(mine.tolist())
+    if not chosen:
         return None
-    poses = None if edge.pose_directions is None else edge.pose_directions[mine]
-    return replace(edge, vertices=edge.vertices[mine], weights=edge.weights[mine], pose_directions=poses)
+    some = sorted(chosen)
+    poses = None if body.pose_directions is None else body.pose_directions[some]
+    vertices, weights = body.vertices[some], body.weights[some]
+    return replace(body, vertices=vertices, faces=body.faces[:0], weights=weights, pose_directions=poses)
 
 
 def with_hands(motion: BodyMotion, source: BodyMotion, palms: np.ndarray) -> BodyMotion:

@@ -258,21 +258,27 @@ def add_animation(document: Document, nodes: Sequence[int], motion: RigMotion, f
     """Enter a motion as one more animation of a document; all that is there stays as it is.
 
     One quaternion a frame for each joint that turns, two for one that is held otherwise than it rests, and translations
-    of what moves. A joint that rests as the file has it is left alone. A node that has its transform as a matrix gets
-    it as translation, rotation and scale, as the specification demands of nodes that are animated.
+    of what moves, or hangs on its parent otherwise than in rest. A joint that rests as the file has it is left alone.
+    A node that has its transform as a matrix gets it as translation, rotation and scale, as the specification demands
+    of nodes that are animated.
     """
     frames = len(motion.rotations)
     seconds = (np.arange(frames) / fps).astype("<f4")
-    whole = document.add(seconds, bounds=True)
-    ends = whole if frames <= 2 else document.add(seconds[[0, -1]], bounds=True)
+    clocks: dict[int, int] = {}  # accessors of the times, by how many there are
     samplers: list[dict[str, Any]] = []
     channels: list[dict[str, Any]] = []
 
-    def enter(node: int, path: str, clock: int, values: np.ndarray) -> None:
+    def enter(node: int, path: str, values: np.ndarray) -> None:
         _take_apart(document, node)
+        if len(values) not in clocks:
+            times = seconds if len(values) == frames else seconds[[0, -1]]
+            clocks[len(values)] = document.add(times, bounds=True)
         channels.append({"sampler": len(samplers), "target": {"node": node, "path": path}})
-        samplers.append({"input": clock, "output": document.add(values.astype("<f4")), "interpolation": "LINEAR"})
+        output = document.add(values.astype("<f4"))
+        samplers.append({"input": clocks[len(values)], "output": output, "interpolation": "LINEAR"})
 
+    hangs = np.array([document.nodes[node].parent in nodes for node in nodes])
+    least = 1e-5 * np.abs(motion.held[hangs]).max(initial=0)
     turns = _continuous(matrix_to_quaternion(torch.from_numpy(motion.rotations)).numpy())
     for joint, node in enumerate(nodes):
         turn = turns[:, joint]
@@ -280,9 +286,11 @@ def add_animation(document: Document, nodes: Sequence[int], motion: RigMotion, f
         rests = document.nodes[node].rotation
         if not held or min(np.abs(turn[0] - rests).max(), np.abs(turn[0] + rests).max()) > 1e-6:
             turn = turn[:: max(1, frames - 1)] if held else turn
-            enter(node, "rotation", ends if held else whole, turn[:, [1, 2, 3, 0]])
+            enter(node, "rotation", turn[:, [1, 2, 3, 0]])
         if joint in motion.moved:
-            enter(node, "translation", whole, motion.moved[joint])
+            enter(node, "translation", motion.moved[joint])
+        elif hangs[joint] and np.abs(motion.held[joint] - document.nodes[node].translation).max() > least:
+            enter(node, "translation", np.tile(motion.held[joint], (min(frames, 2), 1)))
     document.append("animations", {"name": name, "samplers": samplers, "channels": channels})
 
 
@@ -314,6 +322,7 @@ def joint_places(document: Document, nodes: tuple[int, ...], clip: int) -> np.nd
         turns = parts.get((number, "rotation"), node.rotation[None])
         turned = quaternion_to_matrix(torch.from_numpy(turns)).numpy() * node.scale
         local[:, :3, :3] = turned if len(turned) == frames else turned[:1]
-        local[:, :3, 3], local[:, 3, 3] = parts.get((number, "translation"), node.translation), 1
+        ways = parts.get((number, "translation"), node.translation[None])
+        local[:, :3, 3], local[:, 3, 3] = ways if len(ways) == frames else ways[:1], 1
         world[number] = local if node.parent < 0 else world[node.parent] @ local
     return np.stack([world[node][:, :3, 3] for node in nodes], 1)

@@ -117,9 +117,19 @@ def _misplaced(rig: Rig, found: Mapping[str, int]) -> str:
             for upper, lower in zip(names[:-1], names[1:], strict=True):
                 if upper in found and lower in found and not between(rig.parents, found[upper], found[lower]):
                     return f"{rig.joints[found[lower]]} ({lower}) does not hang on {rig.joints[found[upper]]} ({upper})"
+                if upper in found and lower in found and _together(rig, found[upper], found[lower]):
+                    return (
+                        f"{rig.joints[found[lower]]} ({lower}) stands where {rig.joints[found[upper]]} ({upper}) does"
+                    )
     if len(set(found.values())) < len(found):
         return "one joint has two roles"
     return ""
+
+
+def _together(rig: Rig, one: int, other: int) -> bool:
+    """Whether two joints stand in one place, beside the size of the rig."""
+    size = float(np.ptp(rig.places, axis=0).max())
+    return not float(np.linalg.norm(rig.places[one] - rig.places[other])) > 1e-5 * size
 
 
 def _contradiction(rig: Rig, found: Mapping[str, int]) -> str:

@@ -30,12 +30,14 @@ class RigMotion:
     """A motion in the joints of a rig, in the axes and units of its file.
 
     `rotations` [T, K, 3, 3] are those of each joint in its parent, `places` [T, K, 3] where the joints are in the
-    world, `moved` the translations [T, 3] in their parents of the joints that move in them, by joint.
+    world, `moved` the translations [T, 3] in their parents of the joints that move in them, by joint, and `held` [K, 3]
+    those of all others.
     """
 
     rotations: np.ndarray
     places: np.ndarray
     moved: Mapping[int, np.ndarray]
+    held: np.ndarray
 
 
 def transferred(motion: BodyMotion, figure: Figure) -> BodyMotion:
@@ -140,7 +142,8 @@ def _in_file(figure: Figure, turned: np.ndarray, places: np.ndarray, moving: set
         if parent >= 0:
             way = (places[:, joint] - places[:, parent])[..., None]
             moved[joint] = (world[:, parent].swapaxes(1, 2) @ way).squeeze(-1) / rig.scales[joint]
-    return RigMotion(local, places, moved)
+    ways = (rig.axes[start].swapaxes(1, 2) @ (rig.places - rig.places[start])[..., None]).squeeze(-1)
+    return RigMotion(local, places, moved, ways / rig.scales[:, None])
 
 
 def _across(rotations: np.ndarray, way: np.ndarray) -> np.ndarray:

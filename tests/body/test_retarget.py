@@ -20,7 +20,7 @@ from body.retarget.transfer import in_rig, transferred
 from data_loaders.points.toy import body_motion
 from tests import rigs
 from tests.bodies import small_body, walking
-from utils.formats import bvh
+from utils.formats import bvh, glb
 from utils.geometry.body import BodyMotion, joints_of, on_floor, vertices_of
 from utils.geometry.contacts import carrying
 from utils.geometry.motion import Motion
@@ -226,6 +226,7 @@ def test_a_file_that_rests_in_a_frame_of_its_clip_is_measured_as_it_is_bound(wal
         for node in document["nodes"]:
             if node["name"].endswith(("UpLeg", "LeftArm", "Spine")):
                 x, y, z, w = node["rotation"]
+                node["translation"][1] += 3  # centimetres
                 node["rotation"] = [x * 0.6 + w * 0.8, y * 0.6 + z * 0.8, z * 0.6 - y * 0.8, w * 0.6 - x * 0.8]
 
     plain, bent = tmp_path / "a.glb", tmp_path / "b.glb"
@@ -470,6 +471,38 @@ def test_a_map_decides(walk: BodyMotion, tmp_path: Path):
         (tmp_path / "map.json").write_text(json.dumps(content))
         with pytest.raises(error, match=r"map\.json"):
             characters.open_character(tmp_path / "a.glb", tmp_path / "map.json")
+
+
+def test_bones_without_length_are_said():
+    joints = rigs.joints_of(rigs.STYLES["mixamo"])
+    (elbow,) = (joint.place for joint in joints if joint.role == "right_elbow")
+    with pytest.raises(DataError, match="stands where"):
+        fake([replace(joint, place=elbow) if joint.role == "right_shoulder" else joint for joint in joints])
+
+
+def test_the_motion_s_own_body_as_a_character_moves_as_it_does(walk: BodyMotion, tmp_path: Path):
+    glb.write(tmp_path / "free.glb", [replace(walk, body=on_floor(walk.body), name="rest")])
+    character = characters.open_character(tmp_path / "free.glb")
+    posed, figure = characters.moved(walk, character)
+    assert figure.size == pytest.approx(1, abs=1e-3)
+    names = {name: joint for joint, name in enumerate(character.rig.joints)}
+    found = posed.places[:, [names[name] for name in walk.body.joints]]
+    np.testing.assert_allclose(found, joints_of(walk)[0], atol=0.003)
+
+
+def test_a_gltf_with_its_bytes_beside_it_becomes_a_glb(walk: BodyMotion, tmp_path: Path):
+    rigs.write(tmp_path / "a.glb", rigs.STYLES["mixamo"])
+    document, binary = rigs.unpack(tmp_path / "a.glb")
+    document["buffers"] = [{"byteLength": len(binary), "uri": "mine.bin"}]
+    (tmp_path / "mine.gltf").write_text(json.dumps(document))
+    (tmp_path / "mine.bin").write_bytes(binary)
+    character = characters.open_character(tmp_path / "mine.gltf")
+    assert character.file.ending == ".glb"
+    posed, _ = characters.moved(walk, character)
+    character.file.write(tmp_path / "out.glb", posed, walk.fps, "walk")
+    assert np.abs(character.file.read(tmp_path / "out.glb") - posed.places).max() < 1e-5
+    after, new = rigs.unpack(tmp_path / "out.glb")
+    assert rigs.views(after, new)[: len(document["bufferViews"])] == rigs.views(document, binary)
 
 
 def test_only_people_go_onto_characters(tmp_path: Path):

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests import skinned
+from body.retarget import character as characters
+from tests import rigs, skinned
 from tests.bodies import angle_between
 from utils.formats import bvh, fbx, glb, usd
 from utils.geometry.body import BodyMotion, joints_of, on_floor, vertices_of
@@ -158,6 +159,24 @@ def test_two_people_come_back_from_one_fbx(motion: BodyMotion, tmp_path: Path):
     np.testing.assert_allclose(
         np.sort([one.positions[0, 0, 0], other.positions[0, 0, 0]]), motion.root[0, 0] + [0, 1], atol=1e-4
     )
+
+
+@pytest.mark.parametrize("style", ["mixamo", "unreal", "vrm"])
+def test_a_character_moves(style: str, motion: BodyMotion, tmp_path: Path):
+    """After a plain import the bones of the user's file are where they were put; its clip and material are there."""
+    rigs.write(tmp_path / "mine.glb", rigs.STYLES[style])
+    character = characters.open_character(tmp_path / "mine.glb")
+    posed, _ = characters.moved(motion, character)
+    character.file.write(tmp_path / "out.glb", posed, 30.0, "onto it")
+    script = ROOT / "tests" / "clients" / "blender_character.py"
+    line = blender.command(script, tmp_path / "out.glb", "onto it", "30", tmp_path / "seen.npz", *map(str, FRAMES))
+    ended = subprocess.run(line, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 0, ended.stderr
+    with np.load(tmp_path / "seen.npz") as found:
+        heads, names = found["heads"][..., [0, 2, 1]] * [1, 1, -1], found["bones"].tolist()
+        assert len(found["actions"]) == 2 and found["materials"].tolist() == ["coat"]
+    order = [character.rig.joints.index(name) for name in names]
+    agree(heads, posed.places[list(FRAMES)][:, order], style)
 
 
 def test_scene_and_picture(motion: BodyMotion, tmp_path: Path):

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import skinned
+from body.retarget import character as characters
+from tests import rigs, skinned
 from utils.formats import glb
 
 pytestmark = pytest.mark.clients
@@ -51,6 +52,19 @@ def test_nothing_to_say(node: str, tmp_path: Path):
         glb.write(tmp_path / f"{name}.glb", motions)
     for issues in validate(node, *(tmp_path / f"{name}.glb" for name in files)):
         assert issues["messages"] == []
+
+
+@pytest.mark.parametrize("style", rigs.STYLES)
+def test_nothing_new_to_say_of_characters(node: str, style: str, tmp_path: Path):
+    """What the validator says of a user's file it says of the one with our clip, and nothing else."""
+    from body.models import load_body
+
+    rigs.write(tmp_path / "mine.glb", rigs.STYLES[style])
+    character = characters.open_character(tmp_path / "mine.glb")
+    posed, _ = characters.moved(skinned.dance(load_body("free").shaped(), 60), character)
+    character.file.write(tmp_path / "out.glb", posed, 20.0, "dance")
+    before, after = validate(node, tmp_path / "mine.glb", tmp_path / "out.glb")
+    assert before["messages"] == after["messages"]
 
 
 def test_the_validator_looks(node: str, tmp_path: Path):
