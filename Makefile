@@ -94,7 +94,7 @@ test-clients: $(VENV)/.done
 test-reliability: $(VENV)/.done
 	@rm -f $(TALLY)
 	@POLYKINE_TALLY=$(abspath $(TALLY)) $(ONE_THREAD) $(RUN) -m pytest -n 2 -rs tests/reliability tests/fuzz tests/crash \
-		tests/utils/test_pickles.py tests/clients/test_page.py -k 'not clients or hostile'
+		tests/utils/test_pickles.py tests/clients/test_page.py -k 'not clients or hostile_names'
 	@$(RUN) -m tests.reliability.counts $(TALLY)
 
 # pyright runs on node, which it cannot always fetch.

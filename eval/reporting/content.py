@@ -23,6 +23,7 @@ from utils.run.errors import DataError
 GROUPS = ("best", "median", "worst")
 ARROWS = {"lower": "↓", "higher": "↑", "closer": "→"}
 _MOST_DECIMALS = 6
+LARGEST = 1e100  # of numbers in a record: the axes of a plot go on beyond them
 _REAL = {*REAL, "ground truth", "gt", "gt2"}  # rows of real motion have no rank
 
 
@@ -144,6 +145,14 @@ def _check(path: str, content: Mapping[str, Any]) -> None:
         or not all(isinstance(m, dict) for m in maps)
     ):
         raise DataError(f"{path} must hold metrics, subjects, settings and an evaluator, as eval.evaluate writes them")
+    made, evaluator = content.get("provenance", {}), content["evaluator"]
+    texts = [content.get(name) for name in ("kind", "dataset", "truth", "angle_mode", "skeleton", "reference")]
+    texts += [evaluator.get(name) for name in ("name", "path", "sha256")] + list(content.get("better", {}).values())
+    texts += [made.get(name) for name in ("checkpoint", "checkpoint_sha256", "version")]
+    if not all(text is None or isinstance(text, str) for text in texts):
+        raise DataError(f"{path} has something other than a text for a name, a path or a digest")
+    if not _is_number(content.get("seconds") or 0):
+        raise DataError(f"{path} took {content['seconds']!r} seconds, which is no number")
     for subject, row in subjects.items():
         if not isinstance(row, dict) or set(row) - set(metrics):
             named = ", ".join(sorted(set(row) - set(metrics))) if isinstance(row, dict) else "no metrics"
@@ -158,9 +167,14 @@ def _check(path: str, content: Mapping[str, Any]) -> None:
 def _is_figure(cell: Any) -> bool:
     try:
         numbers = [cell["mean"], cell["interval"], *cell["values"]]
-        return len(numbers) > 2 and all(math.isfinite(number) for number in numbers) and cell["interval"] >= 0
+        return len(numbers) > 2 and all(map(_is_number, numbers)) and cell["interval"] >= 0
     except (TypeError, KeyError):
         return False
+
+
+def _is_number(value: Any) -> bool:
+    """Whether this is a number that can be drawn."""
+    return isinstance(value, int | float) and abs(value) <= LARGEST
 
 
 def _section(path: Path, content: Mapping[str, Any]) -> Section:

@@ -4,6 +4,7 @@ The record has every value of every iteration, intervals, settings, provenance a
 in the space of one evaluator say nothing in that of another, so records made by different ones are not compared.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 from eval.metrics.distances import interval
 from sample.common.session import Session
 from utils.run.checkpoint import digest
-from utils.run.errors import DataError, UsageError
+from utils.run.errors import DataError, UsageError, is_text
 from utils.run.files import atomic_write, read_json, write_json
 from utils.run.provenance import provenance
 
@@ -120,6 +121,8 @@ def read(path: str | Path) -> dict[str, Any]:
     content = read_json(path)
     if not isinstance(content, dict) or not {"subjects", "metrics", "evaluator", "format_version"} <= set(content):
         raise DataError(f"{path} is no record of an evaluation (eval.evaluate, eval.eval_humanml, ... write those)")
+    if not is_text(json.dumps(content, ensure_ascii=False)):
+        raise DataError(f"{path} holds letters that are none (half of a pair of UTF-16)")
     if content["format_version"] != FORMAT_VERSION:
         raise DataError(f"{path} has the format {content['format_version']}; this version reads {FORMAT_VERSION}")
     return content

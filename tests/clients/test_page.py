@@ -107,13 +107,35 @@ def test_between_frames_and_the_skeleton(tmp_path: Path, person: BodyMotion):
     assert figure(picture).sum() < 0.5 * silhouette(person, 10).sum(), "and no flesh"
 
 
-def test_samples_side_by_side_with_hostile_names(tmp_path: Path, person: BodyMotion):
-    hostile = "</script><script>document.title='broken'</script><img src=x onerror=alert(1)>"
-    sides = [replace(person, name=hostile, text=hostile), person]
+HOSTILE = (
+    "</script><script>document.title='broken'</script><img src=x onerror=alert(1)>",
+    "<!--<script>",
+    "]]></svg><svg onload=alert(1)>",
+    "\"' onmouseover=alert(1) x='",
+    "{{data}} {{script}} ${alert(1)} `",
+    "\u2028\u2029\u202e\x00\x1b[31m",
+    "javascript:alert(1)",
+    "&lt;script&gt;alert(1)&lt;/script&gt;",
+)
+
+
+@pytest.mark.parametrize("number", range(len(HOSTILE)))
+def test_hostile_names_side_by_side(tmp_path: Path, person: BodyMotion, number: int, tally):
+    """As the name and the sentence of a motion, the name of its body and of a joint, and the title."""
+    hostile = HOSTILE[number]
+    body = replace(person.body, name=hostile, joints=(hostile, *person.body.joints[1:]))
+    sides = [replace(person, name=hostile, text=hostile, body=body), person]
     write_page(tmp_path / "page.html", sides, hostile)
     document, told = chromium(tmp_path, "--dump-dom", (tmp_path / "page.html").as_uri() + "#t=0.5&paused")
     assert told == [] and 'data-status="ready"' in document and 'data-drawn="2"' in document
-    assert document.count("<script") == 2 and "<img" not in re.sub(r"<title>.*?</title>", "", document)
+    shown = re.sub(r"<title>.*?</title>", "", document, flags=re.DOTALL)
+    assert document.count("<script") == 2 and "<img" not in shown and "<title>broken" not in document
+    assert not re.search(r"<svg onload|<[a-z][^>]* on[a-z]+=", shown)
+    tally("page", hostile.encode("unicode_escape").decode().replace("|", "\\|").replace("`", "'"), 1)
+
+
+def test_samples_side_by_side(tmp_path: Path, person: BodyMotion):
+    write_page(tmp_path / "page.html", [replace(person, name=HOSTILE[0], text=HOSTILE[0]), person], HOSTILE[0])
     picture = figure(pictured(tmp_path / "page.html", "t=0.5&paused&bare&floor=off&contacts=off&scheme=light"))
     halves = [half.sum() for half in np.split(picture, 2, axis=1)]
     assert min(halves) > 2000 and max(halves) < 1.05 * min(halves), "the same figure in both halves"

@@ -218,20 +218,46 @@ def test_an_update_that_is_passed_over_is_not_logged_and_changes_nothing(tmp_pat
     assert [record["step"] for record in records] == [2, 3]
 
 
-def test_a_polite_signal_saves_and_leaves(tmp_path, capsys):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_polite_signal_saves_and_leaves(number, tmp_path, capsys):
     class Told(Regression):
         def batch(self, step):
             if step == 4:
-                os.kill(os.getpid(), signal.SIGTERM)
+                os.kill(os.getpid(), number)
             return super().batch(step)
 
-    whole, before = train_to_end(tmp_path / "whole"), signal.getsignal(signal.SIGTERM)
+    whole, before = train_to_end(tmp_path / "whole"), signal.getsignal(number)
     with pytest.raises(SystemExit) as end:
         loop.train(Training(network(), Told(), options(tmp_path / "part"), seed=5))
     saved = tmp_path / "part" / "checkpoint_5.pth"
-    assert end.value.code == 143 and f"continue with --resume_checkpoint {saved}" in capsys.readouterr().err
-    assert signal.getsignal(signal.SIGTERM) == before
+    assert end.value.code == 128 + number and f"continue with --resume_checkpoint {saved}" in capsys.readouterr().err
+    assert signal.getsignal(number) == before
     assert same(whole, train_to_end(tmp_path / "part", checkpoint.load(saved)))
+
+
+def test_a_hangup_that_nohup_ignores_stays_ignored(tmp_path):
+    class Told(Regression):
+        def batch(self, step):
+            os.kill(os.getpid(), signal.SIGHUP)
+            return super().batch(step)
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        saved = loop.train(Training(network(), Told(), options(tmp_path), seed=5))
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert saved == tmp_path / "checkpoint_8.pth"
+
+
+def test_damaged_lines_of_the_curve_are_left_out_when_a_run_goes_on(tmp_path):
+    train_to_end(tmp_path)
+    path = tmp_path / "progress.jsonl"
+    whole = path.read_text().splitlines()
+    junk = ["", "{", "[]", "null", '{"loss": 1}', '{"step": "3"}', "}", '{"step": 4']
+    path.write_bytes("\n".join([*junk, *whole[:3], "\x00" * 9, *whole[3:]]).encode() + b"\xff}")
+    train_to_end(tmp_path, checkpoint.load(tmp_path / "checkpoint_6.pth"))
+    steps = [json.loads(line)["step"] for line in path.read_text().splitlines()]
+    assert steps == list(range(1, 9))
 
 
 def test_bfloat16_resumes_bit_for_bit(tmp_path):

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -77,3 +79,14 @@ def test_a_full_disk_leaves_no_trace(tmp_path, full_disk, room):
 def test_args_survive_the_round_trip(tmp_path):
     files.write_json(tmp_path / "args.json", {"lr": 1e-5, "words": ("a", "b")})
     assert json.loads((tmp_path / "args.json").read_text()) == {"lr": 1e-5, "words": ["a", "b"]}
+
+
+def test_files_that_dead_processes_left_in_the_making_go_with_the_next_write(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    kept = [f".tmp-{os.getppid()}-a.json", ".tmp-notes", f".old-{ended.pid}-b.json"]
+    for name in (f".tmp-{ended.pid}-a.json", f".tmp-{ended.pid}-other.json", *kept):
+        (tmp_path / name).write_text("{")
+    (tmp_path / f".tmp-{ended.pid}-folder").mkdir()
+    files.write_json(tmp_path / "a.json", {})
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["a.json", f".tmp-{ended.pid}-folder", *kept])

@@ -78,3 +78,49 @@ def test_what_an_earlier_process_of_the_same_number_left_is_cleared(tmp_path):
     os.utime(old, (1, 1))
     clear_leftovers(tmp_path)
     assert not old.exists() and new.exists()
+
+
+def half_done(folder, after: int) -> None:
+    """A process that is killed when it has given `after` of the names a, b and c."""
+    (folder / "b").write_text("old")
+    line = (
+        "import os, sys; from pathlib import Path; from utils.run import staging\n"
+        "real, given = staging._give_name, []\n"
+        "def give(made, path):\n"
+        "    os.kill(os.getpid(), 9) if len(given) == int(sys.argv[2]) else given.append(path)\n"
+        "    real(made, path)\n"
+        "staging._give_name = give\n"
+        "with staging.staged(sys.argv[1]) as made:\n"
+        "    [(made / name).write_text('new') for name in 'abc']\n"
+    )
+    assert subprocess.run([sys.executable, "-c", line, str(folder), str(after)]).returncode == -9
+
+
+@pytest.mark.parametrize("after", [0, 1, 2])
+def test_what_was_half_done_is_finished_by_the_next_run(tmp_path, after):
+    half_done(tmp_path, after)
+    assert sorted(content(tmp_path).values()).count("new") == 3
+    clear_leftovers(tmp_path)
+    assert content(tmp_path) == {"a": "new", "b": "new", "c": "new"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c"]
+
+
+def test_what_somebody_put_there_since_stays(tmp_path):
+    half_done(tmp_path, 0)
+    (tmp_path / "a").write_text("mine")
+    (tmp_path / "b").unlink()
+    (tmp_path / "b").write_text("mine too")
+    os.utime(tmp_path / "b", (1, 1))
+    clear_leftovers(tmp_path)
+    assert content(tmp_path) == {"a": "mine", "b": "mine too", "c": "new"}
+
+
+def test_forged_leftovers_lead_nowhere_else(tmp_path):
+    folder = tmp_path / "out"
+    work = folder / f".tmp-{dead_process()}-x"
+    (work / "files").mkdir(parents=True)
+    (work / "files" / "a").write_text("forged")
+    (tmp_path / "mine").write_text("mine")
+    (work / "given.json").write_text('{"../mine": null, "../../mine": null, "/etc/x": null}')
+    clear_leftovers(folder)
+    assert list(folder.iterdir()) == [] and (tmp_path / "mine").read_text() == "mine"
