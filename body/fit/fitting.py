@@ -4,7 +4,8 @@ Only joints are in the loop (forward kinematics); the mesh is posed once, by who
 small and how stand in `body.fit.solver`, where it begins in `body.fit.start`. A body whose shape is told by
 numbers (SMPL) gets those numbers by least squares; the free body's joints are moved to the person's proportions.
 Joints that are only derived count less, missing ones not at all; what joints do not show (twists of straight limbs,
-hands, the head's turn) stays near a relaxed pose and changes slowly.
+hands, the head's turn) is as it was recorded, where rotations are, else it stays near a relaxed pose and changes
+slowly. Long clips are solved in windows (`body.fit.windows`).
 """
 
 from dataclasses import dataclass
