@@ -26,6 +26,7 @@ from utils.geometry.gaps import fill_gaps
 from utils.geometry.joint_maps import JOINT_SETS, Fittable, to_smpl
 from utils.geometry.kinematics import main_root
 from utils.geometry.motion import Motion
+from utils.geometry.spans import spans
 from utils.run.errors import DataError, UsageError
 
 _GONE = 0.002  # metres from x = z = 0
@@ -157,7 +158,9 @@ def grounded(motion: BodyMotion) -> BodyMotion:
 
 def lowest(motion: BodyMotion) -> np.ndarray:
     """Height [T] of the lowest vertex of each frame."""
-    return vertices_of(replace(motion, body=outline(motion.body)))[..., 1].min(-1)
+    few = replace(motion, body=outline(motion.body))
+    parts = (replace(few, rotations=few.rotations[span], root=few.root[span]) for span in spans(len(few.root)))
+    return np.concatenate([vertices_of(part)[..., 1].min(-1) for part in parts])
 
 
 def _is_centred(clip: Motion) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from body.options import BodyOptions
 from utils.run.errors import run_command
+from utils.run.folders import refuse_unwritable
 from utils.run.options import RunOptions, parse
 from visualize.options import ExportOptions
 
@@ -16,6 +17,9 @@ def main(argv: list[str]) -> None:
     run, which, wanted = parse(
         "visualize.export", __doc__ or "", (RunOptions, BodyOptions, ExportOptions), argv, first_word="input_path"
     )
+    source = Path(which.input_path)
+    folder = Path(wanted.output_dir) if wanted.output_dir else source.parent
+    refuse_unwritable(folder)
 
     import torch
 
@@ -24,8 +28,6 @@ def main(argv: list[str]) -> None:
 
     if run.threads:
         torch.set_num_threads(run.threads)
-    source = Path(which.input_path)
-    folder = Path(wanted.output_dir) if wanted.output_dir else source.parent
     formats = asked(wanted, folder, print)
     motions = make_bodies(which, print)
     motions = prepared(motions, wanted, print)

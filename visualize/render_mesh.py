@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from body.options import BodyOptions
 from utils.run.errors import DataError, MissingFileError, UsageError, run_command
+from utils.run.folders import refuse_unwritable
 from utils.run.options import RunOptions, parse
 from visualize.options import ExportOptions
 
@@ -70,6 +71,8 @@ def main(argv: list[str]) -> None:
     results = video.with_name("results.npy")
     if not results.is_file():
         raise MissingFileError(f"{results} does not exist; it belongs beside {video.name}")
+    folder = Path(wanted.output_dir) if wanted.output_dir else video.parent
+    refuse_unwritable(folder)
 
     import torch
 
@@ -80,7 +83,6 @@ def main(argv: list[str]) -> None:
         torch.set_num_threads(run.threads)
     which = replace(which, input_path=str(results))
     clip = clip_of(read_clips(which), results, name, sample)
-    folder = Path(wanted.output_dir) if wanted.output_dir else video.parent
     formats = asked(wanted, folder, print)
     motions = bodies_of([replace(clip, name=name)], which, print)
     motions = prepared(motions, wanted, print)

@@ -7,6 +7,8 @@ Joints that are only derived count less, missing ones not at all; what joints do
 hands, the head's turn) stays near a relaxed pose and changes slowly.
 """
 
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,26 +16,26 @@ import torch
 from torch import Tensor
 
 from body.fit.pose_prior import HINGES, PosePrior, hinge_angles, pose_coordinates, pose_prior
-from body.fit.solver import Problem, State, offsets_at, solve
+from body.fit.recorded import along_bones, with_tips, world_rotations
+from body.fit.solver import Problem, State
 from body.fit.start import length_ratios, placed_by, start_pose, start_rest
+from body.fit.windows import solve_clip, stored
 from body.models import BodyModel
 from utils.geometry.body import BodyMotion, resized
 from utils.geometry.contacts import feet_contacts
 from utils.geometry.joint_maps import Fittable
-from utils.geometry.kinematics import bone_vectors, forward, global_rotations, local_rotations
-from utils.geometry.motion import Motion
+from utils.geometry.kinematics import forward, local_rotations
 from utils.geometry.rest import offsets_of
-from utils.geometry.rotations import about_axis, between_vectors
+from utils.geometry.rotations import about_axis
 from utils.geometry.skeleton import SKELETONS
+from utils.geometry.spans import over_spans
 from utils.run.errors import DataError, NumericError
 
 _SMPL22 = SKELETONS["smpl22"]
 _SMPL24 = SKELETONS["smpl24"]
 _AT = {name: joint for joint, name in enumerate(_SMPL24.joints)}
-_TIPS = [_AT[name] for name in ("head", "left_foot", "right_foot", "left_wrist", "right_wrist")]
 _ARMS = [_AT["left_shoulder"], _AT["right_shoulder"]]
 _UPPER = [_AT["left_hip"], _AT["right_hip"], *_ARMS]  # joints about whose bone nothing turns but what bends below
-_HANDS_ON = [_AT["left_wrist"], _AT["right_wrist"]]  # what hands go with
 _FEET = [[_AT[f"{side}_{part}"] for part in ("ankle", "foot")] for side in ("left", "right")]
 
 # Weights a frame: 1 / metre^2, 1 / radian^2, and 1 for each unit of a SMPL beta.
@@ -45,12 +47,37 @@ _SMOOTH, _SMOOTH_SEEN = 10.0, 0.1
 _LEVEL = 2.0
 _HOLD = 5.0  # to recorded rotations: a hundredth of what a bone of 20 cm asks that points elsewhere
 _HOLD_TWIST = 50.0  # about bones, whose ends do not show it
-_TINY = 1e-4  # metres: a shorter bone points nowhere
 _BETA = 0.2
 _RESIZE = 0.1 * _JOINT
 _SMALLEST = 0.3  # metres from end to end: what is smaller is no person, or in other units
 _MOST_LEAN = np.deg2rad(35)
 BACKWARDS = np.deg2rad(5)  # beyond this a knee or an elbow is bent backwards
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What is wanted of each frame: joints and trust in them [T, 22], which stand, how level soles should be [T, 2].
+
+    `twists` [T, 4] are those of `_UPPER`, `recorded` [T, 24, 3, 3] world rotations where there are some.
+    """
+
+    targets: Tensor
+    trust: Tensor
+    standing: Tensor
+    level: Tensor
+    twists: Tensor
+    recorded: Tensor | None
+
+    def part(self, span: slice) -> "_Wanted":
+        """Some neighbouring frames."""
+        return _Wanted(
+            self.targets[span],
+            self.trust[span],
+            self.standing[span],
+            self.level[span],
+            self.twists[span],
+            None if self.recorded is None else self.recorded[span],
+        )
 
 
 def fit(
@@ -72,7 +99,8 @@ def fit(
     targets, seen = _completed(targets, trust), (trust > 0).any(0)
     standing = _standing(targets, seen, motion.fps) if contacts is None else torch.as_tensor(contacts[:, :22])
     rest = torch.as_tensor(model.rest, dtype=torch.float64)
-    recorded = _recorded(motion)
+    kept = stored(len(targets))
+    recorded = world_rotations(motion, kept)
     if resize:
         rest = start_rest(targets, trust, standing, rest, recorded)
         directions = _resizing(rest)
@@ -84,24 +112,23 @@ def fit(
         start = _betas_from_lengths(targets, trust, rest, directions)
         began = rest + of_joints @ start
     precision = torch.full_like(start, (_RESIZE if resize else _BETA) * len(targets))
-    if recorded is None:
-        posed = start_pose(targets, seen, began)
-    else:
-        recorded = _along_bones(recorded, targets, began)
-        posed = local_rotations(recorded, _SMPL24.parents)
-    problem = _problem(targets, trust, standing, rest, directions, precision, posed, recorded)
-    root = _start_root(targets, trust, began)
-    state, iterations = solve(problem, State(posed, root, start))
-    offsets = offsets_at(problem, state.shape)
+    recorded = None if recorded is None else along_bones(recorded, targets, began)
+    posed = start_pose(targets, seen, began).to(kept) if recorded is None else over_spans(_local, recorded)
+    prior = pose_prior(offsets_of(rest))
+    wanted = _Wanted(targets, trust, standing, _level(targets, trust), _twists(posed, prior), recorded)
+    state = State(posed, _start_root(targets, trust, began), start)
+    problem = partial(_problem, wanted, offsets_of(rest), directions, precision, prior)
+    state, iterations = solve_clip(problem, state)
+    offsets = offsets_of(rest) + directions @ state.shape
     body = model.shaped() if resize else model.shaped(state.shape.numpy())
     if resize:
         body = resized(body, placed_by(offsets, rest[0]).float().numpy())
+    rotations = state.rotations
     if recorded is not None:
-        rotations = _with_tips(state.rotations, recorded)
-    else:
-        rotations = state.rotations if resize else _head_up(state.rotations, problem.prior, seen)
-    positions, _ = forward(rotations, offsets, _SMPL24.parents, state.root)
-    report = report_of(positions[:, :22], targets, trust, hinge_angles(rotations, offsets), iterations)
+        rotations = over_spans(with_tips, rotations, recorded)
+    elif not resize:
+        rotations = _head_up(rotations, prior, seen)
+    report = _reported(rotations, state.root, offsets, targets, trust, iterations)
     return BodyMotion(
         body,
         rotations.float().numpy(),
@@ -171,51 +198,25 @@ def _completed(targets: Tensor, trust: Tensor) -> Tensor:
     return torch.from_numpy(filled)
 
 
-def _recorded(motion: Motion) -> Tensor | None:
-    """World rotations [T, 22, 3, 3] as recorded, if they are."""
-    if motion.rotations is None:
-        return None
-    return global_rotations(torch.as_tensor(motion.rotations, dtype=torch.float64), _SMPL22.parents)
+def _local(world: Tensor) -> Tensor:
+    return local_rotations(world.double(), _SMPL24.parents).to(world)
 
 
-def _along_bones(recorded: Tensor, targets: Tensor, rest: Tensor) -> Tensor:
-    """World rotations [T, 24, 3, 3] of recorded ones [T, 22, 3, 3], each turned the shortest way along its bone.
-
-    So they agree with the targets [T, 22, 3] on rest joints [24, 3], whose bones differ a little from the source's.
-    """
-    world, offsets, bones = recorded.clone(), offsets_of(rest), bone_vectors(targets, _SMPL22.parents)
-    for joint in range(22):
-        children = [child for child in range(22) if _SMPL22.parents[child] == joint]
-        if len(children) == 1:
-            bone = bones[:, children[0]]
-            swing = between_vectors((world[:, joint] @ offsets[children[0]]), bone)
-            known = bone.norm(dim=-1) > _TINY
-            world[known, joint] = swing[known] @ world[known, joint]
-    return world[:, [*range(22), *_HANDS_ON]]
-
-
-def _with_tips(rotations: Tensor, recorded: Tensor) -> Tensor:
-    """Local rotations [T, 24, 3, 3] whose ends, which move no joint, are turned in the world as they were recorded."""
-    turned, rotations = global_rotations(rotations, _SMPL24.parents), rotations.clone()
-    for joint in _TIPS:
-        rotations[:, joint] = turned[:, _SMPL24.parents[joint]].mT @ recorded[:, joint]
-    return rotations
+def _twists(start: Tensor, prior: PosePrior) -> Tensor:
+    """How arms and legs are turned about themselves to begin with [T, 4], as their pose coordinates have it."""
+    values = over_spans(lambda turned: pose_coordinates(turned[:, _UPPER].double(), prior.bone[_UPPER])[0], start)
+    return values.gather(-1, prior.bone[_UPPER].expand(len(values), -1)[..., None]).squeeze(-1)
 
 
 def _problem(
-    targets: Tensor,
-    trust: Tensor,
-    standing: Tensor,
-    rest: Tensor,
-    directions: Tensor,
-    precision: Tensor,
-    start: Tensor,
-    recorded: Tensor | None,
+    wanted: _Wanted, offsets: Tensor, directions: Tensor, precision: Tensor, prior: PosePrior, span: slice
 ) -> Problem:
-    """The weights of everything; see `body.fit.solver`. Recorded rotations stand for all that is known of poses."""
-    frames = len(targets)
-    offsets = offsets_of(rest)
-    prior = pose_prior(offsets)
+    """The weights of everything in neighbouring frames; see `body.fit.solver`.
+
+    Recorded rotations stand for all that is known of poses.
+    """
+    wanted = wanted.part(span)
+    trust, standing, frames = wanted.trust, wanted.standing, len(wanted.trust)
     weights = _JOINT * trust**2
     steady = (_STEADY + _CONTACT * (standing[:-1] & standing[1:])) * (trust[:-1] * trust[1:]) ** 2
     weights = weights * (1 + standing.to(weights))
@@ -224,24 +225,21 @@ def _problem(
     beyond = torch.where(prior.hinge, _HINGE, _RANGE) * torch.ones_like(prior.low)
     smooth = _smoothness(trust, prior)
     mean[:, 0], beyond[0] = 0.0, 0.0
-    level = torch.stack([_level(targets, trust, side) for side in ("left", "right")], -1)
-    if recorded is None:
-        turned, hold = torch.eye(3, dtype=rest.dtype).expand(frames, 24, 3, 3), torch.zeros_like(mean)
-        twists = pose_coordinates(start[:, _UPPER], prior.bone[_UPPER])[0]
-        for place, joint in enumerate(_UPPER):
-            usual[:, joint, prior.bone[joint]] = twists[:, place, prior.bone[joint]]
-        beyond[_ARMS] = 0.0
+    if wanted.recorded is None:
+        turned, hold = torch.eye(3, dtype=offsets.dtype).expand(frames, 24, 3, 3), torch.zeros_like(mean)
+        usual[:, _UPPER, prior.bone[_UPPER]] = wanted.twists
+        beyond[_ARMS] = 0.0  # where an elbow is says more
     else:
-        turned, hold = recorded, torch.full_like(mean, _HOLD)
+        turned, hold = wanted.recorded.to(mean), torch.full_like(mean, _HOLD)
         hold.scatter_(2, prior.bone[None, :, None].expand(frames, 24, 1), _HOLD_TWIST)
         mean, smooth = torch.zeros_like(mean), torch.zeros_like(smooth)
         beyond = torch.where(prior.hinge, beyond, 0.0)
     return Problem(
-        targets,
+        wanted.targets,
         usual,
         weights,
         steady,
-        level,
+        wanted.level,
         mean,
         beyond,
         smooth,
@@ -267,12 +265,15 @@ def _smoothness(trust: Tensor, prior: PosePrior) -> Tensor:
     return smooth[:-1]
 
 
-def _level(targets: Tensor, trust: Tensor, side: str) -> Tensor:
-    """How much a sole should be level [T]: where its toe is not seen, the more the nearer its ankle to the floor."""
-    ankle, toe = _AT[f"{side}_ankle"], _AT[f"{side}_foot"]
-    height = targets[:, ankle, 1]
-    above = (height - height.quantile(0.05)).clamp_min(0)
-    return _LEVEL * torch.exp(-((above / 0.1) ** 2)) * (trust[:, toe] == 0)
+def _level(targets: Tensor, trust: Tensor) -> Tensor:
+    """How much soles should be level [T, 2]: where the toe is not seen, the more the nearer its ankle to the floor."""
+    levels = []
+    for side in ("left", "right"):
+        ankle, toe = _AT[f"{side}_ankle"], _AT[f"{side}_foot"]
+        height = targets[:, ankle, 1]
+        above = (height - height.quantile(0.05)).clamp_min(0)
+        levels.append(_LEVEL * torch.exp(-((above / 0.1) ** 2)) * (trust[:, toe] == 0))
+    return torch.stack(levels, -1)
 
 
 def _resizing(rest: Tensor) -> Tensor:
@@ -324,9 +325,20 @@ def _head_up(rotations: Tensor, prior: PosePrior, seen: Tensor) -> Tensor:
     neck, head = _AT["neck"], _AT["head"]
     if not seen[head]:
         return rotations
-    lean = pose_coordinates(rotations[:, [neck]], prior.bone[[neck]])[0][:, 0, 0].median()
-    back = -lean.clamp(-_MOST_LEAN, _MOST_LEAN)
+    lean = pose_coordinates(rotations[:, [neck]].to(prior.mean), prior.bone[[neck]])[0][:, 0, 0].median()
+    back = -lean.clamp(-_MOST_LEAN, _MOST_LEAN).to(rotations)
     return rotations.index_copy(1, torch.tensor([head]), rotations[:, [head]] @ about_axis("X", back))
+
+
+def _reported(
+    rotations: Tensor, root: Tensor, offsets: Tensor, targets: Tensor, trust: Tensor, iterations: int
+) -> dict[str, Any]:
+    """`report_of` a body's local rotations [T, 24, 3, 3], places of its root [T, 3] and offsets [24, 3]."""
+    positions = over_spans(
+        lambda rotations, root: forward(rotations.double(), offsets, _SMPL24.parents, root)[0][:, :22], rotations, root
+    )
+    hinges = over_spans(lambda rotations: hinge_angles(rotations.double(), offsets), rotations)
+    return report_of(positions, targets, trust, hinges, iterations)
 
 
 def report_of(positions: Tensor, targets: Tensor, trust: Tensor, hinges: Tensor, iterations: int) -> dict[str, Any]:

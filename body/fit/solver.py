@@ -22,6 +22,7 @@ from body.fit.pose_prior import PosePrior, pose_coordinates
 from utils.geometry.kinematics import forward
 from utils.geometry.rotations import axis_angle_to_matrix
 
+ITERATIONS, TOLERANCE = 15, 1e-4
 _SPAN = 128  # frames whose equations are built at a time, so that what they are built of stays in the cache
 
 
@@ -69,7 +70,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class _Errors:
+class Errors:
     """What the sum is made of, at one state, and what its derivatives need."""
 
     positions: Tensor  # [T, K, 3]
@@ -82,7 +83,6 @@ class _Errors:
     change: Tensor  # of that to the next frame [T - 1, M, 3]
     tilt: Tensor  # of the soles [T, 2, 3]
     off: Tensor  # A, the turn from the wanted world rotation [T, M, 3, 3]
-    cost: float
 
 
 @dataclass(frozen=True)
@@ -96,26 +96,31 @@ class _Tables:
     turns: Tensor  # which joints turn with a joint, itself included [M, M]
 
 
-def solve(problem: Problem, state: State, iterations: int = 15, tolerance: float = 1e-4) -> tuple[State, int]:
+def solve(
+    problem: Problem, state: State, iterations: int = ITERATIONS, tolerance: float = TOLERANCE
+) -> tuple[State, int]:
     """The state at the minimum next to `state`, and the number of steps taken.
 
     Ends after `iterations` steps, or when a step gains less than the part `tolerance` of the cost.
     """
-    errors = _errors(problem, state)
+    errors = errors_of(problem, state)
+    cost = cost_of(problem, state, errors)
     damping, room = 1e-4, _room(problem)
     for count in range(iterations):
-        system = _normal_equations(problem, state, errors, room)
+        system = normal_equations(problem, state, errors, room)
         for _ in range(8):
-            trial = _moved(problem, state, *_step(*system, damping))
-            found = _errors(problem, trial)
-            if found.cost <= errors.cost:
+            trial = moved(problem, state, *_step(*system, damping))
+            found = errors_of(problem, trial)
+            left = cost_of(problem, trial, found)
+            if left <= cost:
                 break
             damping = max(damping, 1e-4) * 10
         else:
             return state, count
-        gain = errors.cost - found.cost
-        state, errors, damping = trial, found, max(damping / 10, 1e-9)
-        if gain <= tolerance * errors.cost:
+        gain = cost - left
+        done = gain <= tolerance * cost
+        state, errors, cost, damping = trial, found, left, max(damping / 10, 1e-9)
+        if done:
             return state, count + 1
     return state, iterations
 
@@ -125,7 +130,7 @@ def offsets_at(problem: Problem, shape: Tensor) -> Tensor:
     return problem.offsets + problem.directions @ shape
 
 
-def _errors(problem: Problem, state: State) -> _Errors:
+def errors_of(problem: Problem, state: State) -> Errors:
     offsets, prior, moving = offsets_at(problem, state.shape), problem.prior, problem.moving
     positions, turned = forward(state.rotations, offsets, problem.parents, state.root)
     joints = positions[:, : problem.targets.shape[1]] - problem.targets
@@ -137,17 +142,23 @@ def _errors(problem: Problem, state: State) -> _Errors:
     change = change - 2 * torch.pi * torch.round(change / (2 * torch.pi))
     off = problem.turned[:, moving].mT @ turned[:, moving]
     tilt = turned[:, problem.soles, :, 1] - torch.tensor([0.0, 1.0, 0.0]).to(turned)
+    return Errors(positions, turned, joints, coordinates, slopes, pull, beyond, change, tilt, off)
+
+
+def cost_of(problem: Problem, state: State, errors: Errors, counted: slice = slice(None)) -> float:
+    """The sum over all frames, or over those `counted`, each with its change to the next."""
+    moving = problem.moving
     cost = (
-        (problem.weights[..., None] * joints**2).sum()
-        + (problem.steady[..., None] * joints.diff(dim=0) ** 2).sum()
-        + (problem.mean[:, moving] * pull**2).sum()
-        + (problem.range[moving] * beyond**2).sum()
-        + (problem.smooth[:, moving] * change**2).sum()
-        + (problem.level[..., None] * tilt**2).sum()
-        + (problem.hold[:, moving] * _sines(off) ** 2).sum()
+        (problem.weights[..., None] * errors.joints**2)[counted].sum()
+        + (problem.steady[..., None] * errors.joints.diff(dim=0) ** 2)[counted].sum()
+        + (problem.mean[:, moving] * errors.pull**2)[counted].sum()
+        + (problem.range[moving] * errors.beyond**2)[counted].sum()
+        + (problem.smooth[:, moving] * errors.change**2)[counted].sum()
+        + (problem.level[..., None] * errors.tilt**2)[counted].sum()
+        + (problem.hold[:, moving] * _sines(errors.off) ** 2)[counted].sum()
         + (problem.precision * state.shape**2).sum()
     )
-    return _Errors(positions, turned, joints, coordinates, slopes, pull, beyond, change, tilt, off, float(cost))
+    return float(cost)
 
 
 def _sines(off: Tensor) -> Tensor:
@@ -163,12 +174,17 @@ def _room(problem: Problem) -> tuple[Tensor, Tensor, Tensor]:
     return blocks, neighbours, right
 
 
-def _normal_equations(
-    problem: Problem, state: State, errors: _Errors, room: tuple[Tensor, Tensor, Tensor] | None = None
+def normal_equations(
+    problem: Problem,
+    state: State,
+    errors: Errors,
+    room: tuple[Tensor, Tensor, Tensor] | None = None,
+    counted: slice | None = None,
 ) -> tuple[Tensor, ...]:
     """Blocks [T, N, N], their neighbours [T - 1, N, N], border [T, N, S], corner [S, S], gradients [T, N] and [S].
 
-    `room` is memory that they are written to, if it is to be used again.
+    `room` is memory that they are written to, if it is to be used again. Corner and gradient of the shape are sums over
+    all frames, or over those `counted`, which begin and end (but at the clip's end) at multiples of `_SPAN`.
     """
     frames = len(problem.weights)
     blocks, neighbours, right = room or _room(problem)
@@ -178,7 +194,8 @@ def _normal_equations(
         span = slice(first, min(first + _SPAN, frames))
         equations = blocks[span], neighbours[span], right[span]
         found = _write_equations(*equations, problem, errors, span, weights, tables)
-        corner, of_shape = corner + found[:, 1:], of_shape + found[:, 0]
+        if counted is None or counted.start <= first < counted.stop:
+            corner, of_shape = corner + found[:, 1:], of_shape + found[:, 0]
     gradient, border = right[..., 0], right[..., 1:]
     _add_pose(problem, errors, blocks, neighbours, gradient)
     _add_level(problem, errors, blocks, gradient)
@@ -190,7 +207,7 @@ def _write_equations(
     neighbours: Tensor,
     right: Tensor,
     problem: Problem,
-    errors: _Errors,
+    errors: Errors,
     span: slice,
     weights: Tensor,
     tables: _Tables,
@@ -232,7 +249,7 @@ def _write_equations(
     return of_shape
 
 
-def _holding(problem: Problem, errors: _Errors, span: slice, tables: _Tables) -> tuple[Tensor, Tensor]:
+def _holding(problem: Problem, errors: Errors, span: slice, tables: _Tables) -> tuple[Tensor, Tensor]:
     """What held world rotations ask of the turns of the joints above them: [n, M, 3, 3], and moments [n, M, 3].
 
     With A the turn from the wanted rotation, its sines change by D w, 2 D = tr(A) - A^T, in the joint's own axes.
@@ -326,7 +343,7 @@ def _below(parents: Sequence[int], moving: list[int], count: int) -> Tensor:
     return table
 
 
-def _add_pose(problem: Problem, errors: _Errors, blocks: Tensor, neighbours: Tensor, gradient: Tensor) -> None:
+def _add_pose(problem: Problem, errors: Errors, blocks: Tensor, neighbours: Tensor, gradient: Tensor) -> None:
     """Add what the pose coordinates ask for, which couples a joint with itself alone."""
     moving, slopes = problem.moving, errors.slopes
     weight = problem.mean[:, moving] + problem.range[moving] * (errors.beyond != 0)
@@ -348,7 +365,7 @@ def _joint_blocks(blocks: Tensor) -> Tensor:
     return rest.diagonal(dim1=1, dim2=3).movedim(-1, 1)
 
 
-def _add_level(problem: Problem, errors: _Errors, blocks: Tensor, gradient: Tensor) -> None:
+def _add_level(problem: Problem, errors: Errors, blocks: Tensor, gradient: Tensor) -> None:
     """Add the wish that soles be level, where there is one: turning joint k moves an axis u by (G_k a) x u."""
     if not problem.level.any():
         return
@@ -374,8 +391,18 @@ def _step(
     damping: float,
 ) -> tuple[Tensor, Tensor]:
     """The damped step of pose [T, N] and shape [S]: block elimination, then Schur's complement of the shape."""
+    values = eliminated(blocks, neighbours, torch.cat([gradient[..., None], border], -1), damping)
+    pose, by_shape = values[..., 0], values[..., 1:]
+    if not border.shape[-1]:
+        return -pose, of_shape
+    schur = corner + torch.diag(damping * corner.diagonal()) - (border.mT @ by_shape).sum(0)
+    shape = torch.linalg.solve(schur, (border.mT @ pose[..., None]).squeeze(-1).sum(0) - of_shape)
+    return -pose - by_shape @ shape, shape
+
+
+def eliminated(blocks: Tensor, neighbours: Tensor, right: Tensor, damping: float) -> Tensor:
+    """The block tridiagonal matrix, damped, against right sides [T, N, C]: values [T, N, C]."""
     size = blocks.shape[-1]
-    right = torch.cat([gradient[..., None], border], -1)
     damped = blocks.diagonal(dim1=-2, dim2=-1) * (1 + damping) + 1e-6
     factors, solved = [], []  # L of each block, and L^-1 of what stands to the right of it
     for frame, block in enumerate(blocks):
@@ -395,15 +422,10 @@ def _step(
         if frame + 1 < len(blocks):
             value = torch.addmm(value, solved[frame][:, :size], values[frame + 1], alpha=-1)
         values[frame] = torch.linalg.solve_triangular(factors[frame].T, value, upper=True)
-    pose, by_shape = values[..., 0], values[..., 1:]
-    if not border.shape[-1]:
-        return -pose, of_shape
-    schur = corner + torch.diag(damping * corner.diagonal()) - (border.mT @ by_shape).sum(0)
-    shape = torch.linalg.solve(schur, (border.mT @ pose[..., None]).squeeze(-1).sum(0) - of_shape)
-    return -pose - by_shape @ shape, shape
+    return values
 
 
-def _moved(problem: Problem, state: State, pose: Tensor, shape: Tensor) -> State:
+def moved(problem: Problem, state: State, pose: Tensor, shape: Tensor) -> State:
     turns = axis_angle_to_matrix(pose[:, 3:].unflatten(-1, (-1, 3)))
     rotations = state.rotations.clone()
     rotations[:, problem.moving] = state.rotations[:, problem.moving] @ turns

@@ -149,7 +149,7 @@ def _bent_as_seen(targets: Tensor, trust: Tensor, standing: Tensor, rest: Tensor
         above = _SMPL24.parents[_AT[name]]
         observed = (trust[:, above] >= 1) & (trust[:, _AT[name]] >= 1)
         if observed.any():
-            mean = _bone(targets[observed], turned[:, _AT[axes]][observed], name).mean(0)
+            mean = _bone(targets[observed], turned[:, _AT[axes]][observed].to(targets), name).mean(0)
             offsets[_AT[name]] = _turned_to(offsets[_AT[name]], mean)
     flat = [_drops_of_flat_foot(targets, trust, standing, side) for side in ("left", "right")]
     drops = torch.cat(flat)

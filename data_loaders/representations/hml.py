@@ -28,6 +28,7 @@ from torch.nn.functional import conv1d, normalize, pad
 from utils.geometry.kinematics import bone_lengths, global_rotations, local_rotations, walk
 from utils.geometry.rotations import about_axis, between_vectors, rotation_6d_to_matrix
 from utils.geometry.skeleton import SKELETONS, Skeleton
+from utils.geometry.smoothing import gaussian
 from utils.run.errors import DataError, UsageError
 
 FaceOrder = Literal["published", "right"]
@@ -466,8 +467,8 @@ def _headings(positions: Tensor, lengths: list[int], face: Sequence[int]) -> tup
     clip = torch.arange(len(lengths), device=device).repeat_interleave(reached)
     place = torch.arange(len(clip), device=device) - begins[clip] - _REACH
     forward = _forward(positions, face)[first[clip] + place.clamp_min(0).minimum(frames[clip] - 1)]
-    window = torch.exp(-0.5 * (torch.arange(-_REACH, _REACH + 1, device=device) / _SMOOTHING) ** 2)
-    smooth = conv1d(forward.T[:, None], (window / window.sum())[None, None])[:, 0].T
+    window = torch.from_numpy(gaussian(_SMOOTHING, _REACH)).to(forward)
+    smooth = conv1d(forward.T[:, None], window[None, None])[:, 0].T
     kept = torch.arange(len(positions), device=device) + (begins - first).repeat_interleave(frames)
     return torch.atan2(*smooth[kept].unbind(-1)), first
 

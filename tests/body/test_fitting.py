@@ -306,7 +306,7 @@ def test_an_arm_that_circles_does_not_spin(free: BodyModel, cone: float, bend: f
 
 def weighted_errors(problem: body_solver.Problem, state: body_solver.State) -> torch.Tensor:
     """The vector whose squares the solver adds up."""
-    found, moving = body_solver._errors(problem, state), problem.moving
+    found, moving = body_solver.errors_of(problem, state), problem.moving
     pairs = (
         (problem.weights[..., None], found.joints),
         (problem.steady[..., None], found.joints.diff(dim=0)),
@@ -332,29 +332,27 @@ def test_derivatives_are_those_of_the_sum(free: BodyModel, monkeypatch: pytest.M
     motion = posed(free.shaped(), frames=3)
     person = with_rotations(motion) if recorded else person_of(motion)
     person.confidence[:, 10] = 0
-    monkeypatch.setattr("body.fit.fitting.solve", catch)
+    monkeypatch.setattr("body.fit.windows.solve", catch)
     fit(person, free, resize=True)
     ((problem, state),) = caught
     count = 3 + 3 * len(problem.moving)
     draws = torch.Generator().manual_seed(0)
     pose = 0.1 * torch.randn(3, count, generator=draws, dtype=torch.float64)
     shape = 0.01 * torch.randn(len(problem.precision), generator=draws, dtype=torch.float64)
-    state = body_solver._moved(problem, state, pose, shape)
-    system = body_solver._normal_equations(problem, state, body_solver._errors(problem, state))
+    state = body_solver.moved(problem, state, pose, shape)
+    system = body_solver.normal_equations(problem, state, body_solver.errors_of(problem, state))
     along = torch.randn(3, count, generator=draws, dtype=torch.float64)
     of_shape = torch.randn(len(problem.precision), generator=draws, dtype=torch.float64)
     slope = 2 * float((system[4] * along).sum() + (system[5] * of_shape).sum())
-    there, back = (
-        body_solver._errors(problem, body_solver._moved(problem, state, way * along, way * of_shape)).cost
-        for way in (1e-6, -1e-6)
-    )
+    moved = [body_solver.moved(problem, state, way * along, way * of_shape) for way in (1e-6, -1e-6)]
+    there, back = (body_solver.cost_of(problem, each, body_solver.errors_of(problem, each)) for each in moved)
     assert (there - back) / 2e-6 == pytest.approx(slope, rel=1e-5)
     blocks, neighbours, border, corner, *_ = system
     curve = (along * (blocks @ along[..., None]).squeeze(-1)).sum()
     curve += 2 * (along[:-1] * (neighbours @ along[1:, :, None]).squeeze(-1)).sum()
     curve += 2 * ((along[:, None] @ border).squeeze(1).sum(0) * of_shape).sum() + of_shape @ corner @ of_shape
     plus, minus = (
-        weighted_errors(problem, body_solver._moved(problem, state, way * along, way * of_shape))
+        weighted_errors(problem, body_solver.moved(problem, state, way * along, way * of_shape))
         for way in (1e-6, -1e-6)
     )
     assert float((((plus - minus) / 2e-6) ** 2).sum()) == pytest.approx(float(curve), rel=1e-5)

@@ -205,6 +205,12 @@ def write_obj(folder: Path) -> None:
     (folder / "a" / "frame000.obj").rename(folder / "frame000.obj")
 
 
+def without_holes(path: Path) -> np.ndarray:
+    """The positions in a TRC file; its empty cells are NaN by right."""
+    positions = trc.read(path).positions
+    return np.where(np.isnan(positions), 0, positions)
+
+
 def one(name: str, write: Callable[[Path], object], read: Callable[[Path], object]) -> Reader:
     """A reader of one file of that name."""
     return Reader(lambda folder: write(folder / name), lambda folder: read(folder / name), (name,))
@@ -227,7 +233,7 @@ READERS: dict[str, Reader] = {
     "buffer of a gltf": Reader(
         lambda f: beside(swinging(), f, "a.bin"), lambda f: gltf.read(f / "a.gltf"), ("a.bin",)
     ),
-    "trc": one("a.trc", lambda path: path.write_text(trc_text(ROWS)), trc.read),
+    "trc": one("a.trc", lambda path: path.write_text(trc_text(ROWS)), without_holes),
     "csv": one("a.csv", lambda path: csv.write(path, clip()), csv.read),
     "obj": one("frame000.obj", lambda path: write_obj(path.parent), obj.read),
     "hik": one("a.json", lambda path: hik.write(path, [clip()]), hik.read),

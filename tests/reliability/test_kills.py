@@ -32,7 +32,7 @@ def timed(work: Callable[[], None], folder: Path) -> float:
     return time.perf_counter() - begin
 
 
-COUNTS = pytest.mark.parametrize("count", [4, pytest.param(100, marks=pytest.mark.reliability)])
+COUNTS = pytest.mark.parametrize("count", [2, pytest.param(100, marks=pytest.mark.reliability)])
 
 
 @COUNTS
@@ -56,7 +56,7 @@ def test_trainings(count: int, origin: Path, work: Path, tally):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-@pytest.mark.parametrize("count", [2, pytest.param(20, marks=pytest.mark.reliability)])
+@pytest.mark.parametrize("count", [1, pytest.param(20, marks=pytest.mark.reliability)])
 def test_trainings_that_are_asked_to_stop(count: int, number: int, origin: Path, work: Path, tally):
     """They save, say how to go on, and leave with 128 and the signal."""
     folder, chance, hit = work, random.Random(count), 0
@@ -93,7 +93,7 @@ def test_a_training_whose_reader_is_gone(origin: Path, work: Path, tally):
     tally("kills", "train.train_mdm: broken pipe", 1)
 
 
-@pytest.mark.parametrize("count", [4, pytest.param(50, marks=pytest.mark.reliability)])
+@pytest.mark.parametrize("count", [2, pytest.param(50, marks=pytest.mark.reliability)])
 def test_exports(count: int, origin: Path, work: Path, tally):
     folder, chance, hit = work, random.Random(count), 0
     out = folder / "out"

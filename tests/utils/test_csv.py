@@ -80,3 +80,16 @@ def test_wrong_files_are_refused_by_line(tmp_path: Path, text: str, words: str):
         csv.read(tmp_path / "a.csv")
     with pytest.raises(MissingFileError):
         csv.read(tmp_path / "b.csv")
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@A1", "\t=1", "\r=1", "\n=1", "'=1", "'", '=HYPERLINK("x","y")'])
+def test_no_name_is_a_formula(tmp_path: Path, name: str):
+    """A spreadsheet runs a cell that begins with one of these signs, and takes one that begins with ' for a text."""
+    motion = walking(2, contacts=np.ones((2, 24), bool))
+    motion = replace(motion, body=replace(motion.body, joints=(name, *motion.body.joints[1:])))
+    csv.write(tmp_path / "a.csv", motion)
+    with open(tmp_path / "a.csv", newline="") as handle:
+        cells = next(stdlib_csv.reader(handle))
+    assert [cell for cell in cells if cell[0] in "=+-@\t\r\n"] == []
+    if name.strip() == name:  # the ends of lines are those of all systems
+        assert csv.read(tmp_path / "a.csv").joints == motion.body.joints

@@ -10,7 +10,7 @@ import pytest
 
 from utils.run import folders
 from utils.run.errors import DataError, UsageError
-from utils.run.folders import RECORD
+from utils.run.folders import RECORD, refuse_existing
 
 ROOT = Path(__file__).parents[2]
 
@@ -231,3 +231,24 @@ def test_a_damaged_record(tmp_path, raw):
     with pytest.raises(DataError, match=r"\.written\.json"):
         folders.refuse_existing(tmp_path / "out", True)
     assert texts(tmp_path) == {"a": "a"}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("file/out", "file is no folder"), ("a/" + "b" * 256, "longer than 255 bytes"), ("é" * 128, "longer than 255")],
+)
+def test_a_place_where_no_folder_can_be_is_refused_before_any_work(tmp_path, name, said):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UsageError, match=said):
+        refuse_existing(tmp_path / name, overwrite=True)
+    refuse_existing(tmp_path / "a" / "b" / "c", overwrite=False)
+    assert names(tmp_path) == ["file"]
+
+
+def test_a_folder_that_may_not_be_written_is_refused_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda path, mode: str(path) != str(tmp_path / "shut"))
+    (tmp_path / "shut").mkdir()
+    for folder in (tmp_path / "shut", tmp_path / "shut" / "new" / "out"):
+        with pytest.raises(UsageError, match="shut is read-only for you"):
+            refuse_existing(folder, overwrite=True)
+    refuse_existing(tmp_path / "open", overwrite=True)

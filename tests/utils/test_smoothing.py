@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from utils.geometry.smoothing import gaussian_over_time
+from utils.geometry.smoothing import gaussian, gaussian_over_time
 
 
 @pytest.mark.parametrize("shape", [(60,), (60, 2), (60, 3, 2)])
@@ -36,3 +36,9 @@ def test_clips_no_longer_than_the_window_reaches(frames):
 def test_a_longer_clip_is_reflected_whatever_is_said_of_short_ones():
     values = np.random.RandomState(0).normal(size=(19, 2))
     np.testing.assert_array_equal(gaussian_over_time(values, 6.0), gaussian_over_time(values, 6.0, short="held"))
+
+
+def test_weights_of_a_gaussian():
+    weights = gaussian(4.0, 12)
+    assert len(weights) == 25 and abs(weights.sum() - 1) < 1e-12
+    np.testing.assert_allclose(np.log(weights[12] / weights[[8, 16, 0]]), [0.5, 0.5, 4.5], atol=1e-12)

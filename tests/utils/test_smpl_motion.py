@@ -285,3 +285,10 @@ def test_archives_of_others_stand_upright(tmp_path: Path, shape: tuple[int, ...]
     ).all()
     np.testing.assert_allclose(np.diff(at["pelvis"][:, 2]), 0.1, atol=1e-6)
     assert (clip.fps, clip.gender, clip.betas.tolist()) == (120, "female", [1] * 16) and "mean body" in clip.note
+
+
+def test_the_rate_of_an_archive_that_says_none_can_be_said(tmp_path: Path):
+    np.savez(tmp_path / "a.npz", poses=np.zeros((4, 72)), trans=np.zeros((4, 3)), betas=np.zeros(10))
+    with pytest.raises(DataError, match="--input_fps"):
+        smpl_motion.clip_of(tmp_path / "a.npz")
+    assert smpl_motion.clip_of(tmp_path / "a.npz", fps=50).fps == 50

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import itertools
+import os
 import re
 import shutil
 from collections.abc import Collection, Iterator, Mapping
@@ -12,7 +13,7 @@ from typing import Any
 from train.common.platforms import check_platform
 from train.options import TrainingOptions
 from utils.run.errors import UsageError
-from utils.run.files import atomic_write, write_json
+from utils.run.files import atomic_write, sync_file, temporary_name, write_json
 from utils.run.folders import atomic_folder, claim, locked, refuse_existing
 from utils.run.parallel import is_first, shares
 
@@ -133,14 +134,19 @@ def set_aside(folder: Path, resumed: str) -> Path | None:
         return None
     names = (f"superseded_{step}{f'_{number}' if number > 1 else ''}" for number in itertools.count(1))
     aside = next(folder / name for name in names if not (folder / name).exists())
-    aside.mkdir()
-    for name in _DESCRIBES:
-        if (folder / name).is_file():
-            shutil.copyfile(folder / name, aside / name)
     # What is told of them is there before they are, and nowhere missing if the process is killed in between.
     known = checkpoint.read_manifest(folder)
     moved = {path.name: known[path.name] for path in later if path.name in known}
-    write_json(aside / checkpoint.MANIFEST, moved)
+    made = temporary_name(aside)
+    made.mkdir()
+    try:
+        for name in filter(lambda name: (folder / name).is_file(), _DESCRIBES):
+            shutil.copyfile(folder / name, made / name)
+            sync_file(made / name)
+        write_json(made / checkpoint.MANIFEST, moved)
+        os.replace(made, aside)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
     for path in later:
         path.rename(aside / path.name)
     write_json(folder / checkpoint.MANIFEST, {name: entry for name, entry in known.items() if name not in moved})

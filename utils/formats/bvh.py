@@ -26,6 +26,7 @@ from utils.geometry.motion import Motion
 from utils.geometry.root_bone import NAME as ROOT_BONE
 from utils.geometry.root_bone import split_root
 from utils.geometry.rotations import EULER_ORDERS, euler_to_matrix, matrix_to_euler
+from utils.geometry.spans import over_spans
 from utils.run.errors import DataError
 from utils.run.files import atomic_write, read_text
 
@@ -295,7 +296,7 @@ def write(path: str | Path, motion: BodyMotion, units: float = 1.0) -> None:
     in rest, and have position channels too. Digits go down to a micrometre and 0.0001 degrees.
     Raises NumericError for NaN or infinity, DataError for a body with more than one root or a clip without frames.
     """
-    body, turned = motion.body, np.asarray(motion.rotations, np.float64)
+    body, turned = motion.body, np.asarray(motion.rotations)
     check_motion(motion, path)
     if sum(parent < 0 for parent in body.parents) != 1:
         raise DataError(
@@ -307,7 +308,8 @@ def write(path: str | Path, motion: BodyMotion, units: float = 1.0) -> None:
         bone = split_root(motion)
         turned = np.concatenate([bone.heading[:, None], bone.turned[:, None], turned[:, 1:]], 1)
         places = [bone.path, bone.hips]
-    angles = np.degrees(_continuous(matrix_to_euler(torch.from_numpy(turned), _ORDER).numpy()))
+    euler = over_spans(lambda turned: matrix_to_euler(turned.double(), _ORDER), torch.as_tensor(turned))
+    angles = np.degrees(_continuous(euler.numpy()))
     rows = np.concatenate(
         [
             *map(np.hstack, zip(np.multiply(places, units), angles.swapaxes(0, 1), strict=False)),

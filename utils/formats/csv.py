@@ -1,7 +1,8 @@
 """A table for spreadsheets and pandas: one row a frame, positions of the joints in metres, y up.
 
 Columns: `time` in seconds; `<joint>_x`, `<joint>_y`, `<joint>_z` of every joint; where contacts are known,
-`<joint>_contact`, 1 while the joint stands on the floor, else 0. Commas between, names in the first row.
+`<joint>_contact`, 1 while the joint stands on the floor, else 0. Commas between, names in the first row; one that
+begins as a formula does (= + - @) stands behind a '.
 """
 
 import csv
@@ -18,6 +19,8 @@ from utils.geometry.body import BodyMotion, joints_of
 from utils.geometry.motion import Motion
 from utils.run.errors import DataError
 from utils.run.files import atomic_write, read_text
+
+_MARKED = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 
 
 def write(path: str | Path, motion: BodyMotion) -> None:
@@ -47,7 +50,7 @@ def read(path: str | Path) -> Motion:
         raise DataError(f"{path} is no table of numbers: {error}") from error
     try:
         header = rows[0] if rows else []
-        names = tuple(column.removesuffix("_x") for column in header if column.endswith("_x"))
+        names = tuple(column.removeprefix("'").removesuffix("_x") for column in header if column.endswith("_x"))
         told = len(header) > 1 + 3 * len(names)
         if not names or len(set(names)) < len(names) or header != _header(names, told):
             raise Refused(1, "the columns are time, <joint>_x, <joint>_y, <joint>_z of each joint, then any contacts")
@@ -66,7 +69,12 @@ def read(path: str | Path) -> Motion:
 def _header(names: tuple[str, ...], contacts: bool) -> list[str]:
     """The names of the columns."""
     points = [f"{name}_{axis}" for name in names for axis in "xyz"]
-    return ["time", *points, *(name + "_contact" for name in names if contacts)]
+    return ["time", *map(_plain, [*points, *(name + "_contact" for name in names if contacts)])]
+
+
+def _plain(cell: str) -> str:
+    """A text that spreadsheets take for one: a ' before what they would run as a formula, and before another '."""
+    return f"'{cell}" if cell.startswith(_MARKED) else cell
 
 
 def _rate(table: np.ndarray) -> float:

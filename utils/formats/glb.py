@@ -27,9 +27,11 @@ from utils.geometry.mesh import influences, vertex_normals, whole_shares
 from utils.geometry.root_bone import NAME as ROOT_BONE
 from utils.geometry.root_bone import RootBone, joined_root, split_root
 from utils.geometry.rotations import matrix_to_quaternion, quaternion_to_matrix
+from utils.geometry.spans import over_spans
 from utils.run.errors import DataError, UsageError
 
 _FULL = 65535  # the weight 1 as an unsigned short; a vertex's weights sum to it exactly
+_SAME = np.eye(3)
 _COLOURS = ((0.42, 0.56, 0.72), (0.80, 0.52, 0.36), (0.47, 0.64, 0.45), (0.62, 0.50, 0.70), (0.74, 0.66, 0.38))
 
 
@@ -141,14 +143,14 @@ def _add_animation(
     container: Container, motion: BodyMotion, frames: np.ndarray, name: str, nodes: list[int], clock: int
 ) -> None:
     """Enter the clip of a motion with these nodes, a root bone's last, at the times of the accessor `clock`."""
-    above, places = _above(frames, motion.body.parents), {nodes[0]: motion.root}
-    rotations = above.swapaxes(1, 2) @ np.asarray(motion.rotations, np.float64) @ frames
+    places = {nodes[0]: motion.root}
+    quaternions = continuous_quaternions(motion.rotations, _above(frames, motion.body.parents), frames)
     if motion.root_bone:
         bone = split_root(motion)
-        rotations[:, 0] = bone.turned @ frames[0]
-        rotations = np.concatenate([rotations, bone.heading[:, None]], 1)
+        quaternions[:, :1] = continuous_quaternions(bone.turned[:, None], np.eye(3), frames[0])
+        quaternions = np.concatenate([quaternions, continuous_quaternions(bone.heading[:, None])], 1)
         places = {nodes[0]: bone.hips, nodes[-1]: bone.path}
-    quaternions = continuous_quaternions(rotations)[..., [1, 2, 3, 0]].astype("<f4")
+    quaternions = quaternions[..., [1, 2, 3, 0]].astype("<f4")
     tracks = [(node, "translation", np.asarray(place, "<f4")) for node, place in places.items()]
     tracks += [(node, "rotation", quaternions[:, joint]) for joint, node in enumerate(nodes)]
     channels, samplers = [], []
@@ -164,12 +166,16 @@ def _add_animation(
     container.append("animations", {"name": name, "channels": channels, "samplers": samplers, "extras": extras})
 
 
-def continuous_quaternions(rotations: np.ndarray) -> np.ndarray:
+def continuous_quaternions(rotations: np.ndarray, above: np.ndarray = _SAME, frames: np.ndarray = _SAME) -> np.ndarray:
     """Unit quaternions [T, K, 4] (w first) of matrices [T, K, 3, 3], each on the side of the one before it.
 
-    Programs that mix the numbers of two frames then go the short way.
+    Programs that mix the numbers of two frames then go the short way. Rotations of joints with axes `frames` under
+    ones with axes `above`, [K, 3, 3], are told in these.
     """
-    quaternions = matrix_to_quaternion(torch.as_tensor(np.asarray(rotations, np.float64))).numpy()
+    before, axes = (torch.from_numpy(np.asarray(each, np.float64)) for each in (above, frames))
+    quaternions = over_spans(
+        lambda turned: matrix_to_quaternion(before.mT @ turned.double() @ axes), torch.as_tensor(np.asarray(rotations))
+    ).numpy()
     flips = np.where((quaternions[1:] * quaternions[:-1]).sum(-1, keepdims=True) < 0, -1.0, 1.0)
     quaternions[1:] *= np.cumprod(flips, 0)
     return quaternions
@@ -227,18 +233,25 @@ def _read_motion(container: Container, figure: dict[str, Any], number: int) -> B
     quaternions = np.stack([tracks[node, "rotation"] for node in (*nodes, *floor)], 1)
     if np.abs(np.linalg.norm(quaternions, axis=-1) - 1).max() > 1e-4:
         raise Broken("its animation holds quaternions that are not of length 1")
-    turned = quaternion_to_matrix(torch.from_numpy(quaternions[..., [3, 0, 1, 2]].astype(np.float64))).numpy()
     root = tracks[nodes[0], "translation"].copy()
+    above, own = (torch.from_numpy(each) for each in (_above(axes, body.parents), axes))
+    turned = over_spans(
+        lambda found: (above @ _matrices(found[:, : len(own)]) @ own.mT).float(), torch.from_numpy(quaternions)
+    ).numpy()
     if floor:
-        bone = RootBone(tracks[floor[0], "translation"], turned[:, -1], root, turned[:, 0])
-        turned = turned[:, :-1].copy()
-        root, turned[:, 0] = joined_root(bone)
-    turned = _above(axes, body.parents) @ turned @ axes.swapaxes(1, 2)
+        hips, heading = (_matrices(torch.from_numpy(quaternions[:, joint])).numpy() for joint in (0, -1))
+        root, joined = joined_root(RootBone(tracks[floor[0], "translation"], heading, root, hips))
+        turned[:, 0] = above[0].numpy() @ joined @ axes[0].T
     if len(turned) != frames or len(root) != frames:
         raise Broken(f"its tracks do not have {frames} frames")
     contacts = _read_contacts(extras, body.joints, frames)
-    made = BodyMotion(body, turned.astype(np.float32), root, fps, figure["name"], extras["text"], contacts)
+    made = BodyMotion(body, turned, root, fps, figure["name"], extras["text"], contacts)
     return replace(made, root_bone=bool(floor))
+
+
+def _matrices(quaternions: torch.Tensor) -> torch.Tensor:
+    """Matrices [..., 3, 3], float64, of the quaternions [..., 4] of a file, w last."""
+    return quaternion_to_matrix(quaternions[..., [3, 0, 1, 2]].double())
 
 
 def _read_body(container: Container, figure: dict[str, Any], nodes: list[int]) -> tuple[Body, np.ndarray]:

@@ -22,6 +22,7 @@ from utils.geometry.rotations import nearest_rotations, quaternion_to_matrix
 from utils.run.errors import DataError, UsageError, reading
 
 _MOST = 10_000_000  # joints times frames of all that is read at once, half a gigabyte
+_LONG, _SPARSE = 20_000, 100  # frames of a clip, and frames to a key, that only a broken clock has together
 _BLOCK = 200_000  # joints times frames of what is worked on at a time
 _NOTHING = 1e-6  # the scale that stands for 0, which has no direction
 _STRETCH = 0.01
@@ -61,12 +62,14 @@ def read(path: str | Path, clip: str = "", person: int | str = "") -> list[Motio
         if not figures:
             rig = f"has a rig of {len(document.skins[0].joints)} joints" if document.skins else "has no rig"
             raise DataError(f"{path} {rig} but no motion: no animation moves its nodes")
-        takes = [
-            _Take(known, figure, [track for track in tracks[known.number] if track.node in needed])
-            for known in _chosen_clips(document, path, clip)
-            for figure, needed in ((figure, ancestors(document, figure.nodes)) for figure in figures)
-            if any(track.node in figure.nodes for track in tracks[known.number])
-        ]
+        takes = []
+        for figure in figures:
+            needed = ancestors(document, figure.nodes)
+            for known in _chosen_clips(document, path, clip):
+                moving = [track for track in tracks[known.number] if track.node in needed]
+                if any(track.node in figure.nodes for track in moving):
+                    takes.append(_Take(known, figure, moving))
+        takes.sort(key=lambda take: take.clip.number)
         takes = _of_one_person(takes, figures, path, person)
         evens = [rate for those in tracks.values() if (rate := even_rate(those))]
         timings = [_timing(take, max(evens, key=evens.count) if evens else 0.0) for take in takes]
@@ -110,7 +113,13 @@ def _timing(take: _Take, usual: float) -> _Timing:
 
 
 def _refuse_endless(path: str | Path, takes: Sequence[_Take], timings: Sequence[_Timing]) -> None:
-    """Raise DataError where reading would take the memory of the machine."""
+    """Raise DataError where a clip lasts as only a broken clock says, or all would take the memory of the machine."""
+    for take, timing in zip(takes, timings, strict=True):
+        keys = max(len(track.times) for track in take.tracks)
+        if timing.frames > max(_LONG, _SPARSE * keys):
+            raise DataError(
+                f"{path}: {take.clip.name[:60]!r} lasts {timing.frames / timing.rate:.6g} s and has {keys} keys in all"
+            )
     sizes = [timing.frames * len(take.figure.joints) for take, timing in zip(takes, timings, strict=True)]
     if sum(sizes) > _MOST:
         longest = sizes.index(max(sizes))
@@ -164,22 +173,22 @@ def _worlds(
     """World matrices [T, N, 3, 3] and places [T, N, 3] of nodes, ancestors first, at frames [T] of a clip."""
     column, rows = {node: place for place, node in enumerate(nodes)}, [document.nodes[node] for node in nodes]
     parts = {path: np.stack([getattr(row, path) for row in rows]) for path in ("translation", "rotation", "scale")}
-    parts = {path: np.tile(values, (len(frames), 1, 1)) for path, values in parts.items()}
+    parts = {path: np.repeat(values[:, None], len(frames), 1) for path, values in parts.items()}  # [N, T, 3 or 4]
     tracks = [track for track in tracks if track.node in column]
     for track, values in sampled(tracks, frames, timing.start, timing.rate):
-        parts[track.path][:, column[track.node]] = values
+        parts[track.path][column[track.node]] = values
     scale = np.where(np.abs(parts["scale"]) < _NOTHING, _NOTHING, parts["scale"])
     linear = quaternion_to_matrix(torch.from_numpy(parts["rotation"])).numpy() * scale[..., None, :]
     places = parts["translation"]
     moved = {track.node for track in tracks}
     for place, (node, row) in enumerate(zip(nodes, rows, strict=True)):
         if node not in moved:
-            linear[:, place] = row.local[:3, :3]  # a matrix of a file may shear
+            linear[place] = row.local[:3, :3]  # a matrix of a file may shear
         if row.parent >= 0:
             above = column[row.parent]
-            places[:, place] = places[:, above] + (linear[:, above] @ places[:, place, :, None])[..., 0]
-            linear[:, place] = linear[:, above] @ linear[:, place]
-    return linear, places
+            places[place] = places[above] + (linear[above] @ places[place, ..., None])[..., 0]
+            linear[place] = linear[above] @ linear[place]
+    return linear.swapaxes(0, 1), places.swapaxes(0, 1)
 
 
 def _inverses(linear: np.ndarray) -> np.ndarray:

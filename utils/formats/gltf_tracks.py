@@ -14,7 +14,7 @@ from utils.formats.gltf_document import Track
 from utils.formats.rates import RATES, rate_of
 from utils.geometry.rotations import slerp
 
-_NEAR = 0.035  # frames
+_NEAR, _FURTHEST = 0.035, 0.3  # frames
 _RANGE = (10.0, 240.0)  # frames a second at which motion is read
 _USUAL = sorted(rate for rate in RATES if 24 <= rate <= _RANGE[1])
 
@@ -131,7 +131,7 @@ def _key_times(tracks: Sequence[Track]) -> np.ndarray:
 
 def _near(times: np.ndarray, rate: float) -> np.ndarray:
     """How many frames from a frame a key may be that is meant to be at it; late keys have coarse float32 times."""
-    return _NEAR + 2.4e-7 * rate * times
+    return np.minimum(_NEAR + 2.4e-7 * rate * times, _FURTHEST)
 
 
 def _fits(times: np.ndarray, rate: float) -> bool:

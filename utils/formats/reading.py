@@ -189,7 +189,7 @@ def _from_archive(path: Path, how: ReadingOptions, raw: bool) -> list[Motion]:
     if "pos_dd" in content:
         return [_settled(motion, how, 1.0, "y") for motion in shards.read(path)]
     if {"poses", "trans", "betas"} <= set(content):
-        clip = smpl_motion.clip_of(path, how.up or "z")
+        clip = smpl_motion.clip_of(path, how.up or "z", how.input_fps)
         return [_settled(_rated(clip, how), replace(how, up=""), 1.0, "y")]
     content = {name: value.item() if value.ndim == 0 else value for name, value in content.items()}
     if "motion" in content or "motions" in content:

@@ -171,10 +171,11 @@ def smpl_rotations(motion: BodyMotion) -> np.ndarray:
     return rotations
 
 
-def read(path: str | Path) -> SmplMotion:
+def read(path: str | Path, fps: float = 0.0) -> SmplMotion:
     """The clip of such a file, ours or AMASS's: poses of 72, 156 or 165 numbers a frame, flat or [T, N, 3].
 
-    Of `betas` a frame the first is taken. Raises MissingFileError or DataError.
+    Of `betas` a frame the first is taken; `fps` is the rate of files that say none. Raises MissingFileError or
+    DataError.
     """
     content = load_archive(path, _READ)
     missing = [name for name in ("poses", "trans", "betas") if name not in content]
@@ -198,7 +199,7 @@ def read(path: str | Path) -> SmplMotion:
         trans,
         betas[0] if betas.ndim == 2 and len(betas) else betas.reshape(-1),
         _word(content, "gender") or "neutral",
-        _rate(content, path),
+        _rate(content, path, fps),
         pelvis,
         None if contacts is None else contacts > 0.5,
         _word(content, "text"),
@@ -230,11 +231,13 @@ def _word(content: Mapping[str, np.ndarray], name: str) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
-def _rate(content: Mapping[str, np.ndarray], path: str | Path) -> float:
+def _rate(content: Mapping[str, np.ndarray], path: str | Path, fps: float) -> float:
     value = content.get("mocap_frame_rate", content.get("mocap_framerate"))
+    if value is None and fps:
+        return fps
     rate = float(value.item()) if value is not None and value.size == 1 and value.dtype.kind in "fiu" else math.nan
     if not 0 < rate < math.inf:
-        raise DataError(f"{path} has a mocap_framerate of {value}, which is no frame rate")
+        raise DataError(f"{path} has a mocap_framerate of {value}, which is no frame rate (--input_fps says one)")
     return rate
 
 
@@ -257,13 +260,14 @@ def to_motion(clip: SmplMotion, body: Body) -> BodyMotion:
     return BodyMotion(body, rotations, root.astype(np.float32), clip.fps, clip.name, clip.text, contacts)
 
 
-def clip_of(path: str | Path, up: str = "z") -> Motion:
-    """The clip of such a file as joints and rotations, y up; `up` is the axis of its world that points up.
+def clip_of(path: str | Path, up: str = "z", fps: float = 0.0) -> Motion:
+    """The clip of such a file as joints and rotations, y up; `up` is the axis of its world that points up, `fps` the
+    rate of files that say none.
 
     Where the file does not say how long the bones are (only ours do), they are those of a mean body: the numbers of a
     shape say it only beside SMPL's own files. Hands and face are left out. Raises MissingFileError or DataError.
     """
-    clip = read(path)
+    clip = read(path, fps)
     names = _JOINTS if clip.poses.shape[1] == len(_JOINTS) else _BODY
     parents = SKELETONS["smpl24"].parents[: len(names)]
     turned = axis_angle_to_matrix(torch.from_numpy(clip.poses[:, : len(names)]).double())

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from utils.geometry.kinematics import forward
 from utils.geometry.rotations import between_vectors
+from utils.geometry.spans import spans
 from utils.run.errors import DataError
 
 _CHAINS = (("hip", "knee", "ankle", "foot"), ("shoulder", "elbow", "wrist", "hand"))
@@ -77,12 +78,16 @@ class BodyMotion:
 
 def joints_of(motion: BodyMotion) -> tuple[np.ndarray, np.ndarray]:
     """Positions [T, K, 3] and world rotations [T, K, 3, 3] of the joints."""
-    body = motion.body
-    rotations, offsets, root = (
-        torch.as_tensor(np.asarray(values, np.float64)) for values in (motion.rotations, body.offsets, motion.root)
-    )
-    positions, world = forward(rotations, offsets, body.parents, root)
-    return positions.float().numpy(), world.float().numpy()
+    body, offsets = motion.body, torch.as_tensor(motion.body.offsets.astype(np.float64))
+    positions = np.empty((*motion.rotations.shape[:2], 3), np.float32)
+    world = np.empty(motion.rotations.shape, np.float32)
+    for span in spans(len(motion.root)):
+        rotations, root = (
+            torch.as_tensor(np.asarray(values[span], np.float64)) for values in (motion.rotations, motion.root)
+        )
+        found, turned = forward(rotations, offsets, body.parents, root)
+        positions[span], world[span] = found.float().numpy(), turned.float().numpy()
+    return positions, world
 
 
 def vertices_of(motion: BodyMotion, block: int = 32) -> np.ndarray:

@@ -8,6 +8,12 @@ import numpy as np
 ShortClips = Literal["reflected", "held"]
 
 
+def gaussian(width: float, reach: int) -> np.ndarray:
+    """The weights [2 * reach + 1], whose sum is 1, of a Gaussian whose standard deviation is `width` frames."""
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / width) ** 2)
+    return weights / weights.sum()
+
+
 def gaussian_over_time(values: np.ndarray, width: float, short: ShortClips = "reflected") -> np.ndarray:
     """The values [T, ...] after a Gaussian whose standard deviation is `width` frames, cut off at three of them.
 
@@ -15,12 +21,11 @@ def gaussian_over_time(values: np.ndarray, width: float, short: ShortClips = "re
     clip with no more frames than the window has on each side is reflected again and again, or `held` at its ends.
     """
     reach = max(1, round(3 * width))
-    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / width) ** 2)
     edges = ((reach, reach),) + ((0, 0),) * (values.ndim - 1)
     reflected = len(values) > reach or short == "reflected"
     how: dict[str, Any] = dict(mode="reflect", reflect_type="odd") if reflected else dict(mode="edge")
-    windows = np.lib.stride_tricks.sliding_window_view(np.pad(values, edges, **how), len(weights), axis=0)
-    return windows @ (weights / weights.sum())
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(values, edges, **how), 2 * reach + 1, axis=0)
+    return windows @ gaussian(width, reach)
 
 
 def tridiagonal(diagonal: np.ndarray, held: float, right: np.ndarray) -> np.ndarray:

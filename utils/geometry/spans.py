@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 
 SPAN = 2048  # frames
@@ -15,4 +14,13 @@ def spans(frames: int, size: int = SPAN) -> list[slice]:
 
 def over_spans(function: Callable[..., Tensor], *values: Tensor) -> Tensor:
     """A function of frames [T, ...] that looks at no neighbours, a part at a time."""
-    return torch.cat([function(*(value[span] for value in values)) for span in spans(len(values[0]))])
+    frames = len(values[0])
+    if frames <= SPAN:
+        return function(*values)
+    found = None
+    for span in spans(frames):
+        part = function(*(value[span] for value in values))
+        found = part.new_empty(frames, *part.shape[1:]) if found is None else found
+        found[span] = part
+    assert found is not None
+    return found

@@ -9,11 +9,20 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 
+from utils.run.program import command_name
 from utils.run.streams import secure_streams
 
 # What code ends in that is given other content than it was written for.
 _MISFITS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError)
 _SHORT = re.compile(r"\d+ requested and \d+ written")  # numpy's words where a disk takes a part of an array only
+# Words of torch, and of oneDNN, whose own tables did not fit.
+_NO_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory|could not create a (primitive|memory)")
+_LOWER = {
+    "sample": "--max_batch, --num_samples or --motion_length",
+    "eval": "--max_batch or --eval_num_samples",
+    "train": "--train_batch_size, or raise --accumulate, which takes the batch in parts",
+    "visualize": "the number of motions (--samples), or cut them shorter",
+}
 LONGEST = 300  # characters of a sentence; files are quoted in it, and may hold anything
 
 
@@ -78,6 +87,9 @@ def sentence(error: Exception) -> str:
     """What an error says, in one line; an error of the system with its file."""
     if isinstance(error, PolykineError):
         return str(error)
+    if _lacks_memory(error):
+        folder = command_name().partition(".")[0]
+        return f"out of memory; lower {_LOWER.get(folder, 'the number or the length of the motions')}, and run it again"
     if isinstance(error, OSError) and _SHORT.fullmatch(str(error)):
         error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if not isinstance(error, OSError) or not error.strerror:
@@ -85,6 +97,16 @@ def sentence(error: Exception) -> str:
     where = f"{error.filename}: " if error.filename else ""
     advice = "; what was being written is removed, make room and run it again" if error.errno == errno.ENOSPC else ""
     return one_line(f"{where}{error.strerror}{advice}")
+
+
+def is_for_users(error: Exception) -> bool:
+    """Whether an error is one to be told in a sentence: not a fault of the program."""
+    return isinstance(error, PolykineError | OSError) or _lacks_memory(error)
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether an error says that memory is used up: Python's and numpy's own type, torch's words."""
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and bool(_NO_MEMORY.search(str(error))))
 
 
 def _refuse_bytes(argv: list[str]) -> None:
@@ -111,8 +133,8 @@ def run_command(main: Callable[[list[str]], None], whoever_reads: bool = True) -
     """Run an entry module's `main(argv)` and leave the process with the exit code of what happened.
 
     A `PolykineError` becomes one line on stderr; `--debug` anywhere on the line shows the traceback instead.
-    A full disk or a missing permission is reported the same way (exit code 4). `whoever_reads` is that of
-    `secure_streams`: False for commands whose result is what they print.
+    A full disk, a missing permission and too little memory are reported the same way (exit code 4). `whoever_reads` is
+    that of `secure_streams`: False for commands whose result is what they print.
     """
     secure_streams(whoever_reads)
     # Threads that wait by spinning make a command twenty times slower where other work shares the cores.
@@ -127,8 +149,8 @@ def run_command(main: Callable[[list[str]], None], whoever_reads: bool = True) -
         main(argv)
     except KeyboardInterrupt:
         sys.exit(130)
-    except (PolykineError, OSError) as error:
-        if "--debug" in argv:
+    except (PolykineError, OSError, MemoryError, RuntimeError) as error:
+        if "--debug" in argv or not is_for_users(error):
             raise
         print(f"error: {sentence(error)}", file=sys.stderr)
         sys.exit(getattr(error, "exit_code", DataError.exit_code))

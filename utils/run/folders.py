@@ -18,6 +18,7 @@ from utils.run.files import digest, read_json, sync_file, sync_folder, temporary
 from utils.run.program import command_line, command_name
 
 LOCK = "run.lock"  # in a folder that a process holds
+LONGEST_NAME = 255  # bytes of a name, on the file systems of today
 RECORD = ".written.json"  # in a folder that a command made: what it wrote there
 _LEFT = re.compile(r"\.tmp-\d+-.+", re.DOTALL)  # see `temporary_name`
 Entry = Mapping[str, Any]  # `bytes` and `sha256` of a file
@@ -37,6 +38,7 @@ def refuse_existing(
     since they were written, and foreign ones that have a name of `sure`. Raises DataError for a damaged record.
     """
     folder = Path(folder)
+    refuse_unwritable(folder)
     if not _may_write(folder, overwrite, flag):
         return
     own = _own(folder, later)
@@ -46,6 +48,21 @@ def refuse_existing(
                 f"{folder / name} has no record of {command_name()} (older versions kept none), so {flag} does not "
                 "replace it; choose another folder, or move it away"
             )
+
+
+def refuse_unwritable(folder: str | Path) -> None:
+    """Raise UsageError if nothing can be written into `folder`, or where it shall be made: called before any work."""
+    folder = Path(folder).absolute()
+    above = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    reason = ""
+    if any(len(os.fsencode(part)) > LONGEST_NAME for part in folder.parts):
+        reason = f"a name in it is longer than {LONGEST_NAME} bytes"
+    elif not above.is_dir():
+        reason = "" if above == folder else f"{above} is no folder"  # the former is said with what else is there
+    elif not os.access(above, os.W_OK | os.X_OK):
+        reason = f"{above} is read-only for you"
+    if reason:
+        raise UsageError(f"{folder} cannot be written: {reason}; choose another folder")
 
 
 def _may_write(folder: Path, overwrite: bool, flag: str = "--overwrite") -> bool:

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from utils.formats.checks import check_motion, check_read
 from utils.formats.export_format import Format, look_at_bodies
@@ -28,6 +29,7 @@ from utils.geometry.kinematics import global_rotations, walk
 from utils.geometry.mesh import influences, whole_shares
 from utils.geometry.rotations import matrix_to_quaternion, quaternion_to_matrix
 from utils.geometry.skeleton import Skeleton
+from utils.geometry.spans import over_spans
 from utils.run.errors import DataError
 from utils.run.files import atomic_write, read_text
 
@@ -138,16 +140,21 @@ def _whole_turns(motion: BodyMotion) -> np.ndarray:
 
     Each is that to the joints above it as the page has them, so that what rounding turns does not add up on a chain.
     """
-    world = global_rotations(torch.as_tensor(np.asarray(motion.rotations, np.float64)), motion.body.parents)
-    found, turns = torch.empty_like(world), np.empty((*world.shape[:2], 4), np.int16)
-    for joint in walk(motion.body.parents):
-        parent = motion.body.parents[joint]
-        local = world[:, joint] if parent < 0 else found[:, parent].mT @ world[:, joint]
-        units = (matrix_to_quaternion(local) * _TURN).round()
-        turned = quaternion_to_matrix(units)
-        found[:, joint] = turned if parent < 0 else found[:, parent] @ turned
-        turns[:, joint] = units.numpy()
-    return turns
+    parents = motion.body.parents
+
+    def coded(rotations: Tensor) -> Tensor:
+        world = global_rotations(rotations.double(), parents)
+        found, turns = torch.empty_like(world), torch.empty((*world.shape[:2], 4), dtype=torch.int16)
+        for joint in walk(parents):
+            parent = parents[joint]
+            local = world[:, joint] if parent < 0 else found[:, parent].mT @ world[:, joint]
+            units = (matrix_to_quaternion(local) * _TURN).round()
+            turned = quaternion_to_matrix(units)
+            found[:, joint] = turned if parent < 0 else found[:, parent] @ turned
+            turns[:, joint] = units.to(torch.int16)
+        return turns
+
+    return over_spans(coded, torch.as_tensor(np.asarray(motion.rotations))).numpy()
 
 
 def _floor(motion: BodyMotion) -> float:
