@@ -41,12 +41,18 @@ class GltfFile:
     ending: str
 
     def write(self, path: str | Path, motion: RigMotion, fps: float, name: str) -> None:
-        """Write a copy of the file that has a motion as one more animation, atomically."""
+        """Write a copy of the file that has a motion as one more animation, atomically.
+
+        Raises DataError where the file holds what JSON may not (NaN, halves of letters).
+        """
         document = read_document(self.path)
         taken = {clip.name for clip in document.clips}
         names = (name, *(f"{name} {number}" for number in range(2, len(taken) + 3)))
         add_animation(document, self.nodes, motion, fps, next(title for title in names if title not in taken))
-        write_document(path, document)
+        try:
+            write_document(path, document)
+        except ValueError as error:
+            raise DataError(f"{self.path} cannot be written again: {error}") from error
 
     def read(self, path: str | Path) -> np.ndarray:
         """Where the joints are [T, K, 3] in the last animation of a file that was written. Raises DataError."""
