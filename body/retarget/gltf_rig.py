@@ -20,7 +20,7 @@ from utils.formats.glb_container import Broken
 from utils.formats.gltf_document import Document, Skin, read_document, write_document
 from utils.geometry.kinematics import walk
 from utils.geometry.rotations import matrix_to_quaternion, quaternion_to_matrix
-from utils.run.errors import DataError
+from utils.run.errors import DataError, reading
 
 _POSED = np.radians(60)  # the most that half the joints of a skin are turned by a pose
 _SCALED = 0.05  # how far the scale of a skin's joints may be from that of a place where the mesh may stand
@@ -41,12 +41,18 @@ class GltfFile:
     ending: str
 
     def write(self, path: str | Path, motion: RigMotion, fps: float, name: str) -> None:
-        """Write a copy of the file that has a motion as one more animation, atomically."""
+        """Write a copy of the file that has a motion as one more animation, atomically.
+
+        Raises DataError where the file holds what JSON may not (NaN, halves of letters).
+        """
         document = read_document(self.path)
         taken = {clip.name for clip in document.clips}
         names = (name, *(f"{name} {number}" for number in range(2, len(taken) + 3)))
         add_animation(document, self.nodes, motion, fps, next(title for title in names if title not in taken))
-        write_document(path, document)
+        try:
+            write_document(path, document)
+        except ValueError as error:
+            raise DataError(f"{self.path} cannot be written again: {error}") from error
 
     def read(self, path: str | Path) -> np.ndarray:
         """Where the joints are [T, K, 3] in the last animation of a file that was written. Raises DataError."""
@@ -64,44 +70,44 @@ def open_gltf(path: str | Path) -> tuple[GltfFile, list[Rig]]:
     """
     path = Path(path)
     document, name = read_document(path), path.name
-    skinned = {joint for skin in document.skins for joint in skin.joints}
     if not document.nodes:
         raise DataError(f"{name} has no joints")
-    nodes = _nodes_of(document, skinned)
-    number = {node: joint for joint, node in enumerate(nodes)}
-    parents = tuple(number.get(document.nodes[node].parent, -1) for node in nodes)
-    resting = np.stack([document.nodes[node].world for node in nodes])
-    if (np.linalg.det(resting[:, :3, :3]) <= 0).any():
-        raise DataError(f"{name} has joints that are mirrored or have no size: apply their scale where it was made")
-    try:
-        bound = _bound(document, nodes, parents, resting)
-        rigs = []
-        for world in [resting] if bound is None else [bound, resting]:
-            vertices, faces, weights = _mesh(document, nodes, world)
-            standing = [joint if parent < 0 else parent for joint, parent in enumerate(parents)]
-            scales = np.cbrt(np.linalg.det(world[standing, :3, :3]))
-            scales[np.array(parents) < 0] = 1.0
-            bones = np.array([node in skinned or not skinned for node in nodes])
-            axes = world[:, :3, :3] / np.linalg.norm(world[:, :3, :3], axis=1, keepdims=True)
-            rigs.append(
-                Rig(
-                    name,
-                    tuple(str(document.document["nodes"][node].get("name", f"node_{node}")) for node in nodes),
-                    parents,
-                    world[:, :3, 3],
-                    axes,
-                    scales,
-                    bones,
-                    bones,
-                    vertices,
-                    faces,
-                    weights,
-                    {role: number[node] for role, node in _humanoid(document) if node in number},
-                )
-            )
-    except Broken as error:
-        raise DataError(f"{name} is no readable character: {error}") from error
+    with reading(path, "a readable character"), np.errstate(all="ignore"):
+        nodes = _nodes_of(document, _skinned(document))
+        resting = np.stack([document.nodes[node].world for node in nodes])
+        if (np.linalg.det(resting[:, :3, :3]) <= 0).any():
+            raise DataError(f"{name} has joints that are mirrored or have no size: apply their scale where it was made")
+        bound = _bound(document, nodes, resting)
+        poses = [resting] if bound is None else [bound, resting]
+        rigs = [_rig(document, nodes, world, name) for world in poses]
+    if not all(np.isfinite(rig.places).all() and np.isfinite(rig.vertices).all() for rig in rigs):
+        raise DataError(f"{name} is no readable character: its joints stand at places beyond all measure")
     return GltfFile(path, nodes, ".vrm" if path.suffix.lower() == ".vrm" else ".glb"), rigs
+
+
+def _skinned(document: Document) -> set[int]:
+    return {joint for skin in document.skins for joint in skin.joints}
+
+
+def _rig(document: Document, nodes: tuple[int, ...], world: np.ndarray, name: str) -> Rig:
+    """The rig of nodes whose worlds are [K, 4, 4]. Raises Broken."""
+    number, skinned = {node: joint for joint, node in enumerate(nodes)}, _skinned(document)
+    parents = tuple(number.get(document.nodes[node].parent, -1) for node in nodes)
+    scales = np.cbrt(np.linalg.det(world[[max(parent, 0) for parent in parents], :3, :3]))
+    scales[np.array(parents) < 0] = 1.0
+    bones = np.array([node in skinned or not skinned for node in nodes])
+    return Rig(
+        name,
+        tuple(str(document.document["nodes"][node].get("name", f"node_{node}")) for node in nodes),
+        parents,
+        world[:, :3, 3],
+        world[:, :3, :3] / np.linalg.norm(world[:, :3, :3], axis=1, keepdims=True),
+        scales,
+        bones,
+        bones,
+        *_mesh(document, nodes, world),
+        {role: number[node] for role, node in _humanoid(document) if node in number},
+    )
 
 
 def _nodes_of(document: Document, skinned: set[int]) -> tuple[int, ...]:
@@ -128,7 +134,7 @@ def _up(parents: list[int], node: int) -> Iterator[int]:
         node = parents[node]
 
 
-def _bound(document: Document, nodes: tuple[int, ...], parents: tuple[int, ...], resting: np.ndarray) -> Any:
+def _bound(document: Document, nodes: tuple[int, ...], resting: np.ndarray) -> np.ndarray | None:
     """The worlds [K, 4, 4] of nodes in the pose that skins are bound in; None where that is the one they rest in."""
     number = {node: joint for joint, node in enumerate(nodes)}
     world, told = resting.copy(), np.zeros(len(nodes), bool)
@@ -144,9 +150,10 @@ def _bound(document: Document, nodes: tuple[int, ...], parents: tuple[int, ...],
         told[joints], differs = True, True
     if not differs:
         return None
-    for joint, parent in enumerate(parents):  # in the order of `walk`: parents come first
+    for joint, node in enumerate(nodes):  # in the order of `walk`: parents come first
+        parent = number.get(document.nodes[node].parent, -1)
         if not told[joint] and parent >= 0:
-            world[joint] = world[parent] @ document.nodes[nodes[joint]].local
+            world[joint] = world[parent] @ document.nodes[node].local
     return world
 
 

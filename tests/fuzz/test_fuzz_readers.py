@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 
+from body.retarget import character as characters
 from data_loaders.action import humanact12
 from data_loaders.common import packed
 from data_loaders.options import DataOptions
@@ -27,7 +28,7 @@ from data_loaders.text import humanml
 from eval.reporting import content as report_content
 from eval.reporting import page as report_page
 from model.options import ModelOptions
-from tests import skinned
+from tests import rigs, skinned
 from tests.acclaim import ASF
 from tests.bodies import small_body, walking
 from tests.eval.test_report import made as made_record
@@ -81,6 +82,28 @@ class Reader(NamedTuple):
 
 def clip() -> Any:
     return walking(3, 30.0, small_body(), contacts=np.zeros((3, 24), bool))
+
+
+def write_character(folder: Path) -> None:
+    """A character as glTF, its bytes beside it."""
+    rigs.write(folder / "mine.glb", rigs.STYLES["vrm"])
+    document, binary = rigs.unpack(folder / "mine.glb")
+    text_of(document | {"buffers": [{"byteLength": len(binary), "uri": "mine.bin"}]}, folder / "mine.gltf")
+    (folder / "mine.bin").write_bytes(binary)
+
+
+def write_mapped(folder: Path) -> None:
+    write_character(folder)
+    character = characters.open_character(folder / "mine.gltf")
+    characters.write_map(folder / "map.json", character.rig, character.roles.joints)
+
+
+def onto(path: Path, mapped: str | Path = "") -> np.ndarray:
+    """Where the joints are in what is written of a motion on a character."""
+    character = characters.open_character(path, mapped)
+    posed, _ = characters.moved(clip(), character)
+    character.file.write(path.with_name("out" + character.file.ending), posed, 30.0, "clip")
+    return character.file.read(path.with_name("out" + character.file.ending))
 
 
 def text_of(content: object, path: Path) -> None:
@@ -210,6 +233,11 @@ READERS: dict[str, Reader] = {
     "glb": one("a.glb", lambda path: glb.write(path, [skinned.dance(skinned.body())]), glb.read),
     "glb of others": one("a.glb", lambda path: two_people(apart=True).save(path), gltf.read),
     "gltf": one("a.gltf", lambda path: beside(swinging(), path.parent, "a.bin", "data:"), gltf.read),
+    "character": Reader(write_character, lambda f: onto(f / "mine.gltf"), ("mine.gltf", "mine.bin")),
+    "character in BVH": one("mine.bvh", lambda path: bvh.write(path, clip()), onto),
+    "map of a character": Reader(
+        write_mapped, lambda f: onto(f / "mine.gltf", f / "map.json"), ("map.json",)
+    ),
     "buffer of a gltf": Reader(
         lambda f: beside(swinging(), f, "a.bin"), lambda f: gltf.read(f / "a.gltf"), ("a.bin",)
     ),
