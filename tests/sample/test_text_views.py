@@ -122,7 +122,7 @@ def test_refusals(model, data, tmp_path, capsys):
     said = refusal(capsys, 3, "sample.generate", "--model_path", model, "--datapath", bare)
     assert "test part" in said and "prepare.mocap" in said
     said = refusal(capsys, 2, "sample.mas", "--model_path", model, "--action_name wave")
-    assert "told sentences, not action" in said
+    assert "trained with sentences, not with action" in said
     acting = train(tmp_path / "acting", data, f"{TOLD} --cond action --train_batch_size 2 --num_steps 1")
     said = refusal(capsys, 2, "sample.mas", "--model_path", acting, "--text_prompt waves")
     assert "--action_name" in said and "not text" in said
