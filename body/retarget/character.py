@@ -53,7 +53,7 @@ def open_character(path: str | Path, mapped: str | Path = "") -> Character:
         try:
             roles = find_roles(rig, told)
         except Undecided as error:
-            undecided = undecided or error
+            undecided = undecided or Undecided(f"{mapped}: {error}" if mapped else str(error), rig, error.found)
             continue
         found.append((uprightness(rig, roles), Character(file, rig, roles)))
         if found[-1][0] > STEEP:

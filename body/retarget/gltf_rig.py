@@ -75,14 +75,18 @@ def open_gltf(path: str | Path) -> tuple[GltfFile, list[Rig]]:
     with reading(path, "a readable character"), np.errstate(all="ignore"):
         nodes = _nodes_of(document, _skinned(document))
         resting = np.stack([document.nodes[node].world for node in nodes])
-        if (np.linalg.det(resting[:, :3, :3]) <= 0).any():
-            raise DataError(f"{name} has joints that are mirrored or have no size: apply their scale where it was made")
-        bound = _bound(document, nodes, resting)
+        bound = None if _mirrored(resting) else _bound(document, nodes, resting)
         poses = [resting] if bound is None else [bound, resting]
+        if any(map(_mirrored, poses)):
+            raise DataError(f"{name} has joints that are mirrored or have no size: apply their scale where it was made")
         rigs = [_rig(document, nodes, world, name) for world in poses]
     if not all(np.isfinite(rig.places).all() and np.isfinite(rig.vertices).all() for rig in rigs):
         raise DataError(f"{name} is no readable character: its joints stand at places beyond all measure")
     return GltfFile(path, nodes, ".vrm" if path.suffix.lower() == ".vrm" else ".glb"), rigs
+
+
+def _mirrored(world: np.ndarray) -> bool:
+    return not bool((np.linalg.det(world[:, :3, :3]) > 0).all())
 
 
 def _skinned(document: Document) -> set[int]:
