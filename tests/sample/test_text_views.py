@@ -125,7 +125,7 @@ def test_refusals(model, data, tmp_path, capsys):
     assert "trained with sentences, not with action" in said
     acting = train(tmp_path / "acting", data, f"{TOLD} --cond action --train_batch_size 2 --num_steps 1")
     said = refusal(capsys, 2, "sample.mas", "--model_path", acting, "--text_prompt waves")
-    assert "--action_name" in said and "not text" in said
+    assert "--action_name" in said and "not with text" in said
 
 
 def test_dreamfusion_hears_prompts_too(model, tmp_path, monkeypatch):
