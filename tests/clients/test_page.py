@@ -131,7 +131,7 @@ def test_hostile_names_side_by_side(tmp_path: Path, person: BodyMotion, number: 
     shown = re.sub(r"<title>.*?</title>", "", document, flags=re.DOTALL)
     assert document.count("<script") == 2 and "<img" not in shown and "<title>broken" not in document
     assert not re.search(r"<svg onload|<[a-z][^>]* on[a-z]+=", shown)
-    tally("page", hostile.encode("unicode_escape").decode().replace("|", "\\|").replace("`", "'"), 1)
+    tally("page", "`" + hostile.encode("unicode_escape").decode().replace("|", "\\|").replace("`", "'") + "`", 1)
 
 
 def test_samples_side_by_side(tmp_path: Path, person: BodyMotion):

@@ -301,9 +301,10 @@ class Progress:
     def __init__(self, path: Path, step: int, options: TrainingOptions, platform: Platform | None):
         self.options, self.platform = options, platform
         path.parent.mkdir(parents=True, exist_ok=True)
-        kept = [line for line in path.read_bytes().splitlines() if _is_record(line, step)] if path.is_file() else []
-        with atomic_write(path) as handle:
-            handle.writelines(line + b"\n" for line in kept)
+        if path.is_file():
+            kept = [line for line in path.read_bytes().splitlines() if _is_record(line, step)]
+            with atomic_write(path) as handle:
+                handle.writelines(line + b"\n" for line in kept)
         self.file = path.open("a")
         self.first, self.last, self.start = step, final_step(options), time.monotonic()
         self.sums: dict[str, float] = {}
