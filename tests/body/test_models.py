@@ -103,7 +103,8 @@ def test_the_free_body_is_a_closed_surface_of_a_persons_size(free: BodyModel):
     corners = body.vertices[body.faces].astype(np.float64)
     volume = np.einsum("fi,fi->", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])) / 6
     assert 0.05 < volume < 0.065
-    assert np.ptp(body.vertices, axis=0)[:2] == pytest.approx([1.665, 1.661], abs=0.002)
+    # From the curled fingers of one hand to the other's; flat hands would reach over 1.665.
+    assert np.ptp(body.vertices, axis=0)[:2] == pytest.approx([1.626, 1.661], abs=0.002)
 
 
 def test_the_free_body_is_the_same_on_both_sides(free: BodyModel):

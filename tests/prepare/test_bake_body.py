@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from prepare import bake_body
+from prepare.body import hands
 from tests.commands import refusal, run
 from utils.geometry.rest import rest_joints
 from utils.geometry.skeleton import SKELETONS
@@ -122,6 +123,17 @@ def test_shape_axes_are_differences_of_mixes(wheel: Path, tmp_path: Path):
     assert moved[:, names.index("male")] == pytest.approx([0, 0.5 / 20, -0.6 / 60], abs=2e-4)
     assert moved[:, names.index("heavy")] == pytest.approx([0.2 / 20, -0.5 / 20, 0], abs=2e-4)
     assert moved[:, names.index("tall")] == pytest.approx([0, 0.3 * 2.0 / 20, 0], abs=2e-4)
+
+
+def test_hands_are_relaxed_in_every_shape(wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The template is what `relaxed` makes of it, and an axis the difference between two that it made."""
+    run("prepare.bake_body", "--wheel", wheel, "--output_file", tmp_path / "as_it_is.npz")
+    monkeypatch.setattr(hands, "relaxed", lambda vertices, fingers: 2 * vertices)
+    run("prepare.bake_body", "--wheel", wheel, "--output_file", tmp_path / "doubled.npz")
+    with np.load(tmp_path / "as_it_is.npz") as before, np.load(tmp_path / "doubled.npz") as after:
+        assert np.abs(after["v_template"] - 2 * before["v_template"]).max() < 1e-6
+        assert np.abs(after["shapedirs"] - 2.0 * before["shapedirs"]).max() <= 1
+        assert np.abs(after["shapedirs"]).max() > 10
 
 
 def test_hands_turn_with_the_wrists(wheel: Path, monkeypatch: pytest.MonkeyPatch):
