@@ -16,7 +16,7 @@ _BENDS = ((15.0, 18.0, 12.0), (17.0, 20.0, 13.0), (19.0, 22.0, 15.0), (20.0, 24.
 _CLOSING = (9.0, 3.0, -4.0, -10.0, 0.0)  # degrees, towards the little finger: the fan of the fingers closes a little
 _SPANS = ((0.0, 0.45), (0.30, 0.70), (0.60, 1.0))  # where each joint bends, in parts of the finger
 _LEVELS = 100  # steps in which a finger is followed back from its tip
-_LEAST = 0.05  # of the way from wrist to knuckles: how far a finger stands out at least
+_LEAST, _LEAST_THUMB = 0.05, 0.2  # of the way from wrist to knuckles: how far they stand out at least
 _THUMB_WAY = (0.6, 0.0, 0.8)  # along the left thumb, in a T-pose with palms down
 _THUMB_BEND = (0.35, -0.8, -0.5)  # its tip goes below the palm and towards the fingers
 _DOWN, _BACK = (0.0, -1.0, 0.0), (0.0, 0.0, -1.0)
@@ -91,7 +91,8 @@ def _tips(
 ) -> list[int] | None:
     """The outermost vertices of the fingers, index to little, then of the thumb; None where these are not found.
 
-    Four fingers are there where a cut through the hand, from the knuckles outwards, leaves four parts that stand out.
+    Four fingers are there where a cut through the hand, from the knuckles outwards, leaves four parts that stand out;
+    a thumb, where something behind the cut reaches further forwards than they do.
     """
     reach = vertices[:, 0]
     for level in knuckles[0] + size * np.linspace(-0.1, 0.3, 41):
@@ -101,7 +102,8 @@ def _tips(
         ends = [end for end in ends if reach[end] > level + _LEAST * size]
         if len(ends) == 4:
             thumb = int(np.where(hand & (reach < level), vertices[:, 2], -np.inf).argmax())
-            return [*sorted(ends, key=lambda end: -vertices[end, 2]), thumb]
+            beside = vertices[hand & (reach >= level), 2].max() + _LEAST_THUMB * size
+            return [*sorted(ends, key=lambda end: -vertices[end, 2]), thumb] if vertices[thumb, 2] > beside else None
     return None
 
 
@@ -157,7 +159,8 @@ def _bent(vertices: np.ndarray, finger: Finger, towards: np.ndarray, bends: tupl
         share = np.clip(((steps - steps[0]) / length - first) / (last - first), 0, 1)
         angle += np.radians(bend) * share**2 * (3 - 2 * share)
     turn = np.interp(along, steps, angle)
-    middle = [np.interp(along, steps, np.cumsum(part) * length / len(steps)) for part in (np.cos(angle), np.sin(angle))]
+    step = length / (len(steps) - 1)
+    middle = [np.interp(along, steps, (np.cumsum(part) - part[0]) * step) for part in (np.cos(angle), np.sin(angle))]
     forth = steps[0] + middle[0] - depth * np.sin(turn) - along
     aside = middle[1] + depth * np.cos(turn) - depth
     return vertices[finger.vertices] + np.outer(forth, way) + np.outer(aside, inwards)

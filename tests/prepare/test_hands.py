@@ -109,7 +109,7 @@ def test_fingers_that_were_found_on_one_shape_bend_another(flat: tuple[np.ndarra
     assert np.abs(larger - 1.3 * relaxed(vertices, fingers)).max() < 1e-6
 
 
-@pytest.mark.parametrize("parts", [(PALM,), (PALM, *FINGERS[:3]), (PALM, *THUMB)])
+@pytest.mark.parametrize("parts", [(PALM,), (PALM, *FINGERS[:3], *THUMB), (PALM, *FINGERS), (PALM, *THUMB)])
 def test_what_is_no_hand_has_no_fingers(parts: tuple[tuple[int, int, int, int], ...]):
     vertices, faces = glove(parts)
     assert find_fingers(vertices, faces, WRIST, KNUCKLES) == []
