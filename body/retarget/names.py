@@ -76,7 +76,8 @@ def find_roles(rig: Rig, mapped: Mapping[str, int] | None = None) -> Roles:
     missing = [role for role in CORE if role not in found]
     if missing:
         if len(rig.joints) < len(CORE):
-            raise DataError(f"{rig.name} has {len(rig.joints)} joints; a character that can be moved has arms and legs")
+            few = f"{rig.name} has too few joints for arms and legs ({len(rig.joints)})"
+            raise DataError(f"{few}: a person's motion goes onto characters that have them")
         more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
         said = f"{rig.name} has no joint that is known to be {', '.join(missing[:_NAMED])}{more}"
         raise Undecided(said, rig, found)

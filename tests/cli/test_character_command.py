@@ -114,7 +114,9 @@ def test_what_has_too_few_joints_gets_no_draft_of_a_map(folder: Path, tmp_path: 
     node = {"asset": {"version": "2.0"}, "scenes": [{"nodes": [0]}], "nodes": [{"name": "box"}]}
     rigs.pack(tmp_path / "box.glb", node, b"")
     line = ("--character", tmp_path / "box.glb", "--output_dir", tmp_path / "out")
-    assert "box.glb has 1 joints" in refusal(capsys, 4, "visualize.export", folder / "results.npy", *line)
+    assert "box.glb has too few joints for arms and legs (1)" in refusal(
+        capsys, 4, "visualize.export", folder / "results.npy", *line
+    )
     assert not (tmp_path / "out").exists()
 
 
