@@ -36,7 +36,7 @@ Say = Callable[[str], None]
 def read_clips(options: BodyOptions) -> list[Motion]:
     """The clips that are asked for, in the order of `--samples`. Raises UsageError and what reading raises."""
     if not options.input_path:
-        raise UsageError("name the motion: a results.npy, or a .npy, .npz, .bvh, .amc or other motion file")
+        raise UsageError("name the motion: a results.npy, or a .npy, .npz, .bvh, .glb, .amc or other motion file")
     clips = read_motion(options.input_path, options, raw=True)
     return [clips[number] for number in chosen(options.samples, len(clips), options.input_path)]
 

@@ -10,7 +10,9 @@ from utils.run.options import option
 class BodyOptions(ReadingOptions):
     """Which motions of a file, and the body that they are put on."""
 
-    input_path: str = option("", "results.npy, or a motion file: .npy, .npz, .bvh, .amc (the first word does too)")
+    input_path: str = option(
+        "", "results.npy, or a motion file: .npz, .bvh, .glb, .amc, .trc and others (the first word does too)"
+    )
     samples: tuple[str, ...] = option((), "numbers of the motions, from 0 (default: all)", many=True)
     body: str = option("", "smpl, free, capsules or an SMPL file (default: smpl if it is there, else free)")
     fit: str = option("gauss_newton", "smplify: the published objective and optimiser", ("gauss_newton", "smplify"))

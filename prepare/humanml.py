@@ -34,7 +34,7 @@ class HumanMLOptions(ReadingOptions):
 
     sources: tuple[str, ...] = option(
         (),
-        "files or folders of motion: .bvh, .amc (its .asf beside it), .npz of AMASS and others, .npy [T, 22, 3]",
+        "files or folders of motion: .bvh, .glb, .amc (its .asf beside it), .npz of AMASS and others, .npy [T, 22, 3]",
         many=True,
     )
     texts: str = option("", "folder of NAME.txt, the sentences of each clip (default: beside the motion files)")

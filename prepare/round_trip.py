@@ -3,6 +3,7 @@
 `python -m prepare.round_trip --sources FILE_OR_FOLDER ...` for recordings, `--dataset mocap` for a dataset folder.
 """
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -41,6 +42,15 @@ def recorded(options: RoundTripOptions) -> "Iterator[tuple[str, np.ndarray]]":
     for path in find_files(options.sources):
         for motion in read_motion(path, array_rate(options, path, options.fps)):
             yield f"{path}: {motion.name}", resample(to_smpl22(motion).positions, motion.fps, options.fps)
+
+
+def long_enough(clips: "Iterator[tuple[str, np.ndarray]]") -> "Iterator[tuple[str, np.ndarray]]":
+    """Those of more than one frame, of which features can be made; others, such as poses, are told and passed over."""
+    for name, positions in clips:
+        if len(positions) > 1:
+            yield name, positions
+        else:
+            print(f"note: passed over: {name}: a single frame", file=sys.stderr)
 
 
 def stored(options: RoundTripOptions) -> "Iterator[tuple[str, np.ndarray]]":
@@ -99,7 +109,9 @@ def main(argv: list[str]) -> None:
     from data_loaders.representations.hml import layout_of
 
     skeleton = "smpl22" if options.sources else dataset_spec(options.dataset).skeleton
-    clips = list(islice((recorded if options.sources else stored)(options), options.num_motions))
+    clips = list(islice(long_enough((recorded if options.sources else stored)(options)), options.num_motions))
+    if not clips:
+        raise DataError("there is no clip of more than one frame to look at")
     print("\n".join(measure(clips, layout_of(skeleton))))
 
 

@@ -31,7 +31,8 @@ def main(argv: list[str]) -> None:
     formats = asked(wanted, folder, print)
     motions = make_bodies(which, print)
     motions = prepared(motions, wanted, print)
-    written = export(motions, formats, folder, source.stem, wanted.overwrite, wanted.names, wanted.in_place)
+    kept = [source, *map(Path, filter(None, [wanted.character]))]
+    written = export(motions, formats, folder, source.stem, wanted.overwrite, wanted.names, wanted.in_place, kept)
     print("\n".join(map(str, written)))
 
 

@@ -86,7 +86,8 @@ def main(argv: list[str]) -> None:
     formats = asked(wanted, folder, print)
     motions = bodies_of([replace(clip, name=name)], which, print)
     motions = prepared(motions, wanted, print)
-    written = export(motions, formats, folder, name, wanted.overwrite, wanted.names, wanted.in_place)
+    kept = [video, results, *map(Path, filter(None, [wanted.character]))]
+    written = export(motions, formats, folder, name, wanted.overwrite, wanted.names, wanted.in_place, kept)
     print("\n".join(map(str, written)))
 
 

@@ -21,6 +21,7 @@ CORE = ("pelvis", "head", *(f"{side}_{name}" for side in SIDES for limb in LIMBS
 FINGERS = ("thumb", "index", "middle", "ring", "pinky")
 _TWIST = re.compile(r"twist|roll(?!er)|helper")
 _FINGER = {"little": "pinky", "mid": "middle", "fore": "index"} | {name: name for name in FINGERS}
+_NAMED = 6  # joints that are missing, of those that are named
 STEEP = 0.9  # cosine to the vertical: whose legs and trunk are all steeper stands
 _ROOT_HEIGHT = 0.15  # of the hips' height, below which a joint above them is a root bone on the floor
 
@@ -74,7 +75,12 @@ def find_roles(rig: Rig, mapped: Mapping[str, int] | None = None) -> Roles:
             found = by_shape(rig.parents, rig.places) or found
     missing = [role for role in CORE if role not in found]
     if missing:
-        raise Undecided(f"{rig.name} has no joint that is known to be {', '.join(missing)}", rig, found)
+        if len(rig.joints) < len(CORE):
+            few = f"{rig.name} has too few joints for arms and legs ({len(rig.joints)})"
+            raise DataError(f"{few}: a person's motion goes onto characters that have them")
+        more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+        said = f"{rig.name} has no joint that is known to be {', '.join(missing[:_NAMED])}{more}"
+        raise Undecided(said, rig, found)
     if fault := _misplaced(rig, found) or _contradiction(rig, found):
         raise Undecided(f"{rig.name}: {fault}", rig, found)
     return _completed(rig, found)

@@ -214,8 +214,9 @@ def find_prefix(session: Session, options: PrefixOptions, count: int) -> Prefix:
     if spec.representation != "hml":
         raise UsageError(f"motion of {spec.name} is not made window after window; that of HumanML3D's features is")
     if options.prefix_motion and options.prefix_motion != STANDING:
-        shown = prefix_of_file(session, options.prefix_motion, options)
-        return Prefix(shown.expand(count, -1, -1), f"the motion follows {options.prefix_motion}")
+        shown, note = prefix_of_file(session, options.prefix_motion, options)
+        source = f"the motion follows {options.prefix_motion}" + (f" ({note})" if note else "")
+        return Prefix(shown.expand(count, -1, -1), source)
     folder = spec.folder(session.data.datapath)
     if options.prefix_motion != STANDING and folder.is_dir():
         return prefix_of_data(session, folder, count)
@@ -239,17 +240,21 @@ def prefix_of_data(session: Session, folder: Path, count: int) -> Prefix:
     return Prefix(torch.stack(shown), f"each motion follows one of the test part of {folder}", tuple(captions))
 
 
-def prefix_of_file(session: Session, path: str, how: ReadingOptions) -> Tensor:
-    """The features [C, F] of the last frames of the first clip of a file. Raises the errors of files, or DataError."""
+def prefix_of_file(session: Session, path: str, how: ReadingOptions) -> tuple[Tensor, str]:
+    """The features [C, F] of the last frames of the first clip of a file, and what was concluded in reading it.
+
+    Raises the errors of files, or DataError.
+    """
     spec, context = session.spec, session.model_options.context_len
     motion = read_motion(path, how)[0]
-    features = source_of(motion, spec).frames
+    source = source_of(motion, spec)
+    features = source.frames
     if len(features) < context:
         raise DataError(
             f"{path}: {motion.name} makes {len(features)} frames of features at {spec.fps:g} a second; the model is "
             f"shown {context}"
         )
-    return features[-context:]
+    return features[-context:], source.note
 
 
 def standing(mean: Tensor, layout: hml.Layout, frames: int) -> Tensor:

@@ -91,6 +91,35 @@ def test_a_rig_that_is_not_known_gets_a_map_as_a_draft(folder: Path, tmp_path: P
     assert len(joints) > 20
 
 
+def test_the_recording_and_the_character_stay(folder: Path, tmp_path: Path, capsys):
+    """--overwrite replaces earlier exports, never what the command reads."""
+    run("visualize.export", folder / "results.npy", "--samples 0 --body free --format bvh --output_dir", tmp_path)
+    take = tmp_path / "sample00_rep00.bvh"
+    before = take.read_bytes()
+    for line in ((take,), (folder / "results.npy", "--samples 0 --character", take)):
+        said = refusal(
+            capsys, 2, "visualize.export", *line, "--body free --overwrite --format bvh --output_dir", tmp_path
+        )
+        assert "would replace what it is made from" in said and take.read_bytes() == before
+
+
+def test_a_map_is_one_of_a_character(folder: Path, tmp_path: Path, capsys):
+    (tmp_path / "map.json").write_text("{}")
+    line = ("--map", tmp_path / "map.json", "--output_dir", tmp_path / "out")
+    assert "--character" in refusal(capsys, 2, "visualize.export", folder / "results.npy", *line)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_has_too_few_joints_gets_no_draft_of_a_map(folder: Path, tmp_path: Path, capsys):
+    node = {"asset": {"version": "2.0"}, "scenes": [{"nodes": [0]}], "nodes": [{"name": "box"}]}
+    rigs.pack(tmp_path / "box.glb", node, b"")
+    line = ("--character", tmp_path / "box.glb", "--output_dir", tmp_path / "out")
+    assert "box.glb has too few joints for arms and legs (1)" in refusal(
+        capsys, 4, "visualize.export", folder / "results.npy", *line
+    )
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_cycle_in_place_by_other_names(folder: Path, tmp_path: Path):
     run(
         "visualize.export",

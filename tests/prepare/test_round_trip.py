@@ -38,6 +38,16 @@ def test_a_spin_that_the_published_features_lose(tmp_path, capsys):
     assert "wrong sign: in 1 clips" in text and "the positions among the features: mean 0.000 mm" in text
 
 
+def test_single_frames_are_passed_over(tmp_path, capsys):
+    """Files of several clips often hold a pose among them."""
+    np.save(tmp_path / "pose.npy", body_motion(20, 0, 0)[0][:1])
+    with pytest.raises(DataError, match="no clip of more than one frame"):
+        round_trip.main(["--sources", str(tmp_path)])
+    assert "pose: a single frame" in capsys.readouterr().err
+    np.save(tmp_path / "walk.npy", body_motion(20, 0, 0)[0])
+    assert said(capsys, "--sources", tmp_path).startswith("1 clips")
+
+
 def test_refusals(tmp_path):
     with pytest.raises(MissingFileError, match="new_joints holds no .npy"):
         round_trip.main(["--datapath", str(tmp_path)])

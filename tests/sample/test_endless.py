@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 
 import numpy as np
 import pytest
@@ -231,6 +232,12 @@ def test_any_motion_of_a_person_is_followed(tmp_path, fps):
     placed = hml.place([torch.from_numpy(positions)], LAYOUT)[0]
     height = np.interp((last - np.arange(CONTEXT)[::-1]) * fps / 20, np.arange(46), placed[:, 0, 1].numpy())
     np.testing.assert_allclose(shown[:, 3].numpy(), height, atol=2e-3)
+
+
+def test_what_was_concluded_of_a_prefix_is_said(tmp_path):
+    write_positions(tmp_path / "walk.npz", 46, 20.0)
+    shown = find_prefix(dip_session(), PrefixOptions(str(tmp_path / "walk.npz"), scale=40.0), 1)
+    assert re.search(r"walk\.npz \(.*m tall \(--scale says the unit\)", shown.source)
 
 
 @pytest.mark.parametrize(

@@ -241,6 +241,8 @@ def test_a_place_where_no_folder_can_be_is_refused_before_any_work(tmp_path, nam
     (tmp_path / "file").write_text("mine")
     with pytest.raises(UsageError, match=said):
         refuse_existing(tmp_path / name, overwrite=True)
+    with pytest.raises(UsageError, match="file exists already and is no folder"):
+        folders.refuse_unwritable(tmp_path / "file")
     refuse_existing(tmp_path / "a" / "b" / "c", overwrite=False)
     assert names(tmp_path) == ["file"]
 

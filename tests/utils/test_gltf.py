@@ -352,6 +352,8 @@ def test_clips_are_picked_by_name(tmp_path: Path):
     assert [found.name for found in gltf.read(path, clip="run")] == ["Rig|run"]
     with pytest.raises(UsageError, match=r"no clip 'jump'; it has 3: Rig\|walk, Rig\|run"):
         gltf.read(path, clip="jump")
+    with pytest.raises(UsageError, match=r"did you mean Rig\|walk\?"):
+        gltf.read(path, clip="Rig|Walk")
 
 
 def test_no_motion(tmp_path: Path):

@@ -91,9 +91,22 @@ def test_files_that_are_none_are_refused(tmp_path):
     for name in ("clip.doc", "clip"):
         with pytest.raises(UsageError, match=r"\.bvh, \.amc, \.npz, .* not from (\.|such)"):
             read_motion(tmp_path / name)
+    (tmp_path / "takes").mkdir()
+    with pytest.raises(UsageError, match="takes is a folder"):
+        read_motion(tmp_path / "takes")
     for fps in (-1.0, np.nan, np.inf):
         with pytest.raises(UsageError, match="no frame rate"):
             read_motion(tmp_path / "junk.npy", ReadingOptions(input_fps=fps))
+
+
+def test_a_choice_that_a_file_does_not_offer(tmp_path):
+    np.save(tmp_path / "walk.npy", person())
+    for person_, found in (("", 1), ("0", 1)):
+        assert len(read_motion(tmp_path / "walk.npy", ReadingOptions(person=person_))) == found
+    with pytest.raises(UsageError, match=r"--person 1: a \.npy file holds one person"):
+        read_motion(tmp_path / "walk.npy", ReadingOptions(person="1"))
+    with pytest.raises(UsageError, match=r"--clip Walk: .* holds walk; did you mean walk\?"):
+        read_motion(tmp_path / "walk.npy", ReadingOptions(clip="Walk"))
 
 
 # results of both families

@@ -292,3 +292,11 @@ def test_the_rate_of_an_archive_that_says_none_can_be_said(tmp_path: Path):
     with pytest.raises(DataError, match="--input_fps"):
         smpl_motion.clip_of(tmp_path / "a.npz")
     assert smpl_motion.clip_of(tmp_path / "a.npz", fps=50).fps == 50
+
+
+def test_a_rate_of_0_counts_as_none_said(tmp_path: Path):
+    content = {"poses": np.zeros((4, 72)), "trans": np.zeros((4, 3)), "betas": np.zeros(10)}
+    np.savez(tmp_path / "a.npz", **content, mocap_framerate=0.0)
+    with pytest.raises(DataError, match="--input_fps"):
+        smpl_motion.clip_of(tmp_path / "a.npz")
+    assert smpl_motion.clip_of(tmp_path / "a.npz", fps=50).fps == 50

@@ -105,6 +105,16 @@ def test_other_angles_are_not_taken_for_those_of_the_file(motions, tmp_path):
         exporting.check(path, TABLE["hik"], [dataclasses.replace(motions[0], rotations=turned)])
 
 
+def test_what_motions_are_made_from_is_never_replaced(motions, tmp_path):
+    (tmp_path / "result_0.bvh").write_text("a recording")
+    (tmp_path / "result_0.csv").write_text("an earlier export")
+    for folder in (tmp_path, tmp_path / ".." / tmp_path.name):
+        with pytest.raises(UsageError, match=r"result_0\.bvh would replace what it is made from"):
+            export(motions[:1], ["csv", "bvh"], folder, "x", overwrite=True, sources=[tmp_path / "result_0.bvh"])
+    assert (tmp_path / "result_0.bvh").read_text() == "a recording"
+    assert (tmp_path / "result_0.csv").read_text() == "an earlier export"
+
+
 def test_motions_of_one_name_would_be_one_file(motions, tmp_path):
     with pytest.raises(UsageError, match="called walk"):
         export([dataclasses.replace(motion, name="walk") for motion in motions], ["glb"], tmp_path, "results")

@@ -20,6 +20,7 @@ from utils.geometry.kinematics import local_rotations
 from utils.geometry.motion import Motion
 from utils.geometry.rotations import nearest_rotations, quaternion_to_matrix
 from utils.run.errors import DataError, UsageError, reading
+from utils.run.parser import nearest
 
 _MOST = 10_000_000  # joints times frames of all that is read at once, half a gigabyte
 _LONG, _SPARSE = 20_000, 100  # frames of a clip, and frames to a key, that only a broken clock has together
@@ -83,7 +84,8 @@ def _chosen_clips(document: Document, path: str | Path, name: str) -> list[Clip]
     chosen = chosen or [clip for clip in document.clips if clip.name.rpartition("|")[2] == name]
     if not chosen:
         names = ", ".join(clip.name for clip in document.clips[:8]) + (" ..." if len(document.clips) > 8 else "")
-        raise UsageError(f"{path} has no clip {name!r}; it has {len(document.clips)}: {names}")
+        close = nearest(name, [clip.name for clip in document.clips])
+        raise UsageError(f"{path} has no clip {name!r}; it has {len(document.clips)}: {names}{close}")
     return chosen
 
 

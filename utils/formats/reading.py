@@ -25,6 +25,7 @@ from utils.geometry.motion import Motion
 from utils.geometry.skeleton import SKELETONS, Skeleton
 from utils.run.arrays import load_archive, load_array
 from utils.run.errors import DataError, MissingFileError, UsageError
+from utils.run.parser import nearest
 
 FEATURES = {263: "smpl22", 251: "kit21"}  # numbers a frame of HumanML3D and KIT-ML
 RATES = {"nba": 30.0, "gymnastics": 20.0, "horse": 30.0}  # frames a second of published motion of the 2D family
@@ -48,6 +49,8 @@ def read_motion(path: str | Path, how: ReadingOptions | None = None, raw: bool =
     """
     path, how = Path(path), how or ReadingOptions()
     reader = READERS.get(path.suffix.lower())
+    if reader is None and path.is_dir():
+        raise UsageError(f"{path} is a folder: name a file of motion in it")
     if reader is None:
         *most, last = READERS
         raise UsageError(
@@ -57,6 +60,8 @@ def read_motion(path: str | Path, how: ReadingOptions | None = None, raw: bool =
         raise UsageError(f"{how.input_fps:g} frames a second is no frame rate")
     if not path.exists():
         raise MissingFileError(f"{path} does not exist")
+    if how.person not in ("", "0") and reader not in _CHOOSE:
+        raise UsageError(f"--person {how.person}: a {path.suffix} file holds one person, number 0")
     found = reader(path, how, raw)
     if how.clip and reader not in _CHOOSE:
         found = _called(found, how.clip, path)
@@ -74,8 +79,8 @@ def _called(found: list[Motion], name: str, path: Path) -> list[Motion]:
     """The clips of that name. Raises UsageError."""
     named = [motion for motion in found if motion.name == name]
     if not named:
-        there = ", ".join(dict.fromkeys(motion.name for motion in found))
-        raise UsageError(f"--clip {name}: {path} holds {there[:200]}")
+        there = list(dict.fromkeys(motion.name for motion in found))
+        raise UsageError(f"--clip {name}: {path} holds {', '.join(there)[:200]}{nearest(name, there)}")
     return named
 
 

@@ -233,9 +233,9 @@ def _word(content: Mapping[str, np.ndarray], name: str) -> str:
 
 def _rate(content: Mapping[str, np.ndarray], path: str | Path, fps: float) -> float:
     value = content.get("mocap_frame_rate", content.get("mocap_framerate"))
-    if value is None and fps:
-        return fps
     rate = float(value.item()) if value is not None and value.size == 1 and value.dtype.kind in "fiu" else math.nan
+    if not 0 < rate < math.inf and fps:
+        return fps
     if not 0 < rate < math.inf:
         raise DataError(f"{path} has a mocap_framerate of {value}, which is no frame rate (--input_fps says one)")
     return rate

@@ -58,7 +58,9 @@ def refuse_unwritable(folder: str | Path) -> None:
     if any(len(os.fsencode(part)) > LONGEST_NAME for part in folder.parts):
         reason = f"a name in it is longer than {LONGEST_NAME} bytes"
     elif not above.is_dir():
-        reason = "" if above == folder else f"{above} is no folder"  # the former is said with what else is there
+        if above == folder:
+            raise UsageError(f"{folder} exists already and is no folder; choose another name")
+        reason = f"{above} is no folder"
     elif not os.access(above, os.W_OK | os.X_OK):
         reason = f"{above} is read-only for you"
     if reason:

@@ -31,9 +31,7 @@ def character_format(options: ExportOptions, folder: Path, say: Callable[[str], 
             folder.mkdir(parents=True, exist_ok=True)
             characters.write_map(draft, undecided.rig, undecided.found)
         where = options.map or draft
-        raise DataError(
-            f"{undecided}; name them in {where} (null where there is none)", f"--map {where}"
-        ) from undecided
+        raise DataError(f"{undecided}; fill in the map there, then run it with", f"--map {where}") from undecided
     if alone := characters.left_alone(character):
         more = f" and {len(alone) - _LISTED} more" if len(alone) > _LISTED else ""
         say(f"{path.name}: joints that keep their rest pose: {', '.join(alone[:_LISTED])}{more}")

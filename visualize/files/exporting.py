@@ -1,6 +1,6 @@
 """Bodies in motion to the files that people's tools open; each is read back before it counts as written."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,15 +47,19 @@ def export(
     overwrite: bool = False,
     names: str = "",
     still: bool = False,
+    sources: Collection[Path] = (),
 ) -> list[Path]:
     """Write motions in formats, those of `TABLE` by name, into a folder: `<name><ending>`, `<stem><ending>` for all.
 
     `names` are those of `SCHEMES`, for formats that other programs know by them; `still` takes paths away.
+    `sources` are files that the motions come from, which are never replaced.
     Nothing is written, and nothing replaced, if one of the files exists and may not be replaced, cannot be made, or
     does not read back as what was written. Returns the paths. Raises UsageError, DataError and what writers raise.
     """
     todo = list(files(motions, formats, folder, stem))
     for path, form, _ in todo:
+        if path.exists() and any(source.exists() and path.samefile(source) for source in sources):
+            raise UsageError(f"{path} would replace what it is made from; choose another folder with --output_dir")
         if path.exists() and not overwrite:
             raise UsageError(f"{path} exists already; choose another folder or add --overwrite to replace it")
         for entry in form.in_the_way(path):
@@ -85,6 +89,8 @@ def asked(options: ExportOptions, folder: Path, say: Callable[[str], None]) -> l
 
     `say` is told what is to be said of the character. Raises what reading it raises.
     """
+    if options.map and not options.character:
+        raise UsageError("--map says which joint of a character is which: name the character with --character")
     if not options.character:
         return list(options.format)
     return [*(name for name in options.format if name != "glb"), character_format(options, folder, say)]
