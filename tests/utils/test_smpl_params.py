@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from tests.bodies import angle_between, small_body, walking
+from utils.formats.options import ReadingOptions
+from utils.formats.reading import read_motion
 from utils.formats.smpl_params import read, write
 from utils.geometry.body import vertices_of
 from utils.geometry.skeleton import SKELETONS
@@ -89,3 +91,12 @@ def test_other_files_are_refused(tmp_path: Path):
     np.save(tmp_path / "c.npy", np.array({"motion": Path("x")}, dtype=object), allow_pickle=True)
     with pytest.raises(DataError, match="asks for pathlib"):
         read(tmp_path / "c.npy")
+
+
+def test_the_file_is_read_as_motion_that_turns_as_it_was_written(tmp_path: Path):
+    motion = walking(6)
+    write(tmp_path / "a_smpl_params.npy", motion)
+    (clip,) = read_motion(tmp_path / "a_smpl_params.npy", ReadingOptions(input_fps=25.0))
+    np.testing.assert_allclose(clip.rotations, motion.rotations, atol=1e-5)
+    np.testing.assert_allclose(clip.positions[:, 0], motion.root, atol=1e-5)
+    assert clip.fps == 25 and clip.joints == SKELETONS["smpl24"].joints and "25 frames a second" in clip.note

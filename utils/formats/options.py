@@ -25,5 +25,5 @@ class ReadingOptions:
     input_fps: float = option(
         0.0, "frames a second of a file that does not say (default: that of its kind)", min=0, max=1e5, advanced=True
     )
-    clip: str = option("", "the one to read, by name, of a file with several (default: all)", advanced=True)
+    clip: str = option("", "the one to read, by name, of a file with several (default: all)")
     person: str = option("", "whose motion to read of a file with several people, by name or number", advanced=True)

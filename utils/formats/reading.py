@@ -1,10 +1,10 @@
 """The one door for motion in a file, whoever wrote it.
 
 `.npy`: `results.npy` of either family; positions [T, J, 3] of 22, 21, 24, 52 or 55 joints (SMPL and its kin in metres,
-KIT-ML in millimetres, as published); features [T, 263 or 251] of HumanML3D or KIT-ML. `.npz`: `results.npz`; packed
-shards; SMPL parameters as AMASS has them, and as this project writes them; `positions` [T, J, 3], in metres with
-`joint_names` and `parents`, without them as in `.npy`. `.bvh`. `.amc` with its `.asf` beside it. `.glb`, `.gltf`,
-`.vrm`; `.fbx` through Blender. `.trc`. `.csv` of ours.
+KIT-ML in millimetres, as published); features [T, 263 or 251] of HumanML3D or KIT-ML; `<name>_smpl_params.npy`.
+`.npz`: `results.npz`; packed shards; SMPL parameters as AMASS has them, and as this project writes them; `positions`
+[T, J, 3], in metres with `joint_names` and `parents`, without them as in `.npy`. `.bvh`. `.amc` with its `.asf` beside
+it. `.glb`, `.gltf`, `.vrm`; `.fbx` through Blender. `.trc`. `.csv` of ours.
 """
 
 import math
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from utils.formats import asf_amc, bvh, csv, fbx, gltf, results, shards, smpl_motion, trc
+from utils.formats import asf_amc, bvh, csv, fbx, gltf, results, shards, smpl_motion, smpl_params, trc
 from utils.formats.options import ReadingOptions
 from utils.geometry.amass22 import ESTIMATORS, every_third
 from utils.geometry.conventions import in_our_world, oddities, unit_of, up_of
@@ -31,6 +31,7 @@ FEATURES = {263: "smpl22", 251: "kit21"}  # numbers a frame of HumanML3D and KIT
 RATES = {"nba": 30.0, "gymnastics": 20.0, "horse": 30.0}  # frames a second of published motion of the 2D family
 RATE_KEYS = ("fps", "framerate", "frame_rate", "mocap_framerate", "mocap_frame_rate")  # in the order of their weight
 _AMC_RATE = 120.0
+_ARRAY_RATE = 20.0  # of what MDM publishes
 _WITH_FINGERS = (52, 55)  # joints of SMPL-H, as in HumanML3D's first notebook, and of SMPL-X
 _BONES = (1.0, 15.0)  # metres of all bones of a person: 3 to 6, and room for children and giants
 _H36M_PARENTS = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 8, 11, 12, 8, 14, 15)
@@ -172,6 +173,8 @@ def _from_array(path: Path, how: ReadingOptions, raw: bool) -> list[Motion]:
             raise DataError(f"{path} holds no array of 3D joints, which a file of {how.skeleton_type} is")
         motion = (every_third(values, how.skeleton_type) * np.array((1, 1, -1), np.float32)).astype(np.float32)
         return [Motion(motion, 20.0, JOINT_SETS[how.skeleton_type], _H36M_PARENTS, name=path.stem)]
+    if values.dtype == object and values.ndim == 0 and isinstance(values.item(), dict) and "thetas" in values.item():
+        return [_settled(smpl_params.clip_of(path, how.input_fps or _ARRAY_RATE), how, 1.0, "y")]
     if values.dtype == object:
         return _from_results(results.content_of(values, path, raw), path, how, raw)
     if values.dtype.kind in "fiu" and values.ndim == 2 and values.shape[1] in FEATURES:

@@ -19,7 +19,11 @@ from utils.formats.checks import check_motion
 from utils.formats.export_format import Format, Look, single
 from utils.formats.smpl_motion import smpl_rotations
 from utils.geometry.body import BodyMotion, vertices_of
-from utils.geometry.rotations import matrix_to_rotation_6d
+from utils.geometry.kinematics import forward
+from utils.geometry.motion import Motion
+from utils.geometry.rest import rest_joints, rest_offsets
+from utils.geometry.rotations import matrix_to_rotation_6d, rotation_6d_to_matrix
+from utils.geometry.skeleton import SKELETONS
 from utils.run.arrays import load_array, save_dict
 from utils.run.errors import DataError, NumericError
 
@@ -81,6 +85,24 @@ def read(path: str | Path) -> dict[str, Any]:
     if faces.dtype.kind not in "iu" or (len(faces) and (faces.min() < 0 or faces.max() >= len(vertices))):
         raise DataError(f"{path} has faces of vertices that it does not hold ({len(vertices)})")
     return content
+
+
+def clip_of(path: str | Path, fps: float) -> Motion:
+    """The clip of such a file as joints and rotations; it says no rate, so `fps` does, and no bones: a mean body's.
+
+    Raises MissingFileError or DataError.
+    """
+    content, skeleton = read(path), SKELETONS["smpl24"]
+    rows = torch.from_numpy(content["thetas"].transpose(2, 0, 1).astype(np.float64))
+    rotations = rotation_6d_to_matrix(rows).mT
+    root = torch.from_numpy(content["root_translation"].T.astype(np.float64))
+    positions, _ = forward(rotations, rest_offsets().double(), skeleton.parents, root)
+    text = content["text"]
+    return Motion(
+        positions.float().numpy(), fps, skeleton.joints, skeleton.parents, rotations.float().numpy(), Path(path).stem,
+        rest=rest_joints().numpy(), texts=(text,) if text else (), source=str(path),
+        note=f"its bones got the lengths of a mean body; it names no rate: {fps:g} frames a second were taken",
+    )  # fmt: skip
 
 
 def _look(found: dict[str, Any], motion: BodyMotion, number: int) -> Look:
