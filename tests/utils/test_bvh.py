@@ -226,3 +226,16 @@ def test_one_row_more_than_announced(tmp_path):
     assert "1 row more than the announced 2" in motion.note and not plain.note
     with pytest.raises(DataError, match="2 frames are announced and 4 are there"):
         bvh.read(write(tmp_path, TREE + more + FRAMES.rstrip().splitlines()[-1] + "\n"))
+
+
+def test_an_offset_too_large_for_a_position_is_refused_though_no_frame_uses_it(tmp_path):
+    (tmp_path / "a.bvh").write_text(
+        "HIERARCHY\nROOT a\n{\nOFFSET 0 0 0\nCHANNELS 3 Xposition Yposition Zposition\nJOINT b\n{\nOFFSET 1 9e38 0\n"
+        "CHANNELS 3 Xposition Yposition Zposition\n}\n}\nMOTION\nFrames: 2\nFrame Time: 0.1\n"
+        "0 0 0 1 2e38 1\n0 0 0 1 3e38 1\n"
+    )
+    assert bvh.read(tmp_path / "a.bvh").rest.max() < 3e38
+    text = (tmp_path / "a.bvh").read_text().replace("OFFSET 0 0 0", "OFFSET 9e38 0 0")
+    (tmp_path / "a.bvh").write_text(text)
+    with pytest.raises(DataError, match="too large for a position"):
+        bvh.read(tmp_path / "a.bvh")

@@ -63,11 +63,12 @@ def read(path: str | Path, scale: float = 1.0) -> Motion:
     block = max(1, _BLOCK // (9 * len(nodes)))
     parts = [_pose(nodes, parents, values[first : first + block], scale) for first in range(0, len(values), block)]
     positions = np.concatenate([part[0] for part in parts])
-    if not np.isfinite(positions).all():
+    with np.errstate(over="ignore"):
+        rest = (_rest(nodes, parents, values) * scale).astype(np.float32)
+    if not (np.isfinite(positions).all() and np.isfinite(rest).all()):
         raise DataError(f"{path} holds numbers too large for a position")
     rotations = np.concatenate([part[1] for part in parts])
     names = tuple(node.name for node in nodes)
-    rest = (_rest(nodes, parents, values) * scale).astype(np.float32)
     return Motion(positions, fps, names, parents, rotations, path.stem, rest=rest, source=str(path), note=note)
 
 
