@@ -300,3 +300,12 @@ def test_a_rate_of_0_counts_as_none_said(tmp_path: Path):
     with pytest.raises(DataError, match="--input_fps"):
         smpl_motion.clip_of(tmp_path / "a.npz")
     assert smpl_motion.clip_of(tmp_path / "a.npz", fps=50).fps == 50
+
+
+@pytest.mark.parametrize("name", ["poses", "trans", "betas"])
+def test_numbers_that_only_float64_holds_are_refused(tmp_path: Path, name: str):
+    content = {"poses": np.zeros((4, 72)), "trans": np.zeros((4, 3)), "betas": np.zeros(10)}
+    content[name].flat[0] = 1e300
+    np.savez(tmp_path / "a.npz", **content, mocap_framerate=30)
+    with pytest.raises(DataError, match=f"{name} is float64 .* not made of finite numbers"):
+        read(tmp_path / "a.npz")

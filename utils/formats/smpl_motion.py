@@ -210,9 +210,11 @@ def read(path: str | Path, fps: float = 0.0) -> SmplMotion:
 
 def _finite(content: Mapping[str, np.ndarray], name: str, path: str | Path) -> np.ndarray:
     values = content[name]
-    if values.dtype.kind not in "fiu" or not np.isfinite(values).all():
+    with np.errstate(over="ignore"):
+        found = values.astype(np.float32) if values.dtype.kind in "fiu" else None
+    if found is None or not np.isfinite(found).all():
         raise DataError(f"{path}: {name} is {values.dtype} {values.shape} and not made of finite numbers")
-    return values.astype(np.float32)
+    return found
 
 
 def _own_rest(content: Mapping[str, np.ndarray], path: str | Path) -> np.ndarray | None:
