@@ -23,7 +23,7 @@ from utils.geometry.human import to_smpl22
 from utils.geometry.joint_maps import JOINT_SETS
 from utils.geometry.motion import Motion
 from utils.geometry.skeleton import SKELETONS, Skeleton
-from utils.run.arrays import load_archive, load_array
+from utils.run.arrays import array_names, load_archive, load_array
 from utils.run.errors import DataError, MissingFileError, UsageError
 from utils.run.parser import nearest
 
@@ -193,13 +193,13 @@ def _from_results(content: Mapping[str, Any], path: Path, how: ReadingOptions, r
 
 def _from_archive(path: Path, how: ReadingOptions, raw: bool) -> list[Motion]:
     """Results without pickle, packed shards, SMPL parameters, or positions."""
-    content = load_archive(path)
-    if "pos_dd" in content:
+    names = array_names(path)
+    if "pos_dd" in names:
         return [_settled(motion, how, 1.0, "y") for motion in shards.read(path)]
-    if {"poses", "trans", "betas"} <= set(content):
+    if {"poses", "trans", "betas"} <= names:
         clip = smpl_motion.clip_of(path, how.up or "z", how.input_fps)
         return [_settled(_rated(clip, how), replace(how, up=""), 1.0, "y")]
-    content = {name: value.item() if value.ndim == 0 else value for name, value in content.items()}
+    content = {name: value.item() if value.ndim == 0 else value for name, value in load_archive(path).items()}
     if "motion" in content or "motions" in content:
         return _from_results(content | {"model_kwargs": {"y": content}}, path, how, raw)
     if isinstance(content.get("positions"), np.ndarray):

@@ -5,6 +5,7 @@ y up; in the rest pose (all rotations identity) the figure stands in a T facing 
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -194,6 +195,13 @@ def joints_named(names: Sequence[str]) -> tuple[str, dict[str, list[int]]]:
 
     A joint is the mean of those whose numbers are given.
     """
+    naming, best = _best_match(tuple(names))
+    return naming, {name: list(parts) for name, parts in best.items()}
+
+
+@lru_cache(256)
+def _best_match(names: tuple[str, ...]) -> tuple[str, dict[str, list[int]]]:
+    """The same; the clips of a dataset have the joints of a few skeletons."""
     present = {plain_name(name): joint for joint, name in reversed(list(enumerate(names)))}
     tried = {naming: _match(row, present) for naming, row in _NAMINGS.items()}
     return max(tried.items(), key=lambda item: len(item[1]))
