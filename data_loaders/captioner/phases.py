@@ -1,8 +1,8 @@
 """What a person does in a motion, piece by piece: the phases that the captioner finds, and a judge compares.
 
-Phases of the body (`BODY`) follow one another and fill the motion. Those of arms and legs (`LIMBS`) lie over them and may
-overlap. Directions and sides are the person's own; an angle is in radians, positive to the person's left (counterclockwise
-seen from above).
+Phases of the body (`BODY`) follow one another and fill the motion. Those of arms and legs (`LIMBS`) lie over them and
+may overlap. Directions and sides are the person's own; an angle is in radians, positive to the person's left
+(counterclockwise seen from above).
 """
 
 from dataclasses import dataclass
