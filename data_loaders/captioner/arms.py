@@ -8,8 +8,8 @@ from data_loaders.captioner.phases import Phase
 from utils.geometry.contacts import runs
 
 
-def arm_phases(body: Body, running: np.ndarray) -> list[Phase]:
-    """Phases of the arms; `running`, bool [T], is where elbows swing high."""
+def arm_phases(body: Body, going: np.ndarray) -> list[Phase]:
+    """Phases of the arms; `going`, bool [T], is where a walk or a run swings them."""
     found = []
     for index, side in enumerate(SIDES):
         punched = punches(body, index)
@@ -19,16 +19,15 @@ def arm_phases(body: Body, running: np.ndarray) -> list[Phase]:
         busy = np.zeros(body.frames, bool)
         for first, end in punched:
             busy[max(first - 6, 0) : end + 6] = True
-        found += raises(body, index, running, busy)
+        found += raises(body, index, going, busy)
     return both(joined_punches(found))
 
 
-def raises(body: Body, index: int, running: np.ndarray, busy: np.ndarray) -> list[Phase]:
+def raises(body: Body, index: int, going: np.ndarray, busy: np.ndarray) -> list[Phase]:
     """An arm that goes up, stays up or comes down."""
     lift = lifts(body)[:, index]
-    on = np.where(running, at.ARM_UP_RUNNING[0], at.ARM_UP[0])
-    off = np.where(running, at.ARM_UP_RUNNING[1], at.ARM_UP[1])
-    flags = latched(lift - off, float((on - off).mean()), 0.0)
+    above = raised(body)[:, index] - np.where(going, at.ARM_UP_GOING, at.ARM_UP)
+    flags = latched(above, 0.0, -at.ARM_SINKS)
     rate = rates(lift, body.fps)
     found = []
     for first, end in runs(flags):
@@ -56,6 +55,12 @@ def raises(body: Body, index: int, running: np.ndarray, busy: np.ndarray) -> lis
 def lifts(body: Body) -> np.ndarray:
     """Height of the wrists above their shoulders [T, 2], in lengths of the arm."""
     return (body.joints[:, WRISTS, 1] - body.joints[:, SHOULDERS, 1]) / body.arm
+
+
+def raised(body: Body) -> np.ndarray:
+    """How high arms are raised [T, 2]: as `lifts`, but less where the elbow hangs, as in a guard or a run."""
+    elbows = (body.joints[:, ELBOWS, 1] - body.joints[:, SHOULDERS, 1]) / body.arm
+    return lifts(body) + np.minimum(elbows, 0) / 2
 
 
 def arm_direction(body: Body, index: int, first: int, end: int) -> str:

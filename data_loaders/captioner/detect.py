@@ -27,17 +27,17 @@ def phases_of(positions: np.ndarray, fps: float) -> tuple[Phase, ...]:
     found: list[Phase] = []
     for first, end, code in parts:
         found += _body_phases(body, first, end, code, jumped)
-    running = np.zeros(body.frames, bool)
+    going = np.zeros(body.frames, bool)
     for phase in found:
-        if phase.kind == "run":
-            running[round(phase.start * fps) : round(phase.end * fps)] = True
+        if phase.kind in ("walk", "run"):
+            going[round(phase.start * fps) : round(phase.end * fps)] = True
     free = codes < JUMP
     kicked = [
         Phase("kick", first / fps, end / fps, SIDES[side], count=1, height=height)
         for first, end, side, height in legs.kicks(body, free)
     ]
-    bowed = [Phase("bow", first / fps, end / fps) for first, end in posture.bows(body, free)]
-    limbs = [*arms.arm_phases(body, running), *kicked, *bowed]
+    bowed = [Phase("bow", first / fps, end / fps) for first, end in posture.bows(body, free & ~going)]
+    limbs = [*arms.arm_phases(body, going), *kicked, *bowed]
     return tuple(sorted((_at_ends(body, phase) for phase in [*found, *limbs]), key=lambda phase: phase.start))
 
 

@@ -72,10 +72,13 @@ def steps(body: Body, first: int, end: int) -> int:
 
 
 def is_run(body: Body, first: int, end: int) -> bool:
-    """Whether a move is a run: faster than people walk, or with both feet in the air."""
+    """Whether a move is a run: faster than people walk, or with both feet in the air and heels that fly."""
     speed = float(body.speed[first:end].mean())
+    if speed > np.sqrt(at.FROUDE * 9.81 * body.leg):
+        return True
     flight = float((body.joints[first:end, TOES, 1].min(1) > at.FLIGHT * body.size).mean())
-    return speed > np.sqrt(at.FROUDE * 9.81 * body.leg) or (flight > at.RUN_FLIGHT and speed > at.RUN_SPEED * body.size)
+    knees = float(np.percentile(body.knees[first:end].max(1), 90))
+    return speed > at.RUN_SPEED * body.size and flight > at.RUN_FLIGHT and knees > at.RUN_KNEE
 
 
 def circle(body: Body, first: int, end: int) -> float:

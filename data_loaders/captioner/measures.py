@@ -5,14 +5,13 @@ shoulders face, left is the person's left, and lengths are shares of the body wh
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
 from data_loaders.captioner import thresholds as at
 from utils.geometry.contacts import runs
 from utils.geometry.skeleton import SKELETONS
-from utils.geometry.smoothing import gaussian_over_time
+from utils.geometry.smoothing import gaussian, gaussian_over_time
 
 JOINT = {name: index for index, name in enumerate(SKELETONS["smpl22"].joints)}
 SIDES = ("left", "right")
@@ -29,7 +28,7 @@ class Body:
     against an adult's; `heading` [T] (radians, continuous, positive to the left), `velocity` [T, 2] of the root over
     the floor, forward and left (m/s), `path` [T, 2] its place (x, z); `hips` [T] the height of the hips against that
     of a person who stands upright; `upright` [T] the cosine between trunk and vertical, `lean` [T] the angle (degrees)
-    by which the trunk leans forward.
+    by which the trunk leans forward; `knees` [T, 2] the angle (degrees) by which they are bent.
     """
 
     fps: float
@@ -43,6 +42,7 @@ class Body:
     hips: np.ndarray
     upright: np.ndarray
     lean: np.ndarray
+    knees: np.ndarray
 
     @property
     def frames(self) -> int:
@@ -77,9 +77,10 @@ def measure(positions: np.ndarray, fps: float) -> Body:
         heading=heading,
         velocity=own(rates(path, fps), heading),
         path=path,
-        hips=joints[:, HIPS, 1].mean(1) / (leg + 0.08 * size),
+        hips=joints[:, HIPS, 1].mean(1) / (leg + _foot_height(joints, size)),
         upright=spine[:, 1],
         lean=np.degrees(np.arctan2(ahead, spine[:, 1])),
+        knees=_bent(joints),
     )
 
 
@@ -96,14 +97,16 @@ def rates(values: np.ndarray, fps: float) -> np.ndarray:
 
 
 def smoothed(values: np.ndarray, width: float) -> np.ndarray:
-    """`gaussian_over_time` of values [T, ...] as one product with a matrix that is kept."""
-    return (_smoother(len(values), round(width, 3)) @ values.reshape(len(values), -1)).reshape(values.shape)
-
-
-@lru_cache(64)
-def _smoother(frames: int, width: float) -> np.ndarray:
-    """The matrix [T, T] of that smoothing."""
-    return np.ascontiguousarray(gaussian_over_time(np.eye(frames), width))
+    """`gaussian_over_time` of values [T, ...], as a sum of shifted copies: quicker than its product for a window."""
+    reach = max(1, round(3 * width))
+    if len(values) <= reach:
+        return gaussian_over_time(values, width)
+    before, after = 2 * values[0] - values[reach:0:-1], 2 * values[-1] - values[-2 : -reach - 2 : -1]
+    padded = np.concatenate([before, values, after])
+    total = np.zeros_like(values)
+    for shift, weight in enumerate(gaussian(width, reach).tolist()):
+        total += weight * padded[shift : shift + len(values)]
+    return total
 
 
 def latched(values: np.ndarray, on: float, off: float) -> np.ndarray:
@@ -126,6 +129,19 @@ def without_short(flags: np.ndarray, value: bool, length: float) -> np.ndarray:
 def _length(joints: np.ndarray, first: list[int], second: list[int]) -> float:
     """Median over time and sides of the distance between joints (m)."""
     return float(np.median(np.linalg.norm(joints[:, first] - joints[:, second], axis=-1)))
+
+
+def _foot_height(joints: np.ndarray, size: float) -> float:
+    """How high (m) the ankle is above the floor on which the foot stands."""
+    lowest, highest = (height * size for height in at.FOOT)
+    return float(np.clip(np.percentile(joints[:, ANKLES, 1].min(1), 5), lowest, highest))
+
+
+def _bent(joints: np.ndarray) -> np.ndarray:
+    """The angle [T, 2] (degrees) between thigh and shin, 0 for a straight leg."""
+    thigh, shin = joints[:, HIPS] - joints[:, KNEES], joints[:, KNEES] - joints[:, ANKLES]
+    lengths = np.linalg.norm(thigh, axis=-1) * np.linalg.norm(shin, axis=-1)
+    return np.degrees(np.arccos(np.clip((thigh * shin).sum(-1) / np.maximum(lengths, 1e-8), -1, 1)))
 
 
 def _heading(joints: np.ndarray, fps: float) -> np.ndarray:

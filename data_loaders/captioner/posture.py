@@ -35,7 +35,8 @@ def bows(body: Body, free: np.ndarray) -> list[tuple[int, int]]:
     found = []
     up = free & (body.hips > at.BOW_HIPS)
     for first, end in runs(latched(body.lean, *at.BOW)):
-        if up[first:end].all():
+        shortest, longest = (seconds * body.fps for seconds in at.BOW_SECONDS)
+        if up[first:end].all() and shortest <= end - first <= longest and (first > 0 or end < body.frames):
             found.append((first, end))
     return found
 

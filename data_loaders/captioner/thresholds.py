@@ -7,6 +7,7 @@ and lasts until below the second. Where a row names no source, it was read off m
 
 LEG = 0.82  # thigh and shin of SMPL's mean person
 TRUNK = 0.51  # pelvis to neck of the same
+FOOT = (0.04, 0.14)  # height of the ankle of a foot that stands, least and greatest
 
 # Smoothing, standard deviation of a Gaussian.
 SMOOTH = 0.05  # of every joint: what a generated motion trembles is faster
@@ -18,8 +19,9 @@ MOVE_SECONDS = 0.4  # a move that is shorter is a shift of weight
 MOVE_LENGTH = 0.25  # and so is one that goes no further
 PAUSE_SECONDS = 0.4  # a stop within a walk that is shorter is none
 FROUDE = 0.5  # v^2 / (g leg) above which people run (Alexander 1989)
-RUN_FLIGHT = 0.08  # share of frames of a move with both feet in the air that make it a run
-RUN_SPEED = 1.0  # below which it is none even so
+RUN_KNEE = 74  # degrees that the more bent knee comes to in a run, 90th percentile; walks come to 65
+RUN_FLIGHT = 0.03  # share of frames of a run with both toes in the air
+RUN_SPEED = 1.0  # below which a move is no run even so
 FLIGHT = 0.035  # height of the lower toe above the floor
 STEP_LENGTH = 0.12  # that one foot gains on the other
 SECTOR = 55  # degrees from ahead up to which a walk goes forward, or from behind backward
@@ -41,8 +43,9 @@ HAND = 0.25  # metres above the floor that a hand that carries has at most
 POSTURE_SECONDS = 0.3
 
 # Arms. Heights of the wrist above the shoulder are shares of the length of the arm.
-ARM_UP = (-0.1, -0.35)
-ARM_UP_RUNNING = (0.1, -0.1)
+ARM_UP = -0.12
+ARM_UP_GOING = 0.05  # walking and running swing hands and elbows up to here
+ARM_SINKS = 0.25  # an arm that was up is so until it is lower than that by this much
 ARM_RISE = 0.35  # height that a raise or a lowering gains at least
 ARM_SPEED = 0.25  # shares a second below which an arm rests
 ARM_OVERHEAD = 0.55
@@ -58,11 +61,16 @@ PUNCH_GAIN = 0.25  # share of the arm's length that is gained
 PUNCH_LEVEL = 0.5  # greatest height of the wrist above or below the shoulder, share of the arm
 
 # Legs.
-JUMP_CLEARANCE = 0.08  # height of both feet above the floor
-JUMP_SECONDS = 0.15
-JUMP_RISE = 0.03  # that the hips gain in the air
-JUMP_RUNNING = 0.22  # clearance that makes a jump of a step of a run
-JUMP_MARGIN = 0.25  # seconds of swinging off and landing that belong to a jump
+ANKLE = 0.05  # height of an ankle above its toe when the foot stands flat
+JUMP_CLEARANCE = 0.06  # height of both feet above the floor
+JUMP_SECONDS = (0.14, 1.2)  # in the air, shortest and longest
+JUMP_HIPS = 0.9  # height of the hips that a jump reaches
+JUMP_FALL = 4.0  # m/s^2, the mean fall of the root; free fall is 9.81, less after smoothing and by moving limbs
+STRIDE = 0.08  # height of the other foot at an end of a flight that goes from one foot to the other
+APART = 0.3  # distance over the floor between the ankles in such a flight
+LEAP = 0.25  # clearance that makes a jump of a stride
+JUMP_MARGIN = 0.2  # seconds of swinging off and landing that belong to a jump
+JUMP_CROUCH = 0.5  # the same where the hips are low
 JUMP_LENGTH = 0.3  # below which a jump goes up
 HOP_PAUSE = 0.8  # seconds between jumps of one series
 KICK_SPEED = 2.5  # metres a second of an ankle against the pelvis, more than the pelvis' own
@@ -72,3 +80,4 @@ KICK_REACH = 0.35  # metres of the ankle from the hip along the floor
 # Bow.
 BOW = (35, 20)  # degrees that the trunk leans forward
 BOW_HIPS = 0.82  # height that the hips keep
+BOW_SECONDS = (0.5, 7.0)
