@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from data_loaders.captioner.agreement import agrees
 from data_loaders.captioner.detect import phases_of
 from data_loaders.captioner.phases import Phase
-from data_loaders.captioner.wording import agrees, sentences
+from data_loaders.captioner.wording import sentences
 from data_loaders.text.captions import STYLES, kind_of, style_of
 from data_loaders.text.captions import sentences as label_sentences
 from data_loaders.text.humanml import UNIT

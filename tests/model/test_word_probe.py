@@ -10,7 +10,7 @@ from model.text.encoders import Remembering, default_folder, load_text_encoder
 from utils.run.errors import MissingFileError
 
 SUBJECTS = (("a person", "someone", "the man", "he", "a tall woman"), ("a figure", "she", "an old woman"))
-ENDS = (("", " slowly", "."), (" carefully", ", and stops"))
+ENDS = (("", " slowly", "."), (" carefully", " at once"))
 # What is said with either word of a pair: to learn from, and to be tested on.
 SIDE = (
     ("raises the {} arm", "kicks with the {} leg", "turns to the {}", "walks and turns {}", "waves the {} hand"),
