@@ -3,16 +3,19 @@
 import numpy as np
 
 from data_loaders.captioner import thresholds as at
-from data_loaders.captioner.measures import ANKLES, HIPS, PELVIS, SIDES, TOES, Body, own, rates
+from data_loaders.captioner.measures import ANKLES, HIPS, PELVIS, SIDES, TOES, Body, own
+from data_loaders.captioner.signals import rates
 from utils.geometry.contacts import runs
 
+Jump = tuple[int, int, int, float]  # first frame, frame after the last, how many, height (m)
 
-def jumps(body: Body) -> list[tuple[int, int, int, float]]:
+
+def jumps(body: Body) -> list[Jump]:
     """Series of jumps (first, end, count, height): the whole body is in the air and falls freely.
 
     The stride of a run is none, unless it is a leap.
     """
-    found: list[tuple[int, int, int, float]] = []
+    found: list[Jump] = []
     for first, end in runs(body.joints[..., 1].min(1) > at.FLIGHT * body.size):
         if not _is_jump(body, first, end):
             continue
@@ -33,8 +36,8 @@ def clearance(body: Body) -> np.ndarray:
 
 def _is_jump(body: Body, first: int, end: int) -> bool:
     """Whether a flight from frame `first` to `end` is a jump."""
-    seconds = (end - first) / body.fps
-    if not (at.JUMP_SECONDS[0] <= seconds <= at.JUMP_SECONDS[1]) or body.hips[first:end].max() < at.JUMP_HIPS:
+    seconds, hips = (end - first) / body.fps, body.joints[first:end, PELVIS, 1]
+    if not (at.JUMP_SECONDS[0] <= seconds <= at.JUMP_SECONDS[1]) or hips.max() < at.JUMP_HIPS * body.leg:
         return False
     speed = rates(body.joints[:, PELVIS, 1], body.fps)
     falls = (speed[first] - speed[end - 1]) / max(seconds - 1 / body.fps, 1 / body.fps)
@@ -42,7 +45,8 @@ def _is_jump(body: Body, first: int, end: int) -> bool:
         return False
     toes = body.joints[:, TOES, 1]
     before, after = toes[max(first - 1, 0)], toes[min(end, body.frames - 1)]
-    apart = np.linalg.norm(np.diff(body.joints[first:end, ANKLES], axis=1)[..., [0, 2]], axis=-1).mean()
+    between = body.joints[first:end, ANKLES[0]] - body.joints[first:end, ANKLES[1]]
+    apart = np.abs(own(between[:, [0, 2]], body.heading[first:end])[:, 0]).mean()
     uneven = max(np.ptp(before), np.ptp(after)) > at.STRIDE * body.size or apart > at.APART * body.size
     stride = before.argmin() != after.argmin() and uneven
     return bool(clearance(body)[first:end].max() > (at.LEAP if stride else at.JUMP_CLEARANCE) * body.size)
