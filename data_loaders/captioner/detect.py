@@ -90,8 +90,8 @@ def _leg_phases(body: Body, codes: np.ndarray, going: np.ndarray) -> list[Phase]
     may_kick = ~np.isin(codes, [CODE[kind] for kind in ("jump", "sit", "lie", "kneel", "crawl")])
     may_bow = np.isin(codes, (CODE["stand"], CODE["turn"]))
     kicked = [
-        Phase("kick", first / body.fps, end / body.fps, SIDES[side], count=1, height=height)
-        for first, end, side, height in legs.kicks(body, may_kick)
+        Phase("kick", first / body.fps, end / body.fps, SIDES[side], count=count, height=height)
+        for first, end, side, count, height in legs.kicks(body, may_kick)
     ]
     return kicked + [Phase("bow", first / body.fps, end / body.fps) for first, end in posture.bows(body, may_bow)]
 

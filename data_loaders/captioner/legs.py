@@ -63,19 +63,28 @@ def _with_crouches(body: Body, first: int, end: int) -> tuple[int, int]:
     return start, stop
 
 
-def kicks(body: Body, free: np.ndarray) -> list[tuple[int, int, int, float]]:
-    """Kicks (first, end, side, height): a foot flies out from the hip, in frames bool [T] in which one may."""
+def kicks(body: Body, free: np.ndarray) -> list[tuple[int, int, int, int, float]]:
+    """Kicks (first, end, side, count, height): a foot flies out from the hip, in frames bool [T] in which one may.
+
+    The other foot stands. What follows within `KICK_PAUSE` is one phase, a swing back and the kick after it one kick.
+    """
     found = []
     for index in range(len(SIDES)):
         ankle, hip = body.joints[:, ANKLES[index]], body.joints[:, HIPS[index]]
-        velocity = rates(ankle - body.joints[:, PELVIS], body.fps)
-        speed = np.linalg.norm(velocity, axis=-1) - body.speed
-        reach = np.linalg.norm(own((ankle - hip)[:, [0, 2]], body.heading), axis=-1)
-        other = body.joints[:, TOES[1 - index], 1]
-        up = (ankle[:, 1] > at.KICK_HEIGHT * body.size) & (other < at.JUMP_CLEARANCE * 2 * body.size)
+        speed = np.linalg.norm(rates(ankle - body.joints[:, PELVIS], body.fps), axis=-1)
+        reach = np.linalg.norm((ankle - hip)[:, [0, 2]], axis=-1)
+        stands = body.joints[:, TOES[1 - index], 1] < 2 * at.JUMP_CLEARANCE * body.size
+        up = (ankle[:, 1] > at.KICK_HEIGHT * body.size) & stands & free
+        fast = (speed - body.speed > at.KICK_SPEED * body.size) & (reach > at.KICK_REACH * body.size)
+        series: list[tuple[int, int, int, int, float]] = []
         for first, end in runs(up):
-            far = reach[first:end] > at.KICK_REACH * body.size
-            fast = speed[max(first - 3, 0) : end].max() > at.KICK_SPEED * body.size
-            if far.any() and fast and free[first:end].all():
-                found.append((first, end, index, float(ankle[first:end, 1].max())))
+            if not fast[first:end].any():
+                continue
+            height, before = float(ankle[first:end, 1].max()), series[-1] if series else None
+            if before and first - before[1] < at.KICK_PAUSE * body.fps:
+                one = first - before[1] < at.BACKSWING * body.fps
+                series[-1] = (before[0], end, index, before[3] + (not one), max(before[4], height))
+            else:
+                series.append((first, end, index, 1, height))
+        found += series
     return sorted(found)

@@ -26,9 +26,11 @@ def postures(body: Body) -> np.ndarray:
     floor = hips.mean(1) < at.FLOOR_SEAT * body.leg
     flat = body.upright < at.FLAT
     prone = flat & (_chest_down(joints) > at.PRONE)
-    sits = (behind > at.SIT_BEHIND * size) | (level & (behind > at.SEAT_BEHIND * size)) | floor
+    on_hands = hands & ((knees.min(1) < at.LOW_KNEE * size) | (-behind > at.AHEAD * size))
+    seat = (behind > at.SIT_BEHIND * size) | (level & (behind > at.SEAT_BEHIND * size))
+    sits = (seat & (body.speed < at.SIT_SPEED * size)) | floor
     return np.select(
-        [~low, prone & hands & ~floor, flat & (floor | ~prone & hands), on_knee & ~floor, sits & ~flat],
+        [~low, prone & on_hands & ~floor, flat & (floor | ~prone & hands), on_knee & ~floor, sits & ~flat],
         [UPRIGHT, "crawl", "lie", "kneel", "sit"],
         "crouch",
     )

@@ -41,6 +41,7 @@ TURN_SECONDS = 0.25
 LOW = (0.80, 0.87)  # height of the hips below which a person no longer stands (begins below, ends above)
 FALL_SPEED = 0.12  # of hips that go down or up, lengths a second
 SIT_BEHIND = 0.2  # metres that the trunk is behind the ankles on a chair, whose feet do not carry it
+SIT_SPEED = 0.5  # of the root that sits on a chair, at most: who stops in a run leans back too
 FLOOR_SEAT = 0.3  # height of hips that sit on the floor or lie
 KNEE = 0.16  # metres above the floor that a knee that kneels has at most
 SHIN = 0.1  # and above its ankle
@@ -50,6 +51,8 @@ SEAT_BEHIND = 0.08  # metres that the trunk is behind the ankles there
 FLAT = 0.5  # cosine of the trunk against the vertical below which it lies
 PRONE = 0.3  # cosine between the way the chest looks and straight down above which it looks down
 HAND = 0.25  # metres above the floor that a hand that carries has at most
+LOW_KNEE = 0.25  # metres above the floor of the lower knee on all fours, at most
+AHEAD = 0.45  # or that the trunk is ahead of the ankles, at least
 POSTURE_SECONDS = 0.3
 PASSING_SECONDS = 0.8  # a posture on the way down or up to another that is shorter belongs to the way
 DROP = 0.15  # height that hips lose or gain at least on a way down or up
@@ -90,6 +93,8 @@ HOP_PAUSE = 0.8  # seconds between jumps of one series
 KICK_SPEED = 2.5  # metres a second of an ankle against the pelvis, more than the pelvis' own
 KICK_HEIGHT = 0.25  # of the ankle
 KICK_REACH = 0.35  # metres of the ankle from the hip along the floor
+BACKSWING = 0.3  # seconds from the swing back to the kick, at most
+KICK_PAUSE = 1.0  # between kicks of one series
 
 # Bow.
 BOW = (35, 20)  # degrees that the trunk leans forward
