@@ -16,16 +16,18 @@ def jumps(body: Body) -> list[Jump]:
     The stride of a run is none, unless it is a leap.
     """
     found: list[Jump] = []
+    landed = 0
     for first, end in runs(body.joints[..., 1].min(1) > at.FLIGHT * body.size):
         if not _is_jump(body, first, end):
             continue
         high = float(clearance(body)[first:end].max())
         start, stop = _with_crouches(body, first, end)
-        if found and start - found[-1][1] < (at.HOP_PAUSE - 2 * at.JUMP_MARGIN) * body.fps:
+        if found and first - landed < at.HOP_PAUSE * body.fps:
             before = found.pop()
             found.append((before[0], stop, before[2] + 1, max(before[3], high)))
         else:
             found.append((start, stop, 1, high))
+        landed = end
     return found
 
 

@@ -22,12 +22,21 @@ def moving(body: Body) -> np.ndarray:
 
 
 def by_direction(body: Body, first: int, end: int) -> list[tuple[int, int, str]]:
-    """A move from frame `first` to `end` in parts of one direction each: (first, end, direction)."""
+    """A move from frame `first` to `end` in parts of one direction each: (first, end, direction).
+
+    Who sets off into a turn goes sideways for a moment, the body following the feet: that is forward.
+    """
     velocity = body.velocity[first:end]
     angle = np.degrees(np.arctan2(velocity[:, 1], velocity[:, 0]))
-    sector = np.where(
-        np.abs(angle) <= at.SECTOR, 0, np.where(np.abs(angle) >= 180 - at.SECTOR, 2, np.where(angle > 0, 1, 3))
-    )
+    ahead, behind = np.abs(angle) <= at.SECTOR, np.abs(angle) >= 180 - at.SECTOR
+    sector = np.select([ahead, behind, angle > 0], [0, 2, 1], 3)
+    for start, stop, code in merged(sector, at.DIRECTION_SECONDS * body.fps):
+        turned = np.degrees(body.heading[first + stop - 1] - body.heading[first + start])
+        short = stop - start < at.TURNING_SECONDS * body.fps
+        if code in (1, 3) and short and turned * (2 - code) > at.TURNING:
+            sector[start:stop] = 0
+        else:
+            sector[start:stop] = code
     parts = merged(sector, at.DIRECTION_SECONDS * body.fps)
     return [(first + start, first + stop, DIRECTIONS[code]) for start, stop, code in parts]
 
@@ -48,13 +57,18 @@ def steps(body: Body, first: int, end: int) -> int:
 
 
 def is_run(body: Body, first: int, end: int) -> bool:
-    """Whether a move is a run: faster than people walk, or with both feet in the air and heels that fly."""
-    speed = float(body.speed[first:end].mean())
-    if speed > np.sqrt(at.FROUDE * 9.81 * body.leg):
-        return True
-    flight = float((body.joints[first:end, TOES, 1].min(1) > at.FLIGHT * body.size).mean())
-    knees = float(np.percentile(body.knees[first:end].max(1), 90))
-    return speed > at.RUN_SPEED * body.size and flight > at.RUN_FLIGHT and knees > at.RUN_KNEE
+    """Whether a move is a run: faster than people walk, or fast in step, or with heels that fly and both feet in the air.
+
+    On the spot it is one with quick steps and both feet in the air.
+    """
+    scale = np.sqrt(body.leg / at.LEG)
+    speed = float(np.percentile(body.speed[first:end], 75)) / scale
+    flies = (body.joints[first:end, TOES, 1].min(1) > at.FLIGHT * body.size).mean() > at.RUN_FLIGHT
+    quick = steps(body, first, end) > at.RUN_STEPS / scale * (end - first) / body.fps
+    heels = float(np.percentile(body.knees[first:end].max(1), 90)) > at.RUN_KNEE
+    if speed < at.MOVING[0]:
+        return bool(flies and quick)
+    return bool(speed > np.sqrt(at.FROUDE * 9.81 * at.LEG) or (speed > at.RUN_SPEED and (quick or (flies and heels))))
 
 
 def circle(body: Body, first: int, end: int) -> float:
