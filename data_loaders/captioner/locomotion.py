@@ -57,17 +57,20 @@ def steps(body: Body, first: int, end: int) -> int:
 
 
 def is_run(body: Body, first: int, end: int) -> bool:
-    """Whether a move is a run: faster than people walk, or fast in step, or with heels that fly and both feet in the air.
+    """Whether a move is a run: faster than people walk, or quick in step, or with flying heels and both feet in the air.
 
     On the spot it is one with quick steps and both feet in the air.
     """
     scale = np.sqrt(body.leg / at.LEG)
     speed = float(np.percentile(body.speed[first:end], 75)) / scale
     flies = (body.joints[first:end, TOES, 1].min(1) > at.FLIGHT * body.size).mean() > at.RUN_FLIGHT
-    quick = steps(body, first, end) > at.RUN_STEPS / scale * (end - first) / body.fps
+    count = steps(body, first, end)
+    quick = count > 2 and count - 0.5 > at.RUN_STEPS / scale * (end - first) / body.fps
     heels = float(np.percentile(body.knees[first:end].max(1), 90)) > at.RUN_KNEE
     if speed < at.MOVING[0]:
         return bool(flies and quick)
+    if count < 2:
+        return False
     return bool(speed > np.sqrt(at.FROUDE * 9.81 * at.LEG) or (speed > at.RUN_SPEED and (quick or (flies and heels))))
 
 
