@@ -14,8 +14,11 @@ from utils.run.files import read_text
 
 LAST_SECOND = 1e6  # in which a span may end; a recording of eleven days
 
+# What is left of somebody's energy, or happens right away, is on no side.
 _SIDE = re.compile(
-    r"(?<![a-z])(left|right|counter-?clockwise|anti-?clockwise|clockwise)(?=$|[^a-z]|wards?|hand|most)", re.I
+    r"(?<![a-z])(?<!energy )(left|right(?! away)|counter-?clockwise|anti-?clockwise|clockwise)"
+    r"(?=$|[^a-z]|wards?|hand|most)",
+    re.I,
 )
 _OPPOSITE = {"left": "right", "right": "left", "clockwise": "counterclockwise"}
 

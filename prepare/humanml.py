@@ -38,6 +38,11 @@ class HumanMLOptions(ReadingOptions):
         many=True,
     )
     texts: str = option("", "folder of NAME.txt, the sentences of each clip (default: beside the motion files)")
+    captions: str = option(
+        "labels",
+        "motion: sentences about each window too, by what is seen in it; labels: about whole clips alone",
+        ("labels", "motion"),
+    )
     output_dir: str = option("dataset/mocap", "the dataset folder to make")
     overwrite: bool = option(False, "replace what an earlier run wrote there; everything else stays")
     fps: float = option(20.0, "frame rate of the folder, and of .npy files", min=1)
@@ -199,8 +204,9 @@ def main(argv: list[str]) -> None:
 
         clips += made_from(clips, options.fps, 0, AMOUNTS.times(options.made_share))
     made = text_folder.write(
-        options.output_dir, clips, options.fps, options.mirror, options.overwrite, CONVENTIONS[options.convention]
-    )
+        options.output_dir, clips, options.fps, options.mirror, options.overwrite, CONVENTIONS[options.convention],
+        options.captions == "motion",
+    )  # fmt: skip
     print("\n".join(summary(made, options)))
 
 

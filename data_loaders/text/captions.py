@@ -224,13 +224,19 @@ def sentences(record: Mapping[str, Any], name: str) -> list[str]:
     The labels are `content`, `actions`, `style`, and `turn` (left or right) and `pace` (slow or fast) of a walk or run.
     """
     own = list(dict.fromkeys(filter(None, map(normalised, record.get("texts", ())))))
-    made = list(pool(*kind_of(record), _STYLES.get(record.get("style", ""), record.get("style", ""))))
+    made = list(pool(*kind_of(record), style_of(record)))
     rng = numpy_rng("sentences", name)
     made = [made[index] for index in rng.permutation(len(made))]
     if record.get("pace") in STYLES:
         paced = pool(*kind_of(record), record["pace"])
         made = [paced[index] for index in rng.permutation(len(paced))[:2]] + made
     return list(dict.fromkeys(own + made))[: max(SENTENCES, len(own))]
+
+
+def style_of(record: Mapping[str, Any]) -> str:
+    """The style (a key of STYLES) that a clip's label tells; another word, or none, where no sentences tell it."""
+    style = record.get("style", "")
+    return _STYLES.get(style, style)
 
 
 def kind_of(record: Mapping[str, Any]) -> tuple[str, bool]:
@@ -272,9 +278,7 @@ def _sentence(rng: np.random.RandomState, phrases: Sequence[str], style: Style |
         return choices[rng.randint(len(choices))]
 
     phrase, shape, told, full_stop = one(phrases), rng.uniform(), rng.uniform(), rng.uniform() < 0.1
-    subject, manner = one(_UNSEXED if style is not None and style.sexed else NEUTRAL), ""
-    if style is not None and told >= PLAIN:
-        subject, manner = _styled(rng, style)
+    subject, manner = performer(rng, style, told >= PLAIN)
     if shape < 0.5:
         made = f"{subject} {conjugated(phrase, 's')} {manner}"
     elif shape < 0.7:
@@ -288,12 +292,15 @@ def _sentence(rng: np.random.RandomState, phrases: Sequence[str], style: Style |
     return made.strip() + "." * full_stop
 
 
-def _styled(rng: np.random.RandomState, style: Style) -> tuple[str, str]:
-    """Who does it and how: one of the two tells the style."""
+def performer(rng: np.random.RandomState, style: Style | None, told: bool) -> tuple[str, str]:
+    """Who does it and how (or ""): one of the two tells the style, if it is to be told."""
+    neutral = _UNSEXED if style is not None and style.sexed else NEUTRAL
+    plain = neutral[rng.randint(len(neutral))]
+    if style is None or not told:
+        return plain, ""
     subjects = [*style.subjects, *(f"{_article(word)} {word} person" for word in style.adjectives)]
     if subjects and rng.uniform() < 0.4:
         return subjects[rng.randint(len(subjects))], ""
-    neutral = _UNSEXED if style.sexed else NEUTRAL
     return neutral[rng.randint(len(neutral))], style.adverbs[rng.randint(len(style.adverbs))]
 
 
@@ -313,7 +320,12 @@ def _third_person(verb: str) -> str:
     return f"{verb[:-1]}ies" if re.search(r"[^aeiou]y$", verb) else f"{verb}s"
 
 
+_PARTICIPLES = {"lie": "lying", "squat": "squatting", "sidestep": "sidestepping", "begin": "beginning"}
+
+
 def _participle(verb: str) -> str:
+    if verb in _PARTICIPLES:
+        return _PARTICIPLES[verb]
     if re.fullmatch(r"[^aeiou]*[aeiou][^aeiouwxy]", verb):
         return f"{verb}{verb[-1]}ing"
     return f"{verb[:-1]}ing" if re.search(r"[^eoy]e$", verb) else f"{verb}ing"

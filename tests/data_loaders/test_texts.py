@@ -129,7 +129,7 @@ def test_pools_are_large_clean_and_right():
         "|giggle|scales a wall|\\bsips?\\b"
     )
     for kind, style, flip, made in every_pool():
-        text = "\n".join(made)
+        text = "\n".join(made).replace("energy left", "energy")
         assert 40 < len(set(made)) == len(made) <= captions.POOL, (kind, style)
         assert not re.search(kept, text), (kind, style)
         assert not re.search(r"\*|  |^\s|\s$|\b(a|an|the) (a|an|the)\b|ss\b.ss\b", text, re.MULTILINE), (kind, style)

@@ -1,0 +1,186 @@
+"""What arms do: raise, lower, hold up, wave, punch."""
+
+import numpy as np
+
+from data_loaders.captioner import thresholds as at
+from data_loaders.captioner.measures import ELBOWS, SHOULDERS, SIDES, WRISTS, Body, latched, own, rates, without_short
+from data_loaders.captioner.phases import Phase
+from utils.geometry.contacts import runs
+
+
+def arm_phases(body: Body, going: np.ndarray) -> list[Phase]:
+    """Phases of the arms; `going`, bool [T], is where a walk or a run swings them."""
+    found = []
+    for index, side in enumerate(SIDES):
+        punched = punches(body, index)
+        waved = waves(body, index)
+        found += [_phase(body, "punch", side, first, end, count=1) for first, end in punched]
+        found += [_phase(body, "wave", side, first, end, count=count) for first, end, count in waved]
+        busy = np.zeros(body.frames, bool)
+        for first, end in punched:
+            busy[max(first - 6, 0) : end + 6] = True
+        found += raises(body, index, going, busy)
+    return both(joined_punches(found))
+
+
+def raises(body: Body, index: int, going: np.ndarray, busy: np.ndarray) -> list[Phase]:
+    """An arm that goes up, stays up or comes down."""
+    lift = lifts(body)[:, index]
+    above = raised(body)[:, index] - np.where(going, at.ARM_UP_GOING, at.ARM_UP)
+    flags = latched(above, 0.0, -at.ARM_SINKS)
+    rate = rates(lift, body.fps)
+    found = []
+    for first, end in runs(flags):
+        if busy[first:end].any():
+            continue
+        start, stop, top = first, end, lift[first:end].max()
+        while start > 0 and rate[start - 1] > at.ARM_SPEED:
+            start -= 1
+        while stop < body.frames and rate[stop - 1] < -at.ARM_SPEED:
+            stop += 1
+        near = lift[first:end] >= top - 0.15 * max(top - min(lift[start], lift[stop - 1]), 0.2)
+        high = np.flatnonzero(near) + first
+        reached, left = int(high[0]), int(high[-1]) + 1
+        extra = dict(direction=arm_direction(body, index, reached, left), height=float(top * body.arm))
+        if start < first or first > 0:
+            if lift[reached] - lift[start] >= at.ARM_RISE:
+                found.append(_phase(body, "raise arm", SIDES[index], start, max(reached, start + 1), **extra))
+        if left - reached >= at.ARM_HELD * body.fps or (first == 0 and left == body.frames):
+            found.append(_phase(body, "hold arm up", SIDES[index], reached, left, **extra))
+        if end < body.frames and lift[left - 1] - lift[stop - 1] >= at.ARM_RISE:
+            found.append(_phase(body, "lower arm", SIDES[index], left, stop, **extra))
+    return found
+
+
+def lifts(body: Body) -> np.ndarray:
+    """Height of the wrists above their shoulders [T, 2], in lengths of the arm."""
+    return (body.joints[:, WRISTS, 1] - body.joints[:, SHOULDERS, 1]) / body.arm
+
+
+def raised(body: Body) -> np.ndarray:
+    """How high arms are raised [T, 2]: as `lifts`, but less where the elbow hangs, as in a guard or a run."""
+    elbows = (body.joints[:, ELBOWS, 1] - body.joints[:, SHOULDERS, 1]) / body.arm
+    return lifts(body) + np.minimum(elbows, 0) / 2
+
+
+def arm_direction(body: Body, index: int, first: int, end: int) -> str:
+    """Where a raised arm points: up, front or side."""
+    reach = (body.joints[first:end, WRISTS[index]] - body.joints[first:end, SHOULDERS[index]]).mean(0) / body.arm
+    if reach[1] > at.ARM_OVERHEAD:
+        return "up"
+    ahead, left = own(reach[None, [0, 2]], body.heading[first:end].mean(keepdims=True))[0]
+    return "side" if np.degrees(np.arctan2(abs(left), ahead)) > at.ARM_SIDE else "front"
+
+
+def waves(body: Body, index: int) -> list[tuple[int, int, int]]:
+    """Waves (first, end, count) of a hand: it goes to and fro while it is above the elbow."""
+    wrist, elbow = body.joints[:, WRISTS[index]], body.joints[:, ELBOWS[index]]
+    up = without_short((wrist[:, 1] > elbow[:, 1] - 0.05) & (lifts(body)[:, index] > -0.3), False, 0.15 * body.fps)
+    found = []
+    shortest, longest = (period / 2 * body.fps for period in at.WAVE_PERIOD)
+    for first, end in runs(up):
+        if end - first < 3 * shortest:
+            continue
+        across = own((wrist - elbow)[first:end, [0, 2]], body.heading[first:end])[:, 1]
+        peaks = extremes(across, at.WAVE_SWING * body.size)
+        for start, stop in chains(peaks, shortest, longest):
+            swings = stop - start
+            if swings / 2 >= at.WAVE_CYCLES:
+                found.append((first + peaks[start], first + peaks[stop] + 1, max(round(swings / 2), 1)))
+    return found
+
+
+def extremes(values: np.ndarray, swing: float) -> list[int]:
+    """Frames of the high and low points of values [T] that differ from their neighbours by `swing` at least."""
+    found: list[int] = []
+    low = high = 0
+    direction = 0
+    for frame, value in enumerate(values.tolist()):
+        if value > values[high]:
+            high = frame
+        if value < values[low]:
+            low = frame
+        if direction >= 0 and value < values[high] - swing:
+            found.append(high)
+            direction, low = -1, frame
+        elif direction <= 0 and value > values[low] + swing:
+            found.append(low)
+            direction, high = 1, frame
+    return [*found, high if direction > 0 else low] if direction else []
+
+
+def chains(peaks: list[int], shortest: float, longest: float) -> list[tuple[int, int]]:
+    """First and last index of runs of peaks whose distances lie between two numbers of frames."""
+    gaps = np.diff(peaks)
+    return [(first, end) for first, end in runs((gaps >= shortest) & (gaps <= longest))] if len(peaks) > 1 else []
+
+
+def punches(body: Body, index: int) -> list[tuple[int, int]]:
+    """Punches (first, end): a fist goes away from its shoulder, fast and level, until the arm is almost straight."""
+    reach = body.joints[:, WRISTS[index]] - body.joints[:, SHOULDERS[index]]
+    length = np.linalg.norm(reach, axis=-1)
+    speed = rates(length, body.fps)
+    level = np.abs(reach[:, 1]) < at.PUNCH_LEVEL * body.arm
+    ahead = own(reach[:, [0, 2]], body.heading)[:, 0] > 0.4 * body.arm
+    found = []
+    for first, end in runs(speed > 0.3 * at.PUNCH_SPEED * body.size):
+        last = min(end, body.frames - 1)
+        fast = speed[first:end].max() > at.PUNCH_SPEED * body.size
+        far = length[last] > at.PUNCH_REACH * body.arm and length[last] - length[first] > at.PUNCH_GAIN * body.arm
+        if fast and far and level[last] and ahead[last]:
+            found.append((first, last + 1))
+    return found
+
+
+def joined_punches(phases: list[Phase]) -> list[Phase]:
+    """Punches of one arm that follow within a second as one phase with their count."""
+    out: list[Phase] = []
+    for phase in sorted(phases, key=lambda phase: (phase.kind, phase.side, phase.start)):
+        last = out[-1] if out else None
+        if last and phase.kind == "punch" == last.kind and phase.side == last.side and phase.start - last.end < 1:
+            out[-1] = Phase("punch", last.start, phase.end, phase.side, count=last.count + phase.count)
+        else:
+            out.append(phase)
+    return out
+
+
+def both(phases: list[Phase]) -> list[Phase]:
+    """The same phases, those of left and right that go together made one of both."""
+    from dataclasses import replace
+
+    out = [phase for phase in phases if phase.side != "right"]
+    for right in (phase for phase in phases if phase.side == "right"):
+        match = [
+            left
+            for left in out
+            if left.kind == right.kind and left.side == "left" and right.kind != "punch" and _together(left, right)
+        ]
+        if not match:
+            out.append(right)
+            continue
+        left = match[0]
+        out[out.index(left)] = replace(
+            left,
+            side="both",
+            start=min(left.start, right.start),
+            end=max(left.end, right.end),
+            count=max(left.count, right.count),
+            height=(left.height + right.height) / 2,
+            begun=left.begun or right.begun,
+            lasts=left.lasts or right.lasts,
+        )
+    return out
+
+
+def _together(left: Phase, right: Phase) -> bool:
+    """Whether what two arms do is one thing."""
+    overlap = min(left.end, right.end) - max(left.start, right.start)
+    return overlap > 0.5 * min(left.seconds, right.seconds) and (
+        abs(left.start - right.start) <= at.TOGETHER or abs(left.end - right.end) <= at.TOGETHER
+    )
+
+
+def _phase(body: Body, kind: str, side: str, first: int, end: int, **more: object) -> Phase:
+    """A phase from frame `first` to before `end`."""
+    fields: dict = dict(begun=first <= 0, lasts=end >= body.frames) | more
+    return Phase(kind, first / body.fps, end / body.fps, side, **fields)
