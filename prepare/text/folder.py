@@ -116,6 +116,8 @@ def _usable(clips: Sequence[Clip]) -> tuple[list[Clip], Counter[str]]:
             skipped[f"shorter than {shortest + 1} frames"] += 1
         elif not np.isfinite(clip.positions).all():
             skipped["not finite"] += 1
+        elif not hml.has_legs(torch.from_numpy(clip.positions), hml.layout_of(_BODY)):
+            skipped["without legs of any length"] += 1
         else:
             usable.append(clip)
     return usable, skipped
