@@ -68,9 +68,15 @@ def lifts(body: Body) -> np.ndarray:
 
 
 def raised(body: Body) -> np.ndarray:
-    """How high arms are raised [T, 2]: as `lifts`, but less where the elbow hangs, as in a guard or a run."""
+    """How high arms are raised [T, 2]: as `lifts`, but less where the elbow hangs, as in a guard or a run.
+
+    A straight arm counts as raised before it is level.
+    """
     elbows = (body.joints[:, ELBOWS, 1] - body.joints[:, SHOULDERS, 1]) / body.arm
-    return lifts(body) + np.minimum(elbows, 0) / 2
+    wrists = lifts(body)
+    reach = np.linalg.norm(body.joints[:, WRISTS] - body.joints[:, SHOULDERS], axis=-1) / body.arm
+    straight = np.where(reach > at.ARM_STRAIGHT, wrists + at.ARM_STRAIGHT_GAIN, -1)
+    return np.maximum(wrists + np.minimum(elbows, 0) / 2, np.minimum(straight, 0))
 
 
 def arm_direction(body: Body, index: int, first: int, end: int) -> str:
@@ -110,8 +116,9 @@ def punches(body: Body, index: int) -> list[tuple[int, int]]:
     found, wait = [], round(at.PUNCH_BACK * body.fps)
     for first, end in runs(speed > at.PUNCH_SPEED / 3 * body.size):
         last = min(end, body.frames - 1)
-        far = length[last] > at.PUNCH_REACH and length[first] < at.PUNCH_FROM and ahead[last] > at.PUNCH_AHEAD
-        aimed = abs(level[last]) < at.PUNCH_LEVEL and level[first] > -2 * at.PUNCH_LEVEL
+        far = length[last] > at.PUNCH_REACH and length[first] < at.PUNCH_FROM
+        far = far and length[last] - length[first] > at.PUNCH_GAIN and ahead[last] > at.PUNCH_AHEAD
+        aimed = at.PUNCH_LEVEL[0] < level[last] < at.PUNCH_LEVEL[1]
         upright = body.upright[last] > at.FLAT
         back = length[last : last + wait].min() < at.PUNCH_REACH or last + wait > body.frames
         if speed[first:end].max() > at.PUNCH_SPEED * body.size and far and aimed and upright and back:
