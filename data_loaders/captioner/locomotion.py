@@ -1,5 +1,7 @@
 """Where a person goes: walks and runs with their direction, steps and circles, and turns on the spot."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from data_loaders.captioner import thresholds as at
@@ -107,8 +109,12 @@ def marches(body: Body, still: np.ndarray) -> list[tuple[int, int]]:
     found = []
     shortest, longest = (seconds * body.fps for seconds in at.MARCH_PERIOD)
     for first, end in runs(still):
-        peaks = [first + peak for peak in extremes(lifted[first:end], at.MARCH_LIFT * body.size)]
+        lift = at.MARCH_LIFT * body.size
+        # Of one foot that is lifted again and again, as in kicks, every other extreme is none: the other foot stays.
+        peaks = [first + peak for peak in extremes(lifted[first:end], lift) if abs(lifted[first + peak]) > lift / 2]
         for start, stop in chains(peaks, shortest, longest):
+            if any(lifted[here] * lifted[there] > 0 for here, there in pairwise(peaks[start : stop + 1])):
+                continue
             cut = first == 0 and end == body.frames and end < 2 * longest
             if stop - start + 1 >= at.MARCH_STEPS - cut:
                 half = round(longest / 4)
