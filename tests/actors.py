@@ -1,9 +1,9 @@
-"""A made-up person of the 22 joints of SMPL that walks, turns, waves, kicks, jumps, sits: built by kinematics, in metres.
+"""A made-up person of SMPL's 22 joints that walks, turns, waves, kicks, jumps, sits: built by kinematics, in metres.
 
 Right-handed, y up; at heading 0 it faces +z and has the left on +x. Feet stand where they are put and the knees follow.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -28,9 +28,9 @@ def act(
     height: np.ndarray | float = _STANDING,
     feet: np.ndarray | None = None,
     lean: np.ndarray | float = 0.0,
-    arms: dict[str, tuple[np.ndarray | float, np.ndarray | float, np.ndarray | float]] | None = None,
+    arms: Mapping[str, tuple[np.ndarray | float, np.ndarray | float, np.ndarray | float]] | None = None,
 ) -> np.ndarray:
-    """Positions [T, 22, 3] of a person whose pelvis goes along `path` [T, 2] (x, z) at a `height` [T], facing `heading`.
+    """Positions [T, 22, 3] of a person whose pelvis goes along `path` [T, 2] (x, z) at a `height` [T] with a `heading`.
 
     `feet` [T, 2, 3] are the ankles, left and right, in the world (default: under the hips on the floor); `lean` is the
     trunk's, forward. An arm is (up, out, bend) in radians: from hanging, from ahead to the side, and of the elbow.
@@ -143,9 +143,8 @@ def jump(count: int = 1, height: float = 0.3, forward: float = 0.0) -> np.ndarra
         start = 0.4 + number * (0.5 + air)
         part = (time - start) / air
         lift += np.where((part > 0) & (part < 1), 4 * height * part * (1 - part), 0)
-        dip += 0.16 * (
-            np.exp(-(((time - start + 0.12) / 0.09) ** 2)) + np.exp(-(((time - start - air - 0.1) / 0.09) ** 2))
-        )
+        crouched = (start - 0.12, start + air + 0.1)
+        dip += 0.16 * sum(np.exp(-(((time - middle) / 0.09) ** 2)) for middle in crouched)
         gone += forward * np.clip(part, 0, 1)
     path = np.stack([np.zeros_like(gone), gone], -1)
     feet = _under(len(time)) + np.stack([0 * lift, lift, gone], -1)[:, None]
@@ -165,6 +164,26 @@ def crouch(seconds: float = 3.0) -> np.ndarray:
     down = ease(seconds, 0.5, 1.2)
     path = np.stack([0 * down, -0.1 * down], -1)
     return act(seconds, path, height=_STANDING - 0.45 * down, feet=_under(len(down)), lean=0.7 * down)
+
+
+def kneel(seconds: float = 2.0) -> np.ndarray:
+    """On both knees, the trunk upright, shins on the floor behind."""
+    feet = _under(round(seconds * FPS)) + (0, 0, -0.38)
+    return act(seconds, height=_THIGH + 0.12, feet=feet)
+
+
+def crawl(seconds: float = 3.0, speed: float = 0.4) -> np.ndarray:
+    """On hands and knees, going forward."""
+    gone = speed * np.arange(round(seconds * FPS)) / FPS
+    path = np.stack([0 * gone, gone], -1)
+    feet = _under(len(gone)) + np.stack([0 * gone, 0 * gone, gone - 0.4], -1)[:, None]
+    return act(seconds, path, height=_THIGH + 0.12, feet=feet, lean=1.5)
+
+
+def lie(seconds: float = 2.0) -> np.ndarray:
+    """On the back."""
+    motion = act(seconds)
+    return motion[..., [0, 2, 1]] * np.array([1, 1, -1], np.float32) + np.array([0, 0.1, 0], np.float32)
 
 
 def bow(seconds: float = 3.0) -> np.ndarray:

@@ -70,13 +70,14 @@ def lifts(body: Body) -> np.ndarray:
 def raised(body: Body) -> np.ndarray:
     """How high arms are raised [T, 2]: as `lifts`, but less where the elbow hangs, as in a guard or a run.
 
-    A straight arm counts as raised before it is level.
+    A straight arm counts as raised before it is level; of a person who lies or crawls none is.
     """
     elbows = (body.joints[:, ELBOWS, 1] - body.joints[:, SHOULDERS, 1]) / body.arm
     wrists = lifts(body)
     reach = np.linalg.norm(body.joints[:, WRISTS] - body.joints[:, SHOULDERS], axis=-1) / body.arm
     straight = np.where(reach > at.ARM_STRAIGHT, wrists + at.ARM_STRAIGHT_GAIN, -1)
-    return np.maximum(wrists + np.minimum(elbows, 0) / 2, np.minimum(straight, 0))
+    high = np.maximum(wrists + np.minimum(elbows, 0) / 2, np.minimum(straight, 0))
+    return np.where(body.upright[:, None] > at.FLAT, high, -1)
 
 
 def arm_direction(body: Body, index: int, first: int, end: int) -> str:

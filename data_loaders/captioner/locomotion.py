@@ -59,7 +59,7 @@ def steps(body: Body, first: int, end: int) -> int:
 
 
 def is_run(body: Body, first: int, end: int) -> bool:
-    """Whether a move is a run: faster than people walk, or quick in step, or with flying heels and both feet in the air.
+    """Whether a move is a run: faster than people walk, quick in step, or with flying heels and both feet in the air.
 
     On the spot it is one with quick steps and both feet in the air.
     """

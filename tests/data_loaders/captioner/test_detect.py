@@ -1,4 +1,4 @@
-"""The detector on a made-up person: each kind with its side, direction, sign and count, and what must not change them."""
+"""The detector on a made-up person: each kind with its side, direction, sign and count, and what must change none."""
 
 import dataclasses
 
@@ -30,6 +30,9 @@ MOTIONS = {
     "sit": actors.sit(),
     "crouch": actors.crouch(),
     "bow": actors.bow(),
+    "kneel": actors.kneel(),
+    "crawl": actors.crawl(),
+    "lie": actors.lie(),
 }
 OTHER = {"left": "right", "right": "left"}
 
@@ -155,6 +158,11 @@ def test_sitting_down_reversed_is_rising():
 def test_a_crouch_is_no_seat_and_a_bow_is_neither():
     assert [phase.kind for phase in found(MOTIONS["crouch"])] == ["crouch down", "crouch"]
     assert [phase.kind for phase in found(MOTIONS["bow"])] == ["bow"]
+
+
+@pytest.mark.parametrize("kind", ["kneel", "crawl", "lie"])
+def test_postures_on_the_floor_are_told_apart(kind: str):
+    assert [phase.kind for phase in phases_of(MOTIONS[kind], actors.FPS)] == [kind]
 
 
 def test_a_walk_reversed_goes_the_other_way():
