@@ -10,7 +10,7 @@ from utils.geometry.contacts import runs
 
 
 def arm_phases(body: Body, going: np.ndarray) -> list[Phase]:
-    """Phases of the arms; `going`, bool [T], is where a walk or a run swings them."""
+    """Phases of the arms; `going`, bool [T], is where a walk, a run or a jump swings them."""
     found = []
     for index, side in enumerate(SIDES):
         punched = punches(body, index)

@@ -100,7 +100,18 @@ def turns(body: Body, still: np.ndarray) -> list[tuple[int, int]]:
             turned = sign * np.degrees(body.heading[end - 1] - body.heading[first])
             if turned >= at.TURN and end - first >= at.TURN_SECONDS * body.fps:
                 found.append((first, end))
-    return sorted(found)
+    return _without_twists(body, sorted(found))
+
+
+def _without_twists(body: Body, found: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Turns without those that are turned back at once, as a trunk that twists and untwists."""
+    kept = list(found)
+    for one, other in pairwise(found):
+        whole = abs(body.heading[other[1] - 1] - body.heading[one[0]])
+        part = abs(body.heading[one[1] - 1] - body.heading[one[0]])
+        if other[0] - one[1] < at.TWIST_SECONDS * body.fps and whole < part / 2:
+            kept = [turn for turn in kept if turn not in (one, other)]
+    return kept
 
 
 def marches(body: Body, still: np.ndarray) -> list[tuple[int, int]]:

@@ -41,6 +41,7 @@ MARCH_LIFT = 0.06  # metres that one ankle is lifted above the other, of steps o
 MARCH_PERIOD = (0.2, 0.9)  # seconds from step to step
 MARCH_STEPS = 3
 TURN_SECONDS = 0.25
+TWIST_SECONDS = 0.8  # within which a trunk that only twists begins to turn back
 
 # Posture. Heights of the hips are those over the lower ankle, in lengths of the leg.
 LOW = (0.76, 0.84)  # height of the hips below which a person no longer stands (begins below, ends above)
