@@ -28,7 +28,7 @@ def phases_of(positions: np.ndarray, fps: float) -> tuple[Phase, ...]:
         for phase in _body_phases(body, first, end, BODY[code % len(BODY)], jumped, marched)
     ]
     going = np.isin(codes, (CODE["walk"], CODE["run"]))
-    limbs = [*arms.arm_phases(body, going | (codes == CODE["jump"])), *_leg_phases(body, codes, going)]
+    limbs = [*arms.arm_phases(body, going, codes == CODE["jump"]), *_leg_phases(body, codes, going)]
     return tuple(sorted((_at_ends(body, phase) for phase in [*found, *limbs]), key=lambda phase: phase.start))
 
 

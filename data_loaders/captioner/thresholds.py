@@ -67,11 +67,13 @@ DROP = 0.15  # height that hips lose or gain at least on a way down or up
 ARM_UP = -0.12
 ARM_STRAIGHT = 0.92  # length of shoulder to wrist, share of the arm, above which an arm is straight
 ARM_STRAIGHT_GAIN = 0.25  # height that counts for a straight arm beyond its wrist's: it is up 68 degrees from hanging
-ARM_UP_GOING = 0.05  # walking and running swing hands and elbows up to here
+ARM_UP_GOING = 0.05  # walking and running swing bent arms up to here
 ARM_SINKS = 0.25  # an arm that was up is so until it is lower than that by this much
 ARM_RISE = 0.35  # height that a raise or a lowering gains at least
 ARM_SPEED = 0.25  # shares a second below which an arm rests
 ARM_OVERHEAD = 0.55
+# An arm is at its top within this share of the height that it gained, but at most and at least within these heights.
+ARM_TOP = (0.15, 0.3, 0.08)
 ARM_HELD = 0.8  # seconds
 ARM_SIDE = 45  # degrees from ahead from which an arm is at the side
 TOGETHER = 0.4  # seconds that both arms start or end apart at most, for one phase of both
@@ -84,6 +86,7 @@ PUNCH_FROM = 0.72  # and at the beginning, at most
 PUNCH_GAIN = 0.2  # and gained
 PUNCH_AHEAD = 0.25  # of it, forward
 PUNCH_LEVEL = (-0.5, 0.35)  # heights of the wrist above the shoulder at the end, share of the arm
+PUNCH_RISE = 0.35  # greatest height gained or lost, share of the arm; an arm thrown up or down is no punch
 PUNCH_BACK = 0.5  # seconds within which the fist comes back
 
 # Legs.
