@@ -9,18 +9,18 @@ from data_loaders.captioner.signals import chains, extremes, latched, rates, wit
 from utils.geometry.contacts import runs
 
 
-def arm_phases(body: Body, going: np.ndarray) -> list[Phase]:
-    """Phases of the arms; `going`, bool [T], is where a walk or a run swings them."""
+def arm_phases(body: Body, going: np.ndarray, jumping: np.ndarray) -> list[Phase]:
+    """Phases of the arms; `going`, bool [T], is where a walk or a run swings them, `jumping` a jump."""
     found = []
     for index, side in enumerate(SIDES):
-        punched = punches(body, index)
+        punched = punches(body, index, ~jumping)
         waved = waves(body, index)
         found += [_phase(body, "punch", side, first, end, count=1) for first, end in punched]
         found += [_phase(body, "wave", side, first, end, count=count) for first, end, count in waved]
         busy = np.zeros(body.frames, bool)
         for first, end in punched:
             busy[max(first - 6, 0) : end + 6] = True
-        found += _without_held_waves(raises(body, index, going, busy), found, side)
+        found += _without_held_waves(raises(body, index, going | jumping, busy), found, side)
     return both(joined_punches(found))
 
 
@@ -37,28 +37,30 @@ def _without_held_waves(raised: list[Phase], found: list[Phase], side: str) -> l
 def raises(body: Body, index: int, going: np.ndarray, busy: np.ndarray) -> list[Phase]:
     """An arm that goes up, stays up or comes down."""
     lift = lifts(body)[:, index]
-    above = raised(body)[:, index] - np.where(going, at.ARM_UP_GOING, at.ARM_UP)
-    flags = latched(above, 0.0, -at.ARM_SINKS)
+    high, straight = raised(body)
+    swings = going & ~without_short(straight[:, index], True, at.ARM_HELD * body.fps)
+    above = high[:, index] - np.where(swings, at.ARM_UP_GOING, at.ARM_UP)
     rate = rates(lift, body.fps)
     found = []
-    for first, end in runs(flags):
+    for first, end in runs(latched(above, 0.0, -at.ARM_SINKS)):
         if busy[first:end].any():
             continue
-        start, stop, top = first, end, lift[first:end].max()
+        start, stop = first, end
         while start > 0 and rate[start - 1] > at.ARM_SPEED:
             start -= 1
         while stop < body.frames and rate[stop - 1] < -at.ARM_SPEED:
             stop += 1
-        near = lift[first:end] >= top - 0.15 * max(top - min(lift[start], lift[stop - 1]), 0.2)
-        high = np.flatnonzero(near) + first
-        reached, left = int(high[0]), int(high[-1]) + 1
-        extra = dict(direction=arm_direction(body, index, reached, left), height=float(top * body.arm))
+        top = lift[first:end].max()
+        lowest = max(top - at.ARM_TOP[1], top - at.ARM_TOP[0] * (top - min(lift[start], lift[stop - 1])))
+        near = np.flatnonzero(lift[first:end] >= min(lowest, top - at.ARM_TOP[2])) + first
+        reached, left = int(near[0]), int(near[-1]) + 1
+        more = dict(direction=arm_direction(body, index, reached, left), height=float(top * body.arm))
         if reached > 0 and lift[reached] - lift[start] >= at.ARM_RISE:
-            found.append(_phase(body, "raise arm", SIDES[index], start, max(reached, start + 1), **extra))
+            found.append(_phase(body, "raise arm", SIDES[index], start, max(reached, start + 1), **more))
         if left - reached >= at.ARM_HELD * body.fps or (first == 0 and left == body.frames):
-            found.append(_phase(body, "hold arm up", SIDES[index], reached, left, **extra))
+            found.append(_phase(body, "hold arm up", SIDES[index], reached, left, **more))
         if end < body.frames and lift[left - 1] - lift[stop - 1] >= at.ARM_RISE:
-            found.append(_phase(body, "lower arm", SIDES[index], left, stop, **extra))
+            found.append(_phase(body, "lower arm", SIDES[index], left, stop, **more))
     return found
 
 
@@ -67,10 +69,18 @@ def lifts(body: Body) -> np.ndarray:
     return (body.joints[:, WRISTS, 1] - body.joints[:, SHOULDERS, 1]) / body.arm
 
 
-def raised(body: Body) -> np.ndarray:
-    """How high arms are raised [T, 2]: as `lifts`, but less where the elbow hangs, as in a guard or a run."""
-    elbows = (body.joints[:, ELBOWS, 1] - body.joints[:, SHOULDERS, 1]) / body.arm
-    return lifts(body) + np.minimum(elbows, 0) / 2
+def raised(body: Body) -> tuple[np.ndarray, np.ndarray]:
+    """How high arms are raised [T, 2], and whether they are straight, bool [T, 2].
+
+    The height is as for `lifts`, but less where the elbow hangs, as in a guard or a run. A straight arm counts as
+    raised before it is level; of a person who lies or crawls none is.
+    """
+    wrists, elbows = lifts(body), (body.joints[:, ELBOWS, 1] - body.joints[:, SHOULDERS, 1]) / body.arm
+    reach = np.linalg.norm(body.joints[:, WRISTS] - body.joints[:, SHOULDERS], axis=-1) / body.arm
+    straight = reach > at.ARM_STRAIGHT
+    level = np.where(straight, np.minimum(wrists + at.ARM_STRAIGHT_GAIN, 0), -1)
+    high = np.maximum(wrists + np.minimum(elbows, 0) / 2, level)
+    return np.where(body.upright[:, None] > at.FLAT, high, -1), straight
 
 
 def arm_direction(body: Body, index: int, first: int, end: int) -> str:
@@ -100,8 +110,11 @@ def waves(body: Body, index: int) -> list[tuple[int, int, int]]:
     return found
 
 
-def punches(body: Body, index: int) -> list[tuple[int, int]]:
-    """Punches (first, end): a fist flies from near its shoulder, level, until the arm is almost straight, and back."""
+def punches(body: Body, index: int, free: np.ndarray) -> list[tuple[int, int]]:
+    """Punches (first, end): a fist flies from near its shoulder, level, until the arm is almost straight, and back.
+
+    `free` bool [T] is where one may punch.
+    """
     reach = body.joints[:, WRISTS[index]] - body.joints[:, SHOULDERS[index]]
     length = np.linalg.norm(reach, axis=-1) / body.arm
     speed = rates(length, body.fps) * body.arm
@@ -110,11 +123,13 @@ def punches(body: Body, index: int) -> list[tuple[int, int]]:
     found, wait = [], round(at.PUNCH_BACK * body.fps)
     for first, end in runs(speed > at.PUNCH_SPEED / 3 * body.size):
         last = min(end, body.frames - 1)
-        far = length[last] > at.PUNCH_REACH and length[first] < at.PUNCH_FROM and ahead[last] > at.PUNCH_AHEAD
-        aimed = abs(level[last]) < at.PUNCH_LEVEL and level[first] > -2 * at.PUNCH_LEVEL
+        far = length[last] > at.PUNCH_REACH and length[first] < at.PUNCH_FROM
+        far = far and length[last] - length[first] > at.PUNCH_GAIN and ahead[last] > at.PUNCH_AHEAD
+        aimed = at.PUNCH_LEVEL[0] < level[last] < at.PUNCH_LEVEL[1] and abs(level[last] - level[first]) < at.PUNCH_RISE
         upright = body.upright[last] > at.FLAT
         back = length[last : last + wait].min() < at.PUNCH_REACH or last + wait > body.frames
-        if speed[first:end].max() > at.PUNCH_SPEED * body.size and far and aimed and upright and back:
+        fast = speed[first:end].max() > at.PUNCH_SPEED * body.size
+        if fast and far and aimed and upright and back and free[first:end].all():
             found.append((first, last + 1))
     return found
 

@@ -11,6 +11,7 @@ from data_loaders.captioner.phases import BODY, Phase
 from data_loaders.captioner.signals import merged
 
 CODE = {kind: code for code, kind in enumerate(BODY)}  # "walk" stands for a run too, until it is told from one
+RIGHT_TURN = CODE["turn"] + len(BODY)  # a turn to the right, lest one after another to the left become one with it
 
 
 def phases_of(positions: np.ndarray, fps: float) -> tuple[Phase, ...]:
@@ -24,10 +25,10 @@ def phases_of(positions: np.ndarray, fps: float) -> tuple[Phase, ...]:
     found = [
         phase
         for first, end, code in merged(codes, at.POSTURE_SECONDS * fps)
-        for phase in _body_phases(body, first, end, BODY[code], jumped, marched)
+        for phase in _body_phases(body, first, end, BODY[code % len(BODY)], jumped, marched)
     ]
     going = np.isin(codes, (CODE["walk"], CODE["run"]))
-    limbs = [*arms.arm_phases(body, going), *_leg_phases(body, codes, going)]
+    limbs = [*arms.arm_phases(body, going, codes == CODE["jump"]), *_leg_phases(body, codes, going)]
     return tuple(sorted((_at_ends(body, phase) for phase in [*found, *limbs]), key=lambda phase: phase.start))
 
 
@@ -42,7 +43,7 @@ def _codes(body: Body, jumped: list[legs.Jump]) -> tuple[np.ndarray, np.ndarray]
         marched[first:end] = True
     codes[marched] = CODE["walk"]
     for first, end in locomotion.turns(body, ~moves):
-        codes[first:end] = CODE["turn"]
+        codes[first:end] = CODE["turn"] if body.heading[end - 1] > body.heading[first] else RIGHT_TURN
     going = moves | marched
     for first, end, kind in posture.phases_of_posture(body, states, going):
         held = slice(first, end) if kind not in ("crouch", "kneel") else first + np.flatnonzero(~going[first:end])
@@ -88,7 +89,7 @@ def _move(body: Body, first: int, end: int, direction: str) -> Phase:
 def _leg_phases(body: Body, codes: np.ndarray, going: np.ndarray) -> list[Phase]:
     """Kicks and bows."""
     may_kick = ~np.isin(codes, [CODE[kind] for kind in ("jump", "sit", "lie", "kneel", "crawl")])
-    may_bow = np.isin(codes, (CODE["stand"], CODE["turn"]))
+    may_bow = np.isin(codes, (CODE["stand"], CODE["turn"], RIGHT_TURN))
     kicked = [
         Phase("kick", first / body.fps, end / body.fps, SIDES[side], count=count, height=height)
         for first, end, side, count, height in legs.kicks(body, may_kick)

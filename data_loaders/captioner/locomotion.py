@@ -1,5 +1,7 @@
 """Where a person goes: walks and runs with their direction, steps and circles, and turns on the spot."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from data_loaders.captioner import thresholds as at
@@ -57,7 +59,7 @@ def steps(body: Body, first: int, end: int) -> int:
 
 
 def is_run(body: Body, first: int, end: int) -> bool:
-    """Whether a move is a run: faster than people walk, or quick in step, or with flying heels and both feet in the air.
+    """Whether a move is a run: faster than people walk, quick in step, or with flying heels and both feet in the air.
 
     On the spot it is one with quick steps and both feet in the air.
     """
@@ -98,7 +100,18 @@ def turns(body: Body, still: np.ndarray) -> list[tuple[int, int]]:
             turned = sign * np.degrees(body.heading[end - 1] - body.heading[first])
             if turned >= at.TURN and end - first >= at.TURN_SECONDS * body.fps:
                 found.append((first, end))
-    return sorted(found)
+    return _without_twists(body, sorted(found))
+
+
+def _without_twists(body: Body, found: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Turns without those that are turned back at once, as a trunk that twists and untwists."""
+    kept = list(found)
+    for one, other in pairwise(found):
+        whole = abs(body.heading[other[1] - 1] - body.heading[one[0]])
+        part = abs(body.heading[one[1] - 1] - body.heading[one[0]])
+        if other[0] - one[1] < at.TWIST_SECONDS * body.fps and whole < part / 2:
+            kept = [turn for turn in kept if turn not in (one, other)]
+    return kept
 
 
 def marches(body: Body, still: np.ndarray) -> list[tuple[int, int]]:
@@ -107,8 +120,12 @@ def marches(body: Body, still: np.ndarray) -> list[tuple[int, int]]:
     found = []
     shortest, longest = (seconds * body.fps for seconds in at.MARCH_PERIOD)
     for first, end in runs(still):
-        peaks = [first + peak for peak in extremes(lifted[first:end], at.MARCH_LIFT * body.size)]
+        lift = at.MARCH_LIFT * body.size
+        # Of one foot that is lifted again and again, as in kicks, every other extreme is none: the other foot stays.
+        peaks = [first + peak for peak in extremes(lifted[first:end], lift) if abs(lifted[first + peak]) > lift / 2]
         for start, stop in chains(peaks, shortest, longest):
+            if any(lifted[here] * lifted[there] > 0 for here, there in pairwise(peaks[start : stop + 1])):
+                continue
             cut = first == 0 and end == body.frames and end < 2 * longest
             if stop - start + 1 >= at.MARCH_STEPS - cut:
                 half = round(longest / 4)

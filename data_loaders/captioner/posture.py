@@ -109,7 +109,8 @@ def bows(body: Body, free: np.ndarray) -> list[tuple[int, int]]:
     up = free & (body.hips > at.BOW_HIPS)
     shortest, longest = (seconds * body.fps for seconds in at.BOW_SECONDS)
     for first, end in runs(latched(body.lean, *at.BOW)):
-        if up[first:end].all() and shortest <= end - first <= longest and (first > 0 or end < body.frames):
+        deep = body.lean[first:end] > at.BOW[0]
+        if up[first:end][deep].all() and shortest <= end - first <= longest and (first > 0 or end < body.frames):
             found.append((first, end))
     return found
 

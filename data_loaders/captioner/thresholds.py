@@ -41,9 +41,10 @@ MARCH_LIFT = 0.06  # metres that one ankle is lifted above the other, of steps o
 MARCH_PERIOD = (0.2, 0.9)  # seconds from step to step
 MARCH_STEPS = 3
 TURN_SECONDS = 0.25
+TWIST_SECONDS = 0.8  # within which a trunk that only twists begins to turn back
 
 # Posture. Heights of the hips are those over the lower ankle, in lengths of the leg.
-LOW = (0.80, 0.87)  # height of the hips below which a person no longer stands (begins below, ends above)
+LOW = (0.76, 0.84)  # height of the hips below which a person no longer stands (begins below, ends above)
 FALL_SPEED = 0.12  # of hips that go down or up, lengths a second
 SIT_BEHIND = 0.2  # metres that the trunk is behind the ankles on a chair, whose feet do not carry it
 SIT_SPEED = 0.5  # of the root that sits on a chair, at most: who stops in a run leans back too
@@ -64,11 +65,15 @@ DROP = 0.15  # height that hips lose or gain at least on a way down or up
 
 # Arms. Heights of the wrist above the shoulder are shares of the length of the arm.
 ARM_UP = -0.12
-ARM_UP_GOING = 0.05  # walking and running swing hands and elbows up to here
+ARM_STRAIGHT = 0.92  # length of shoulder to wrist, share of the arm, above which an arm is straight
+ARM_STRAIGHT_GAIN = 0.25  # height that counts for a straight arm beyond its wrist's: it is up 68 degrees from hanging
+ARM_UP_GOING = 0.05  # walking and running swing bent arms up to here
 ARM_SINKS = 0.25  # an arm that was up is so until it is lower than that by this much
 ARM_RISE = 0.35  # height that a raise or a lowering gains at least
 ARM_SPEED = 0.25  # shares a second below which an arm rests
 ARM_OVERHEAD = 0.55
+# An arm is at its top within this share of the height that it gained, but at most and at least within these heights.
+ARM_TOP = (0.15, 0.3, 0.08)
 ARM_HELD = 0.8  # seconds
 ARM_SIDE = 45  # degrees from ahead from which an arm is at the side
 TOGETHER = 0.4  # seconds that both arms start or end apart at most, for one phase of both
@@ -77,9 +82,11 @@ WAVE_PERIOD = (0.2, 1.8)  # seconds of a full cycle, shortest and longest
 WAVE_CYCLES = 1.5
 PUNCH_SPEED = 1.1  # metres a second of a wrist away from its shoulder, after smoothing
 PUNCH_REACH = 0.85  # length of shoulder to wrist at the end, share of the arm
-PUNCH_FROM = 0.62  # and at the beginning, at most
+PUNCH_FROM = 0.72  # and at the beginning, at most
+PUNCH_GAIN = 0.2  # and gained
 PUNCH_AHEAD = 0.25  # of it, forward
-PUNCH_LEVEL = 0.35  # greatest height of the wrist above or below the shoulder at the end, share of the arm
+PUNCH_LEVEL = (-0.5, 0.35)  # heights of the wrist above the shoulder at the end, share of the arm
+PUNCH_RISE = 0.35  # greatest height gained or lost, share of the arm; an arm thrown up or down is no punch
 PUNCH_BACK = 0.5  # seconds within which the fist comes back
 
 # Legs.
@@ -102,6 +109,6 @@ BACKSWING = 0.3  # seconds from the swing back to the kick, at most
 KICK_PAUSE = 1.0  # between kicks of one series
 
 # Bow.
-BOW = (35, 20)  # degrees that the trunk leans forward
+BOW = (28, 15)  # degrees that the trunk leans forward
 BOW_HIPS = 0.82  # height that the hips keep
 BOW_SECONDS = (0.5, 7.0)
