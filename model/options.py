@@ -6,7 +6,8 @@ from typing import Any
 from utils.run.options import option
 
 ARCHITECTURES = ("trans_enc", "trans_dec", "gru", "dit")
-TEXT_WIDTHS = {"clip": 512, "bert": 768, "minilm": 384}  # of the vectors that each text encoder gives
+TEXT_WIDTHS = {"clip": 512, "bert": 768, "minilm": 384, "minilm_words": 384}  # of each text encoder's vectors
+WORDS = ("bert", "minilm_words")  # text encoders that give a vector a token, the first being that of the sentence
 GOALS = ("pelvis", "left_foot", "right_foot", "left_wrist", "right_wrist", "head", "traj", "heading")
 
 
@@ -29,6 +30,12 @@ class ModelOptions:
     smooth_width: int = option(
         0,
         "dit: width of a convolution over time behind the tokens, against seams between them; 0: none",
+        min=0,
+        advanced=True,
+    )
+    word_layers: int = option(
+        0,
+        "dit: layers that read the words of a sentence, which the frames then attend to; 0: it reads their mean",
         min=0,
         advanced=True,
     )

@@ -38,6 +38,11 @@ class HumanMLOptions(ReadingOptions):
         many=True,
     )
     texts: str = option("", "folder of NAME.txt, the sentences of each clip (default: beside the motion files)")
+    captions: str = option(
+        "labels",
+        "motion: sentences about each window too, by what is seen in it; labels: about whole clips alone",
+        ("labels", "motion"),
+    )
     output_dir: str = option("dataset/mocap", "the dataset folder to make")
     overwrite: bool = option(False, "replace what an earlier run wrote there; everything else stays")
     fps: float = option(20.0, "frame rate of the folder, and of .npy files", min=1)
@@ -46,6 +51,13 @@ class HumanMLOptions(ReadingOptions):
         "how features tell the heading; published: with its swapped hips and its wrong turn past 180 degrees, to mix "
         "with HumanML3D",
         tuple(CONVENTIONS),
+    )
+    made_share: float = option(
+        0.0,
+        "add motion made from motion, named made_...: walks bent into arcs and circles, kinds of motion joined; "
+        "1: about one and a half times as many clips as there are",
+        min=0,
+        max=10,
     )
     mirror: bool = option(True, "add the mirror image of each clip")
     test_share: float = option(
@@ -187,9 +199,14 @@ def main(argv: list[str]) -> None:
     if not clips:
         raise DataError(f"{', '.join(options.sources)}: the files hold no clips")
     clips = with_mirror_images(clips)
+    if options.made_share:
+        from prepare.text.made import AMOUNTS, made_from
+
+        clips += made_from(clips, options.fps, 0, AMOUNTS.times(options.made_share))
     made = text_folder.write(
-        options.output_dir, clips, options.fps, options.mirror, options.overwrite, CONVENTIONS[options.convention]
-    )
+        options.output_dir, clips, options.fps, options.mirror, options.overwrite, CONVENTIONS[options.convention],
+        options.captions == "motion",
+    )  # fmt: skip
     print("\n".join(summary(made, options)))
 
 

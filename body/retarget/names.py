@@ -141,8 +141,8 @@ def _together(rig: Rig, one: int, other: int) -> bool:
 def _contradiction(rig: Rig, found: Mapping[str, int]) -> str:
     """What speaks against the sides: hands or feet that lie on the other one."""
     at = {role: rig.places[joint] for role, joint in found.items()}
-    if meeting(rig.parents, [found[role] for role in (*_sided("hip"), *_sided("shoulder"))]) < 0:
-        return "its arms and legs do not hang on one joint"
+    if meeting(rig.parents, [found[role] for role in (*_sided("hip"), *_sided("shoulder"), "head")]) < 0:
+        return "its arms, legs and head do not hang on one joint"
     across = at["left_hip"] - at["right_hip"]
     up = at["head"] - (at["left_ankle"] + at["right_ankle"]) / 2
     if not np.linalg.norm(across) > 0 or not np.linalg.norm(up) > 0 or _level(across, up) > 0.5:

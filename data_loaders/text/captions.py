@@ -224,13 +224,19 @@ def sentences(record: Mapping[str, Any], name: str) -> list[str]:
     The labels are `content`, `actions`, `style`, and `turn` (left or right) and `pace` (slow or fast) of a walk or run.
     """
     own = list(dict.fromkeys(filter(None, map(normalised, record.get("texts", ())))))
-    made = list(pool(*kind_of(record), _STYLES.get(record.get("style", ""), record.get("style", ""))))
+    made = list(pool(*kind_of(record), style_of(record)))
     rng = numpy_rng("sentences", name)
     made = [made[index] for index in rng.permutation(len(made))]
     if record.get("pace") in STYLES:
         paced = pool(*kind_of(record), record["pace"])
         made = [paced[index] for index in rng.permutation(len(paced))[:2]] + made
     return list(dict.fromkeys(own + made))[: max(SENTENCES, len(own))]
+
+
+def style_of(record: Mapping[str, Any]) -> str:
+    """The style (a key of STYLES) that a clip's label tells; another word, or none, where no sentences tell it."""
+    style = record.get("style", "")
+    return _STYLES.get(style, style)
 
 
 def kind_of(record: Mapping[str, Any]) -> tuple[str, bool]:

@@ -2,7 +2,8 @@
 
 On disk: the lists `train.txt`, `val.txt`, `test.txt`, `new_joint_vecs/NAME.npy` (features [frames, F]),
 `texts/NAME.txt` (see `texts`), `Mean.npy` and `Std.npy` [F], and in folders of ours `index.json` with each clip's share
-of an epoch. A caption that tells a span of seconds makes an item of its own of that span.
+of an epoch. A caption that tells a span of seconds makes an item of its own of that span; in folders of ours it tells
+of a window of its clip, and clips that have such are seen through them alone.
 In memory: all frames end to end; an item is a span of them with the captions that describe it.
 """
 
@@ -41,6 +42,7 @@ NO_CAPTION = "lines without a caption"
 BATCH = -1  # position of the draw that belongs to the whole batch
 
 RngOf = Callable[[int], np.random.RandomState]
+Window = tuple[int, int, list[int]]  # first frame in the clip, frames, captions
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class TextMotions:
 
     `texts[i]` are indices into `captions`; `tags` are the captions' words with their part of speech. `weights` are the
     items' shares of an epoch, or None for equal ones; `skipped` counts what was passed over, by reason, and `faults`
-    names each file, and line, that is wrong.
+    names each file, and line, that is wrong. `windows[i]` are the windows of clip i that captions tell of, if any.
     """
 
     spec: DatasetSpec
@@ -62,6 +64,7 @@ class TextMotions:
     tags: list[str]
     mean: np.ndarray
     std: np.ndarray
+    windows: list[list[Window]] = field(default_factory=list)
     weights: np.ndarray | None = None
     longest: int = 196
     augmentations: tuple[str, ...] = ()
@@ -89,10 +92,10 @@ class TextMotions:
         longest = self._longest(rng_of)
         windows, chosen = [], []
         for k, index in enumerate(map(int, indices)):
-            rng, have = rng_of(k), int(self.frames[index])
-            chosen.append(self.texts[index][rng.randint(len(self.texts[index]))])
-            length = self.exact or self._length(have, longest, rng)
-            start = int(self.starts[index]) + rng.randint(have - length + 1)
+            rng = rng_of(k)
+            first, length, caption = self._shown(index, longest, rng)
+            chosen.append(caption)
+            start = int(self.starts[index]) + first
             window = self.features[start : start + length]
             if "transition_aug" in self.augmentations and rng.uniform() < GO_OVER:
                 window = self._from_another(window, rng)
@@ -109,6 +112,26 @@ class TextMotions:
             "action": torch.full((len(windows),), -1, dtype=torch.int64),
             "caption": torch.tensor(chosen, dtype=torch.int64),
         }
+
+    def _shown(self, index: int, longest: int, rng: np.random.RandomState) -> tuple[int, int, int]:
+        """First frame, number of frames and caption of what is shown of an item."""
+        have = int(self.frames[index])
+        if self.windows and self.windows[index]:
+            return self._window(self.windows[index], self.exact or longest, rng)
+        caption = self.texts[index][rng.randint(len(self.texts[index]))]
+        length = self.exact or self._length(have, longest, rng)
+        return rng.randint(have - length + 1), length, caption
+
+    def _window(self, windows: list[Window], length: int, rng: np.random.RandomState) -> tuple[int, int, int]:
+        """One of the windows nearest to a length; where every item has `exact` frames, those of one no shorter."""
+        enough = [window for window in windows if window[1] >= self.exact]
+        least = min(abs(window[1] - length) for window in enough)
+        near = [window for window in enough if abs(window[1] - length) == least]
+        first, frames, texts = near[rng.randint(len(near))]
+        caption = texts[rng.randint(len(texts))]
+        if self.exact:
+            first, frames = first + rng.randint(frames - self.exact + 1), self.exact
+        return first, frames, caption
 
     def _from_another(self, window: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
         """The window [exact, F] that begins with frames of another item, those that a model is shown."""
@@ -179,10 +202,15 @@ def load(
         std[:ROOT] /= options.root_emphasis
     fps = PUBLISHED_FPS if compat == "published" else spec.fps
     content = _content(spec, folder, options.data_split, names, fps)
-    kept = [k for k, count in enumerate(content["frames"]) if count >= exact][: options.data_size]
+    told = json.loads(bytes(content["told"]))
+    windows = told["windows"]
+    longest_of = [
+        max((frames for _, frames, _ in each), default=have)
+        for each, have in zip(windows, content["frames"], strict=True)
+    ]
+    kept = [k for k, count in enumerate(longest_of) if count >= exact][: options.data_size]
     if not kept:
         raise DataError(f"the {options.data_split} part of {folder} has no clip of {exact} frames")
-    told = json.loads(bytes(content["told"]))
     shares = content["shares"][kept]
     skipped = told["skipped"]
     if len(kept) < len(told["names"]) and not options.data_size:
@@ -198,6 +226,7 @@ def load(
         tags=told["tags"],
         mean=mean,
         std=std,
+        windows=[windows[k] for k in kept],
         weights=shares / shares.sum() if shares.min() >= 0 and shares.sum() > 0 else None,
         longest=max(UNIT, longest // UNIT * UNIT),
         augmentations=augmentations,
@@ -264,7 +293,7 @@ def _content(spec: DatasetSpec, folder: Path, split: str, names: list[str], fps:
     files = [folder / f"{split}.txt", folder / "index.json"]
     files += [folder / "new_joint_vecs" / f"{name}.npy" for name in names]
     files += [folder / "texts" / f"{name}.txt" for name in names]
-    key = cache.key_of(files, "faults", spec.name, spec.features, spec.minimum_length, fps)
+    key = cache.key_of(files, "windows", spec.name, spec.features, spec.minimum_length, fps)
     content = cache.read(folder, split, key)
     if content is None:
         content = _read(spec, folder, split, names, fps)
@@ -280,6 +309,7 @@ class _Items:
     starts: list[int] = field(default_factory=list)
     frames: list[int] = field(default_factory=list)
     texts: list[list[int]] = field(default_factory=list)
+    windows: list[list[Window]] = field(default_factory=list)
     shares: list[float] = field(default_factory=list)
     captions: dict[str, int] = field(default_factory=dict)
     tags: list[str] = field(default_factory=list)
@@ -290,12 +320,16 @@ class _Items:
         self.skipped[reason] = self.skipped.get(reason, 0) + 1
         self.faults += [fault] if fault else []
 
+    def known(self, line: TextLine) -> int:
+        """The index of a line's caption."""
+        if line.caption not in self.captions:
+            self.captions[line.caption] = len(self.captions)
+            self.tags.append(" ".join(line.tags))
+        return self.captions[line.caption]
+
     def add(self, name: str, start: int, frames: int, lines: Sequence[TextLine], share: float) -> None:
-        for line in lines:
-            if line.caption not in self.captions:
-                self.captions[line.caption] = len(self.captions)
-                self.tags.append(" ".join(line.tags))
-        self.texts.append([self.captions[line.caption] for line in lines])
+        self.texts.append([self.known(line) for line in lines])
+        self.windows.append([])
         self.names.append(name)
         self.starts.append(start)
         self.frames.append(frames)
@@ -340,7 +374,7 @@ def _read(spec: DatasetSpec, folder: Path, split: str, names: list[str], fps: fl
             f"{what}none of the {len(names)} clips that {folder / split}.txt names can be used ({why}): "
             f"{_remedy(spec, folder)}"
         )
-    told = {"names": items.names, "texts": items.texts, "captions": list(items.captions)}
+    told = {"names": items.names, "texts": items.texts, "windows": items.windows, "captions": list(items.captions)}
     told |= {
         "tags": items.tags,
         "skipped": items.skipped,
@@ -369,7 +403,14 @@ def _add_clip(
     share: float,
     fps: float,
 ) -> None:
-    """The clip with the captions of all of it, and for each other caption the span that it tells."""
+    """The clip with the captions of all of it, and for each other caption the span that it tells.
+
+    Clips of ours stay one item, with those spans as windows.
+    """
+    if own(spec):
+        items.add(name, start, frames, lines, share)
+        items.windows[-1] = _windows(items, lines, frames, fps)
+        return
     if whole := [line for line in lines if line.whole]:
         items.add(name, start, frames, whole, share)
     for number, line in enumerate(lines):
@@ -379,6 +420,20 @@ def _add_clip(
                 items.add(f"{name}#{number}", start + first, last - first, [line], share)
             else:
                 items.skip("span too short" if last - first < spec.minimum_length else "span too long")
+
+
+def _windows(items: _Items, lines: Sequence[TextLine], frames: int, fps: float) -> list[Window]:
+    """The spans, in whole units of frames, that lines tell of, each with its captions."""
+    windows: dict[tuple[int, int], list[int]] = {}
+    for line in lines:
+        if not line.whole:
+            first = round(line.start * fps)
+            count = (min(round(line.end * fps), frames) - first) // UNIT * UNIT
+            if count >= UNIT:
+                windows.setdefault((first, count), []).append(items.known(line))
+            else:
+                items.skip("span too short")
+    return [(first, count, texts) for (first, count), texts in windows.items()]
 
 
 def _features(spec: DatasetSpec, path: Path) -> np.ndarray:

@@ -5,7 +5,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from model.options import ModelOptions
+from model.options import WORDS, ModelOptions
 from utils.run.errors import UsageError
 
 Weights = dict[str, Tensor]
@@ -28,13 +28,16 @@ def build_denoiser(
 
         encoder = (options.multi_encoder_type, options.latent_dim, options.target_enc_layers)
         goals = GoalEncoder(*encoder) if options.multi_target_cond else None
-        tokens = {name: getattr(options, name) for name in ("frames_per_token", "smooth_width")}
+        if options.word_layers and text_width and options.text_encoder_type not in WORDS:
+            raise UsageError(f"--word_layers: {options.text_encoder_type} gives no words; choose {' or '.join(WORDS)}")
+        tokens = {name: getattr(options, name) for name in ("frames_per_token", "smooth_width", "word_layers")}
         tokens["context"] = options.context_len
         return DiT(features, **size, **tokens, goals=goals)
     from model.denoisers.sequence import SequenceDenoiser
 
-    if text_width and options.text_encoder_type == "bert" and options.arch != "trans_dec":
-        raise UsageError(f"--text_encoder_type bert: --arch {options.arch} takes one vector a text; choose trans_dec")
+    if text_width and options.text_encoder_type in WORDS and options.arch != "trans_dec":
+        said = f"--text_encoder_type {options.text_encoder_type}"
+        raise UsageError(f"{said}: --arch {options.arch} takes one vector a text; choose trans_dec")
     published = ("arch", "dropout", "activation", "emb_trans_dec", "recurrence", "emb_policy")
     return SequenceDenoiser(
         features=features,

@@ -3,7 +3,8 @@
 Tokens of `frames_per_token` frames are projected to width d, run through pre-norm transformer layers whose norms are
 scaled, shifted and gated by the diffusion step and what the model is told (adaLN-zero, Peebles & Xie 2023, section
 3.2; one table for all layers with an offset for each, Chen et al. 2023, PixArt-alpha), with rotary positions (Su et al.
-2021), and projected back. Output layers start at zero. Frames shown before the motion (the prefix of DiP) are tokens
+2021), and projected back. Where a sentence is given word by word, every second layer attends to its words
+(PixArt-alpha, section 2.2). Output layers start at zero. Frames shown before the motion (the prefix of DiP) are tokens
 with a mark of their own. x: [B, T, F], step: [B], condition -> [B, T, F].
 """
 
@@ -14,10 +15,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.denoisers.conditions import action_vector
+from model.denoisers.layers import Attention
 from model.denoisers.linear import dense
 from model.denoisers.rotary import Table, rotary_attention, rotary_table
+from model.denoisers.words import WordReader
 from utils.run.errors import UsageError
 
+Memory = tuple[Tensor, Tensor]  # of words [B, S, d], and which are read [B, 1, 1, S]
 CPU_TOKENS_AT_ONCE = 1024  # without gradients: their activations stay near the core
 
 
@@ -29,9 +33,12 @@ def sinusoid(step: Tensor, width: int) -> Tensor:
 
 
 class DiTLayer(nn.Module):
-    """One transformer layer; `modulation` [B, 6, d] holds shift, scale, gate of attention and of the feed-forward."""
+    """One transformer layer; `modulation` [B, 6, d] holds shift, scale, gate of attention and of the feed-forward.
 
-    def __init__(self, width: int, heads: int, ff_size: int):
+    With `reads_words` its tokens attend to a memory of words between the two.
+    """
+
+    def __init__(self, width: int, heads: int, ff_size: int, reads_words: bool):
         super().__init__()
         self.heads = heads
         self.qkv = nn.Linear(width, 3 * width)
@@ -39,12 +46,20 @@ class DiTLayer(nn.Module):
         self.up = nn.Linear(width, ff_size)
         self.down = nn.Linear(ff_size, width)
         self.offset = nn.Parameter(torch.zeros(6, width))
+        self.words = Attention(width, heads, 0.0) if reads_words else None
+        if self.words is not None:
+            nn.init.zeros_(self.words.out_proj.weight)
 
-    def forward(self, x: Tensor, modulation: Tensor, table: Table, hidden: Tensor | None) -> Tensor:
+    def forward(
+        self, x: Tensor, modulation: Tensor, table: Table, hidden: Tensor | None, memory: Memory | None
+    ) -> Tensor:
         shift1, scale1, gate1, shift2, scale2, gate2 = (modulation + self.offset).unsqueeze(2).unbind(1)  # [B, 1, d]
         y = torch.addcmul(shift1, F.layer_norm(x, x.shape[-1:]), 1 + scale1)
         read = rotary_attention(dense(self.qkv, y), self.heads, table, hidden)
         x = torch.addcmul(x, gate1, dense(self.out, read))
+        if self.words is not None and memory is not None:
+            words, readable = memory
+            x = x + dense(self.words.out_proj, self.words(F.layer_norm(x, x.shape[-1:]), words, readable))
         y = torch.addcmul(shift2, F.layer_norm(x, x.shape[-1:]), 1 + scale2)
         return torch.addcmul(x, gate2, dense(self.down, dense(self.up, y, F.gelu)))
 
@@ -52,9 +67,10 @@ class DiTLayer(nn.Module):
 class DiT(nn.Module):
     """The whole network.
 
-    `text_width` is that of the vectors of a sentence, of which it reads the mean (0: it reads none), `context` the
-    number of frames that it is shown before the motion, `goals` what reads where joints shall be. `smooth_width` is
-    that of a convolution over nine frames that sees across the seams of the tokens (0: none).
+    `text_width` is that of the vectors of a sentence, of which it reads the mean (0: it reads none), or the first and,
+    with `word_layers` of their own, the others as words. `context` is the number of frames that it is shown before the
+    motion, `goals` what reads where joints shall be. `smooth_width` is that of a convolution over nine frames that sees
+    across the seams of the tokens (0: none).
     """
 
     def __init__(
@@ -70,6 +86,7 @@ class DiT(nn.Module):
         context: int = 0,
         goals: nn.Module | None = None,
         smooth_width: int = 0,
+        word_layers: int = 0,
     ):
         super().__init__()
         if num_heads < 1 or latent_dim % (2 * num_heads):
@@ -85,15 +102,20 @@ class DiT(nn.Module):
         self.step = _two_layers(latent_dim, latent_dim)
         self.action = nn.Embedding(num_actions, latent_dim) if num_actions else None
         self.text = _two_layers(text_width, latent_dim) if text_width else None
+        words = bool(text_width and word_layers)
+        self.words = WordReader(text_width, latent_dim, num_heads, word_layers) if words else None
+        self.words_told = nn.Linear(latent_dim, latent_dim) if words else None
         self.goals = goals
         self.shown = nn.Parameter(torch.zeros(latent_dim)) if context else None
         self.modulation = nn.Linear(latent_dim, 6 * latent_dim)
-        self.layers = nn.ModuleList(DiTLayer(latent_dim, num_heads, ff_size) for _ in range(layers))
+        self.layers = nn.ModuleList(
+            DiTLayer(latent_dim, num_heads, ff_size, words and number % 2 == 1) for number in range(layers)
+        )
         self.final = nn.Linear(latent_dim, 2 * latent_dim)
         self.head = nn.Linear(latent_dim, features * frames_per_token)
         self.smooth_in = nn.Conv1d(features, smooth_width, 5, padding=2) if smooth_width else None
         self.smooth_out = nn.Conv1d(smooth_width, features, 5, padding=2) if smooth_width else None
-        silent = [self.modulation, self.final, self.head] + ([self.smooth_out] if self.smooth_out else [])
+        silent = [self.modulation, self.final, self.head, *filter(None, (self.smooth_out, self.words_told))]
         for weight in (weight for layer in silent for weight in layer.parameters()):
             nn.init.zeros_(weight)
         if self.action is not None:
@@ -118,10 +140,16 @@ class DiT(nn.Module):
         if self.shown is not None:
             seen = torch.arange(tokens.shape[1], device=x.device) < self.context // self.frames_per_token
             tokens = tokens + seen[:, None] * self.shown
-        told = F.silu(self.told(step, condition))
+        text, visible = self.text_of(condition, len(step), step.device)
+        memory = None
+        vector = self.told(step, condition, text, visible)
+        if self.words is not None and self.words_told is not None:
+            words, readable, mean = self.words(text[:, 1:], visible[:, 1:])
+            memory, vector = (words, readable), vector + self.words_told(mean)
+        told = F.silu(vector)
         modulation = self.modulation(told).unflatten(-1, (6, -1))
         table = rotary_table(tokens.shape[1], self.head_width, x.device)
-        tokens = self.run_layers(tokens, modulation, table, hidden)
+        tokens = self.run_layers(tokens, modulation, table, hidden, memory)
         shift, scale = self.final(told)[:, None].chunk(2, dim=-1)
         output = dense(self.head, torch.addcmul(shift, F.layer_norm(tokens, tokens.shape[-1:]), 1 + scale))
         output = output.float().reshape(batch, -1, features)[:, self.context : frames]
@@ -129,7 +157,9 @@ class DiT(nn.Module):
             output = torch.cat((x[:, : self.context].float(), output), dim=1)
         return self.smoothed(output, lengths)[:, self.context :]
 
-    def run_layers(self, x: Tensor, modulation: Tensor, table: Table, hidden: Tensor | None) -> Tensor:
+    def run_layers(
+        self, x: Tensor, modulation: Tensor, table: Table, hidden: Tensor | None, memory: Memory | None
+    ) -> Tensor:
         """All layers on x [B, L, d]; without gradients a CPU takes a large batch in parts."""
         whole = torch.is_grad_enabled() or x.device.type != "cpu"
         part = len(x) if whole else max(1, CPU_TOKENS_AT_ONCE // x.shape[1])
@@ -137,8 +167,9 @@ class DiT(nn.Module):
         for first in range(0, len(x), part):
             rows = slice(first, first + part)
             y, seen = x[rows], None if hidden is None else hidden[rows]
+            words = None if memory is None else (memory[0][rows], memory[1][rows])
             for layer in self.layers:
-                y = layer(y, modulation[rows], table, seen)
+                y = layer(y, modulation[rows], table, seen, words)
             done.append(y)
         return done[0] if len(done) == 1 else torch.cat(done)
 
@@ -152,16 +183,22 @@ class DiT(nn.Module):
         inner = F.gelu(self.smooth_in(x.mT * valid)) * valid
         return x + self.smooth_out(inner).mT.float()
 
-    def told(self, step: Tensor, condition: Mapping[str, Tensor]) -> Tensor:
-        """The sum [B, d] of the vectors of the diffusion step and of what the model is told."""
+    def text_of(self, condition: Mapping[str, Tensor], batch: int, device: torch.device) -> Memory:
+        """The vectors of a sentence [B, L, E], and which count [B, L]; zeros where there are none."""
+        text = condition.get("text")
+        if text is None:
+            text = torch.zeros(batch, 1, self.text_width, device=device)
+        return text, condition.get("text_visible", torch.ones(text.shape[:2], dtype=torch.bool, device=device))
+
+    def told(self, step: Tensor, condition: Mapping[str, Tensor], text: Tensor, visible: Tensor) -> Tensor:
+        """The sum [B, d] of the vectors of the diffusion step and of what the model is told, words aside."""
         vector = self.step(sinusoid(step, self.latent_dim))
         if self.action is not None and "action" in condition:
             vector = vector + action_vector(self.action, condition["action"])
         if self.text is not None:
-            text = condition.get("text")
-            if text is None:
-                text = torch.zeros(len(step), 1, self.text_width, device=step.device)
-            weight = condition.get("text_visible", torch.ones(text.shape[:2], device=text.device))[..., None].float()
+            if self.words is not None:
+                text, visible = text[:, :1], visible[:, :1]
+            weight = visible[..., None].float()
             vector = vector + self.text((text * weight).sum(1) / weight.sum(1).clamp(min=1))
         if self.goals is not None and "goal" in condition:
             vector = vector + self.goals(condition)

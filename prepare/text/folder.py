@@ -21,6 +21,7 @@ from data_loaders.registry import RIGHT, dataset_spec
 from data_loaders.representations import hml
 from data_loaders.text.captions import sentences
 from data_loaders.texts import TextLine, mirrored, normalised, tagged, written
+from prepare.text.windows import window_lines
 from utils.geometry.skeleton import SKELETONS
 from utils.run.errors import DataError
 from utils.run.folders import atomic_folder
@@ -63,15 +64,21 @@ def write(
     mirror: bool,
     overwrite: bool,
     encoding: Mapping[str, Any] = RIGHT,
+    windows: bool = False,
 ) -> Written:
     """Write the folder, whole or not at all; `encoding` are the ways of `hml.encode`.
 
+    With `windows` the text files also tell what is to be seen in windows of the clips (`prepare.text.windows`).
     Raises DataError if no clip of the training part can be used.
     """
     usable, skipped = _usable(clips)
     records = [clip.record | {"start": 0, "stop": len(clip.positions)} for clip in usable]
     shares = clip_weights(records, dataset_spec("mocap2d"), BALANCE) if usable else []
     names, index, seen = _named(usable), {}, []
+    spans = [
+        window_lines(clip.positions[:-1], clip.record, name, fps) if windows else []
+        for clip, name in zip(usable, names, strict=True)
+    ]
     captions: set[str] = set()
     with atomic_folder(folder, overwrite) as made:
         for part in ("new_joint_vecs", "new_joints", "texts"):
@@ -82,7 +89,7 @@ def write(
                 if not features.isfinite().all():
                     skipped["not finite"] += 1
                     continue
-                lines = _captions(clip, name, flip)
+                lines = [*_captions(clip, name, flip), *_mirrored(spans[number], flip)]
                 _write_clip(made, name, features, lines)
                 index[name] = {field: clip.record.get(field, "") for field in _RECORD}
                 index[name] |= {"frames": len(features), "share": float(shares[number])}
@@ -109,6 +116,8 @@ def _usable(clips: Sequence[Clip]) -> tuple[list[Clip], Counter[str]]:
             skipped[f"shorter than {shortest + 1} frames"] += 1
         elif not np.isfinite(clip.positions).all():
             skipped["not finite"] += 1
+        elif not hml.has_legs(torch.from_numpy(clip.positions), hml.layout_of(_BODY)):
+            skipped["without legs of any length"] += 1
         else:
             usable.append(clip)
     return usable, skipped
@@ -137,12 +146,14 @@ def _encoded(clips: Sequence[Clip], flip: bool, encoding: Mapping[str, Any]) -> 
 def _captions(clip: Clip, name: str, flip: bool) -> list[TextLine]:
     """The captions of a clip, or of its mirror image."""
     lines = clip.lines or [TextLine(text, tagged(text)) for text in sentences(clip.record, name)]
+    return _mirrored([replace(line, caption=normalised(line.caption)) for line in lines], flip)
+
+
+def _mirrored(lines: list[TextLine], flip: bool) -> list[TextLine]:
+    """The lines as they are, or of the mirror image."""
     if not flip:
-        return [replace(line, caption=normalised(line.caption)) for line in lines]
-    return [
-        replace(line, caption=mirrored(normalised(line.caption)), tags=tuple(map(mirrored, line.tags)))
-        for line in lines
-    ]
+        return lines
+    return [replace(line, caption=mirrored(line.caption), tags=tuple(map(mirrored, line.tags))) for line in lines]
 
 
 def _write_clip(folder: Path, name: str, features: torch.Tensor, lines: Sequence[TextLine]) -> None:

@@ -428,7 +428,18 @@ def test_rigs_that_cannot_be(tmp_path: Path):
             node["name"] = f"thing {number}"
         document["nodes"][1]["children"] = document["nodes"][1]["children"][:1]
 
-    for change, said in ((two_left_hands, "LeftHand"), (crossed, "left"), (headless, "no joint that is known to be")):
+    def beheaded(document: dict) -> None:
+        head = next(i for i, node in enumerate(document["nodes"]) if node["name"].endswith("Head"))
+        for node in document["nodes"]:
+            node["children"] = [child for child in node.get("children", ()) if child != head]
+        document["scenes"][0]["nodes"].append(head)
+
+    for change, said in (
+        (two_left_hands, "LeftHand"),
+        (crossed, "left"),
+        (headless, "no joint that is known to be"),
+        (beheaded, "do not hang on one joint"),
+    ):
         rigs.write(tmp_path / "a.glb", rigs.STYLES["mixamo"], change)
         with pytest.raises(DataError, match=said):
             characters.open_character(tmp_path / "a.glb")

@@ -46,7 +46,7 @@ class DiffusionTask:
     `dataset` gives `batch(indices, rng_of)`, `weights`, `captions` and `len`; `encode` turns sentences into vectors
     [N, L, E] and says which are real [N, L]. `hide` is the share of conditions hidden, `context` the number of first
     frames that the network is shown instead of predicting them, `aim` what adds where joints shall be to a batch,
-    `text_noise` is added to those vectors, `terms` is what gives the loss of each sample [B], and each term of it.
+    `text_noise` is added to the vector of the sentence, `terms` is what gives the loss of each sample [B], and each term of it.
     """
 
     dataset: Any
@@ -75,7 +75,8 @@ class DiffusionTask:
             batch["lengths"] = batch["lengths"] - self.context
         draws = torch_generator(self.seed, "diffusion", step)
         if self.text_noise:
-            batch["text"] = noisy_text(batch["text"], self.text_noise, draws)
+            sentence, words = batch["text"].split((1, batch["text"].shape[1] - 1), dim=1)
+            batch["text"] = torch.cat((noisy_text(sentence, self.text_noise, draws), words), dim=1)
         batch["t"] = torch.randint(self.process.steps, (len(indices),), generator=draws)
         batch["noise"] = torch.randn(batch["motion"].shape, generator=draws)
         if self.aim:
