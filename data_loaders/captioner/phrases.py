@@ -23,7 +23,7 @@ ANGLE_TOLD = (0.1, 0.45, 0.8)  # an angle
 # Below the first number somebody is slow at it, above the second quick. Walk, run and crawl in metres a second: adults
 # walk at 1.2 to 1.4 (Bohannon 1997) and run from about 2; turn in radians a second. TAKEN is in seconds, quick below
 # and slow above. All but the walk are this file's own choice.
-PACES = {"walk": (0.65, 1.65), "run": (1.9, 4.2), "crawl": (0.2, 0.6), "turn": (0.7, 2.6)}
+PACES = {"walk": (0.75, 1.5), "run": (2.2, 3.8), "crawl": (0.2, 0.6), "turn": (0.7, 2.6)}
 TAKEN = {"sit down": (0.8, 2.2), "rise": (0.7, 2.2), "lie down": (1.2, 3.5), "crouch down": (0.5, 1.8),
          "kneel down": (0.6, 2.2), "raise arm": (0.35, 1.3), "lower arm": (0.35, 1.3), "bow": (1.0, 3.5)}  # fmt: skip
 
@@ -128,7 +128,8 @@ def of_table(table: Sequence[tuple[float, tuple[str, ...]]], amount: float) -> t
 # ------------------------------------------------------------------------------------------------ over the floor
 
 _WALK = ("*walk", "*walk", "*walk", "*walk", "*step", "*move")
-_RUN = ("*run", "*run", "*run", "*jog")
+_RUN = ("*run", "*run", "*run")
+JOG, SPRINT = 2.8, 4.2  # metres a second: people jog up to the one and sprint from the other
 _CRAWL = ("*crawl", "*crawl", "*crawl on hands and knees", "*move on all fours", "*crawl along the floor",
           "*creep on hands and knees")  # fmt: skip
 _WHERE = {
@@ -150,7 +151,7 @@ _STEPS = ("*take {n} step{s} {where}", "*walk {n} step{s} {where}", "*make {n} s
 def _locomotion(phase: Phase, level: int, rng: np.random.RandomState, before: Phase | None) -> str:
     told, shape, counts, digits, start = (rng.uniform() for _ in range(5))
     walks = phase.kind == "walk"
-    verb = one({"walk": _WALK, "run": _RUN, "crawl": _CRAWL}[phase.kind], rng)
+    verb = one({"walk": _WALK, "run": _running(phase.speed), "crawl": _CRAWL}[phase.kind], rng)
     tells = told < SIDE_TOLD[level]
     axis = {"left": "sideways", "right": "sideways"}.get(phase.direction, phase.direction)
     if abs(phase.circle) >= CIRCLE_LEAST:
@@ -173,6 +174,11 @@ def _locomotion(phase: Phase, level: int, rng: np.random.RandomState, before: Ph
     phrase = phrase.format(side=phase.direction)
     stood = before is not None and before.kind in ("stand", "rise") and not phase.begun
     return f"*start {_gerund(phrase)}" if stood and start < 0.2 and "step" not in phrase else phrase
+
+
+def _running(speed: float) -> tuple[str, ...]:
+    """Verbs of a run at a speed."""
+    return (*_RUN, "*jog", "*jog") if 0 < speed < JOG else (*_RUN, "*sprint", "*dash") if speed > SPRINT else _RUN
 
 
 def _gerund(phrase: str) -> str:

@@ -16,10 +16,11 @@ from data_loaders.captioner.phases import BODY, LIMBS, Phase
 from data_loaders.text.captions import NEUTRAL, PLAIN, Style, conjugated, performer
 
 LEVELS = (0.2, 0.6)  # shares of the sentences below which they tell the main thing alone, and the main things
-EVENTS = (1, 3, 6)  # things that are told at a level, at most
+EVENTS = (1, 3, 5)  # things that are told at a level, at most
 TRIES = 8  # drafts for each sentence that is asked for: what there is little to say of has few
 
 STAND_SHORT = 0.7  # seconds of standing between others that are not told
+PACE_LONG = 0.8  # metres of a walk that count in full when the main thing is chosen
 STOP_SHORT = 0.4  # seconds of standing at the end that make a stop
 PIECE_SHORT = 0.6  # seconds of walking or running that are told at the lower levels
 # How much a thing says about a window beside others, times the root of its seconds.
@@ -108,6 +109,8 @@ def _weight(event: _Event) -> float:
     weight = WEIGHTS[main.kind] * math.sqrt(max(main.seconds, 0.05))
     if main.kind == "turn":
         weight *= min(abs(main.turned) / math.radians(60), 2.0)
+    if main.kind == "walk" and main.speed > 0:
+        weight *= min(main.speed * main.seconds / PACE_LONG, 1.0)
     return weight + sum(0.5 * WEIGHTS[phase.kind] for phase in event.during)
 
 
@@ -118,13 +121,19 @@ def _minor(events: Sequence[_Event], index: int) -> bool:
     if phase.kind == "stand":
         stops = before is not None and before.kind in phrases.MOVING and phase.seconds >= STOP_SHORT
         alone = all(event.main.kind in ("stand", "lower arm", "hold arm up") for event in events)
-        meanwhile = any(event.main.kind in LIMBS and event.main.start < phase.end for event in events[index + 1 :])
-        return not (stops and last) and not alone and (index > 0 or meanwhile or phase.seconds < 2 * STAND_SHORT)
+        waits = phase.seconds >= 2 * STAND_SHORT and not _busy(events, phase)
+        return not (stops and last) and not alone and (index > 0 or not waits)
     if phase.kind == "turn":
         return abs(phase.turned) < phrases.TURN_LEAST
     if phase.kind in ("lower arm", "hold arm up", "sit", "crouch", "kneel", "lie"):
         return before is not None and _follows(phase.kind, before.kind)
     return phase.kind in ("walk", "run") and phase.seconds < PIECE_SHORT
+
+
+def _busy(events: Sequence[_Event], stand: Phase) -> bool:
+    """Whether arms or legs do something from the beginning of a stand on."""
+    limbs = (event.main for event in events if event.main.kind in LIMBS)
+    return any(limb.start < stand.start + STAND_SHORT and limb.end > stand.start + STAND_SHORT / 2 for limb in limbs)
 
 
 def _follows(kind: str, before: str) -> bool:
@@ -151,8 +160,9 @@ def _told(events: Sequence[_Event], level: int, rng: np.random.RandomState) -> l
 def _slight(events: Sequence[_Event], index: int) -> bool:
     """Whether a minor thing is left out at the highest level, too."""
     phase = events[index].main
-    within = 0 < index < len(events) - 1
-    return phase.kind == "turn" or (phase.kind == "stand" and phase.seconds < STAND_SHORT and (within or index == 0))
+    within = index < len(events) - 1
+    short = phase.seconds < STAND_SHORT and within
+    return phase.kind == "turn" or (phase.kind == "stand" and (short or _busy(events, phase)))
 
 
 def _reunited(events: list[_Event]) -> list[_Event]:
@@ -207,10 +217,13 @@ def _clause(event: _Event, level: int, rng: np.random.RandomState, before: Phase
     main, wanted, turned_round = event.main, rng.uniform(), rng.uniform()
     clause = phrases.said(main, level, rng, before, paced)
     limbs = [phase for phase in event.during if WEIGHTS[phase.kind] > 0.5] or list(event.during)
-    if not limbs or wanted > (0.7, 0.85, 1.0)[level]:
+    telling = max((WEIGHTS[phase.kind] for phase in limbs), default=0.0) > WEIGHTS[main.kind]  # a kick, say, in a walk
+    if not limbs or wanted > (0.9 if telling else 0.7, 0.95 if telling else 0.85, 1.0)[level]:
         return clause
     told = sorted(sorted(limbs, key=lambda p: -WEIGHTS[p.kind])[: 1 if level < 2 else 2], key=lambda p: p.start)
     beside = [phrases.said(limb, level, rng, paced=False) for limb in told]
+    if telling and level == 0 and wanted < 0.35:
+        return beside[0]
     if len(beside) == 1 and turned_round < 0.3 and " while " not in clause:
         return f"{beside[0]} while {conjugated(clause, 'ing')}"
     doing = " and then ".join(conjugated(text, "ing") for text in beside)

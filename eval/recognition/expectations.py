@@ -9,8 +9,8 @@
     no sit at start and sit down            two things that must both be so; `no` forbids
     looks like dance                        a classifier of real motion takes it for that
 
-Of phases of several kinds `turned` (degrees, positive to the left), `angle` (that without its sign), `circle`, `count`
-and `seconds` are summed up, of `speed` (m/s) the mean and of `height` (m) the greatest counts.
+Of several phases `turned` (degrees, positive to the left), `angle` (that without its sign), `circle` and `count` are
+summed up, of `speed` (m/s) the mean and of `height` (m) and `seconds` the greatest counts.
 """
 
 import math
@@ -221,8 +221,8 @@ def measured(field: str, phases: Sequence[Phase]) -> float:
     if field == "speed":
         seconds = sum(phase.seconds for phase in phases)
         return sum(phase.speed * phase.seconds for phase in phases) / seconds if seconds > 0 else 0.0
-    if field == "height":
-        return max((phase.height for phase in phases), default=0.0)
+    if field in ("height", "seconds"):
+        return max((getattr(phase, field) for phase in phases), default=0.0)
     return sum(getattr(phase, field) for phase in phases)
 
 

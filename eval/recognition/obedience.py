@@ -210,8 +210,8 @@ def tried_on_real(folder: str | Path, real: RealMotions) -> list[dict[str, Any]]
     """How often the captioner sees what labels of real clips say: a row for each kind that it can see.
 
     `shown`: the share of windows of the kind that show it; `mirrored`: that show its mirror image, where that is
-    another thing; `elsewhere`: the share of the windows of all other kinds that show it. Labels are of whole clips, so that a
-    window need not show what its label says, and may show more.
+    another thing; `elsewhere`: the share of the windows of all other kinds that show it. Labels are of whole clips, so
+    that a window need not show what its label says, and may show more.
     """
     spec = real.motions.spec
     clips = read_json(Path(folder) / "index.json")["clips"]

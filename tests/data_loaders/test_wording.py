@@ -124,6 +124,27 @@ def test_arms_are_told_with_the_walk_during_which_they_move():
     assert np.mean([bool(re.search("while|, (rais|lift|put|stretch)", text)) for text in texts]) > 0.5
 
 
+def test_who_only_stands_while_an_arm_moves_is_not_said_to_stand():
+    stand = Phase("stand", 0, 6, begun=True, lasts=True)
+    early, late = ([stand, Phase("wave", start, 5, side="left", count=3)] for start in (0.2, 3.0))
+    assert not any("stand" in text or "wait" in text for text in told(early))
+    assert any("stand" in text for text in told(late)), "three seconds of it are told"
+
+
+def test_a_kick_is_told_of_a_walk_in_which_it_is():
+    texts = told([Phase("run", 0, 5, direction="forward", speed=2.0), Phase("kick", 3, 3.5, side="right", count=1)])
+    assert np.mean(["kick" in text for text in texts]) > 0.85
+    assert not any("walk" in text or "left" in text for text in texts)
+
+
+@pytest.mark.parametrize(
+    "speed, said, not_said", [(2.0, "jog|slow", "sprint|dash|fast|quick"), (5.0, "sprint|dash|fast|quick", "jog|slow")]
+)
+def test_words_tell_the_speed(speed, said, not_said):
+    texts = told([Phase("run", 0, 5, direction="forward", speed=speed, begun=True, lasts=True)])
+    assert any(re.search(said, text) for text in texts) and not any(re.search(not_said, text) for text in texts)
+
+
 def test_a_style_is_told_and_sentences_are_distinct_and_stay_the_same():
     texts = told(WINDOWS["backward"], 40, "elderly")
     assert np.mean([bool(re.search("old|elderly|aged|senior|frail", text)) for text in texts]) > 0.6
