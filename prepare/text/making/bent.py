@@ -114,8 +114,8 @@ def _bent(material: Material, name: str, rng: np.random.RandomState) -> Clip | N
     straight = shape.ahead * way[-1] * rng.uniform(0.7, 1.3)
     turning = way[-1] - 2 * shape.ahead * way[-1]
     lengths = [turning * abs(angle) / np.abs(angles).sum() for angle in angles]
-    # Half of the circles and arcs are under way from the first frame to the last.
-    ease = 0.15 if shape.ahead or len(angles) > 1 or rng.uniform() < 0.5 else 0.0
+    # Half of the circles and arcs are as curved in their first and last frames as in all others.
+    ease = 0.15 if shape.ahead or len(angles) > 1 else rng.choice([0.0, 0.05])
     curve = Curve((0.0, *(side * angles)), (max(straight, 1e-6), *lengths), ease)
     turn = curve.heading(way)
     if np.abs(np.gradient(turn)).max(initial=0) * fps > 1.15 * RATES[gait]:

@@ -19,6 +19,7 @@ from utils.run.randomness import numpy_rng
 
 GESTURES = ("raise-up-left-hand", "raise-up-both-hands", "wave-left-hand", "wave-both-hands")
 BELOW = ("walk", "walk-turn-left", "walk-back", "walk-left", "run", "run-turn-left")
+LEAST = 2.4  # seconds that somebody goes on
 EASE = 0.35  # seconds
 _APART = 0.01  # metres: collars that are nearer to each other tell no direction
 _AT = {name: BODY.index(name) for name in BODY.joints}
@@ -28,7 +29,8 @@ _ARM = ("shoulder", "elbow", "wrist")
 def while_clips(materials: Sequence[Material], count: int, seed: int) -> list[Clip]:
     """At most `count` clips of somebody who walks or runs, and raises an arm or waves while he does."""
     gestures = {kind: [m for m in materials if kind_of(m.clip.record)[0] == kind] for kind in GESTURES}
-    goers = {kind: [m for m in materials if kind_of(m.clip.record)[0] == kind] for kind in BELOW}
+    long = [m for m in materials if m.frames >= LEAST * m.fps]
+    goers = {kind: [m for m in long if kind_of(m.clip.record)[0] == kind] for kind in BELOW}
     kinds, ways = ([kind for kind in table if table[kind]] for table in (gestures, goers))
     made = []
     for number in range(count if kinds and ways else 0):

@@ -17,8 +17,7 @@ from utils.run.randomness import numpy_rng
 # What a motion is that is seen backwards.
 REVERSED = {
     "sit-down": "stand-up", "stand-up": "sit-down", "lie-down": "get-up", "get-up": "lie-down", "walk": "walk-back",
-    "walk-back": "walk", "walk-left": "walk-right", "walk-right": "walk-left", "spot-turn-left": "spot-turn-right",
-    "spot-turn-right": "spot-turn-left",
+    "walk-back": "walk", "walk-left": "walk-right", "walk-right": "walk-left",
 }  # fmt: skip
 SLOW = 1.0  # metres a second: a walk that is faster looks wrong backwards, for heels strike and toes push off
 TEMPO = (0.8, 1.25)  # frames gone on by for each frame
