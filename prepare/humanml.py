@@ -52,6 +52,11 @@ class HumanMLOptions(ReadingOptions):
         "with HumanML3D",
         tuple(CONVENTIONS),
     )
+    spans: tuple[str, ...] = option(
+        (),
+        "NAME:FROM:TO, the seconds of a clip that are used, for recordings of which a part is kept for tests",
+        many=True,
+    )
     made_share: float = option(
         0.0,
         "add motion made from motion, named made_...: walks bent into arcs and circles, kinds of motion joined; "
@@ -70,19 +75,46 @@ def convert(motion: "Motion", path: Path, options: HumanMLOptions) -> "Clip":
     """A clip on the 22 joints at the folder's rate, with its labels and the captions found for it."""
     from data_loaders.text.captions import labels_in
     from prepare.text.folder import Clip
+    from prepare.text.in_place import on_its_way
     from utils.geometry.human import to_smpl22
     from utils.geometry.resample import resample
 
     body, meta = to_smpl22(motion), motion.meta
-    positions = resample(body.positions, motion.fps, options.fps)
+    labels = list(meta.get("actions", [])) or labels_in(motion.name)
+    body, labels = on_its_way(body, labels)
+    positions = within(resample(body.positions, motion.fps, options.fps), motion.name, options)
     record = {field: meta.get(field) or "" for field in ("style", "licence", "content")}
     record |= {"name": motion.name, "source": path.stem if "text_source" in meta else path.suffix[1:].lower()}
     record |= {"split": part_of(motion.name, meta.get("split"), options), "texts": list(motion.texts)}
     record["told_test"] = meta.get("split") == "test"
-    record["actions"] = list(meta.get("actions", [])) or labels_in(motion.name)
+    record["actions"] = labels
     if not record["content"] and len(positions) > 1:
         record |= gait(positions, options.fps, record["actions"])
     return Clip(positions, record, tuple(captions_of(motion.name, path, options.texts)))
+
+
+def spans_of(options: HumanMLOptions) -> dict[str, tuple[float, float]]:
+    """The seconds (from, to) that are used of clips by their names. Raises UsageError."""
+    found = {}
+    for span in options.spans:
+        try:
+            name, first, last = span.rsplit(":", 2)
+            found[name] = float(first), float(last)
+        except ValueError:
+            raise UsageError(f"--spans {span}: should be NAME:FROM:TO, such as JL_mm_run:0:75") from None
+        if not 0 <= found[name][0] < found[name][1]:
+            raise UsageError(f"--spans {span}: should go from one second to a later one")
+    return found
+
+
+def within(positions: "np.ndarray", name: str, options: HumanMLOptions) -> "np.ndarray":
+    """The frames of a clip, positions [T, ...] at the folder's rate, that `--spans` leaves of it. Raises DataError."""
+    if (span := spans_of(options).get(name)) is None:
+        return positions
+    first, last = (round(seconds * options.fps) for seconds in span)
+    if len(positions) < first + 2:
+        raise DataError(f"--spans {name}:{span[0]:g}:{span[1]:g}: the clip has {len(positions) / options.fps:.1f} s")
+    return positions[first:last]
 
 
 def part_of(name: str, said: str | None, options: HumanMLOptions) -> str:
@@ -195,9 +227,12 @@ def main(argv: list[str]) -> None:
     from data_loaders.common.recordings import find_files
     from prepare.text import folder as text_folder
 
+    spans = spans_of(options)
     clips = list(read(find_files(options.sources), options))
     if not clips:
         raise DataError(f"{', '.join(options.sources)}: the files hold no clips")
+    if missing := set(spans) - {clip.record["name"] for clip in clips}:
+        raise UsageError(f"--spans {min(missing)}: there is no such clip in what was read")
     clips = with_mirror_images(clips)
     if options.made_share:
         from prepare.text.made import AMOUNTS, made_from

@@ -53,6 +53,11 @@ def _turns_left(kind: str) -> Shown:
     return shown
 
 
+def _turned_left(phases: Sequence[Phase]) -> bool:
+    """A turn to the left, whether on the spot or not."""
+    return _turned(phases) >= TURNED
+
+
 def _walks_left(phases: Sequence[Phase]) -> bool:
     """A walk to the left, or aslant: that counts as forward."""
     return _goes("walk", "left|forward")(phases) and _turned(phases) > -TURNED
@@ -87,6 +92,7 @@ _KICKS, _PUNCHES, _JUMPS = _any("kick"), _any("punch"), _any("jump")
 BELIEVED = frozenset((
     "call", "guide", "kata", "block", "sword", "dance", "ballet", "pirouette", "indian dance", "salsa",
     "breakdance", "charleston", "lambada", "exercise", "climb", "ladder", "stairs", "basketball",
+    "sneak", "throw", "cheer", "push-up", "fall",
     "basketball_signal", "direct traffic", "laugh", "drink", "wash", "bend", "balance", "gesture", "move",
 ))  # fmt: skip
 # What of the kinds of motion in `captions.PHRASES` a window has to show.
@@ -100,7 +106,10 @@ SHOWN: dict[str, Shown] = {
     "punch": _PUNCHES, "box": _PUNCHES, "run-punch": _PUNCHES, "lunge": _PUNCHES,
     "kick": _KICKS, "kick-front": _KICKS, "kick-round": _KICKS, "kick-side": _KICKS,
     "jump": _JUMPS, "jump-forward": _JUMPS, "jump-reach": _any("jump|raise arm|hold arm up"),
-    "sit": _any("sit down"), "soccer": _any("kick|run|walk"), "idle": _idle,
+    "sit-down": _any("sit down"), "stand-up": _any("rise"), "seated": _any("sit"), "get-up": _any("rise"),
+    "lie-down": _any("lie down|lie"), "lying": _any("lie"), "crouch": _any("crouch|crouch down"),
+    "kneel": _any("kneel|kneel down"), "crawl": _any("crawl"), "crouch-walk": _any("crouch|walk"),
+    "spot-turn-left": _turned_left, "sit": _any("sit down"), "soccer": _any("kick|run|walk"), "idle": _idle,
 
     **dict.fromkeys(BELIEVED, _believed),
 }  # fmt: skip

@@ -123,6 +123,29 @@ PHRASES: dict[str, tuple[str, ...]] = {
     "jump-reach": ("*jump up and *reach high", "*reach up on tiptoe", "*jump up to grab something"),
     "exercise": ("*exercise", "*do jumping jacks", "*do gymnastics", "*work out", "*warm up with exercises"),
     "sit": ("*sit down", "*sit", "*sit down on a stool", "*sit down and *stand up", "*sit on a stool", "*get seated"),
+    "sit-down": (
+        "*sit down", "*sit down on a chair", "*lower to sit on a seat", "*sink down onto a chair",
+        "*go from standing to sitting",
+    ),
+    "stand-up": (
+        "*stand up", "*get up from a seat", "*rise from a chair", "*stand up from sitting", "*come up to standing",
+    ),
+    "seated": ("*sit", "*sit on a chair", "*stay seated", "*remain sitting"),
+    "lie-down": ("*lie down", "*lie down on the floor", "*lower to the ground and *lie down", "*go down to lie flat"),
+    "get-up": ("*get up from the floor", "*get up off the ground", "*rise from lying down", "*stand up from the floor"),
+    "lying": ("*lie", "*lie on the floor", "*lie on the ground", "*stay lying down"),
+    "crouch": ("*crouch", "*crouch down", "*go down into a crouch", "*bend the knees and *crouch low"),
+    "kneel": ("*kneel", "*kneel down", "*go down on the knees", "*get down on one knee"),
+    "crawl": ("*crawl", "*crawl forward", "*crawl on hands and knees", "*move on all fours"),
+    "sneak": ("*sneak", "*sneak forward", "*creep along", "*tiptoe forward", "*walk stealthily"),
+    "crouch-walk": ("*walk in a crouch", "*walk forward bent low", "*creep forward with bent knees"),
+    "spot-turn-left": (
+        "*turn left on the spot", "*turn to the left", "*turn the body to the left", "*pivot to the left",
+    ),
+    "throw": ("*throw something", "*throw an object", "*hurl something ahead"),
+    "cheer": ("*cheer", "*celebrate", "*cheer with joy", "*celebrate a victory"),
+    "push-up": ("*do push-ups", "*do a push-up", "*do press-ups on the floor"),
+    "fall": ("*fall down", "*fall to the ground", "*collapse", "*drop to the floor"),
     "climb": (
         "*climb", "*climb up", "*climb on a frame", "*play on climbing equipment", "*climb around on a playground",
         "*clamber around",
@@ -331,7 +354,27 @@ def _participle(verb: str) -> str:
     return f"{verb[:-1]}ing" if re.search(r"[^eoy]e$", verb) else f"{verb}ing"
 
 
+# Names that tell more than their words do, one by one: the first pattern that is found says the label.
+_NAMED = (
+    (r"\bsit ups?\b|\bjumping jacks\b", "exercise"),
+    (r"\bsit(ting)?\b.*\b(down|enter)\b", "sit-down"),
+    (r"\bsit(ting)?\b.*\b(stand up|exit)\b", "stand-up"),
+    (r"\bsit(ting)?\b.*\b(idle|talking|loop)\b|\bdriving\b", "seated"),
+    (r"\b(lie|lying)\b.*\bdown\b", "lie-down"),
+    (r"\b(lie|lying)\b.*\b(stand|get) up\b", "get-up"),
+    (r"\b(lie|lying|sleeping)\b", "lying"),
+    (r"\bcrouch(ing)?\b.*\b(fwd|forward|walk)\b", "crouch-walk"),
+    (r"\bcrouch(ing)?\b", "crouch"), (r"\bkneel(ing)?\b", "kneel"), (r"\bcrawl(ing)?\b", "crawl"),
+    (r"\bsneak(ing)?\b", "sneak"), (r"\bpush ?ups?\b", "push-up"), (r"\bthrow(ing)?\b", "throw"),
+    (r"\b(cheer(ing)?|victory)\b", "cheer"), (r"\b(death|fall(ing)?)\b", "fall"), (r"\bgreeting\b", "bye"),
+    (r"\bwalk(ing)? backwards?\b", "walk-back"), (r"\bbow (aim(ing)?|draw|idle|release)\b", "move"),
+)  # fmt: skip
+
+
 def labels_in(name: str) -> list[str]:
-    """Kinds of motion that a file name tells: `run_01` -> [`run`]."""
-    words = re.findall(r"[a-z]+", name.lower())
+    """Kinds of motion that a file name tells: `run_01` -> [`run`], `SitDown` -> [`sit-down`]."""
+    words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower())
+    for pattern, label in _NAMED:
+        if re.search(pattern, " ".join(words)):
+            return [label]
     return [word for word in words if word in PHRASES or word in PHRASES_OF]

@@ -1,8 +1,9 @@
 """Motion made from motion, named as such: what recordings lack is made from what they have.
 
-`bent`: walks and runs along arcs, circles, corners and S-curves. `joined`: two or three kinds of motion in a row. All
-on the bones of the features, from clips of one part of the data. Each clip's record says in `made` how, and of which
-clips, and in `parts` the labels, and the seconds, of what it is joined from.
+`bent`: walks and runs along arcs, circles, corners and S-curves. `joined`: two or three kinds of motion in a row.
+`looped`: a gait that goes on and on. `reversed`: played backwards. `tempo`: slower or faster. `while`: a gesture on the
+way. All on the bones of the features, from clips of one part of the data. Each clip's record says in `made` how, and of
+which clips, and in `parts` the labels, and the seconds, of what is seen in it.
 """
 
 from collections.abc import Sequence
@@ -10,8 +11,11 @@ from dataclasses import dataclass
 
 from prepare.text.folder import Clip
 from prepare.text.making.bent import bent_clips
+from prepare.text.making.both import while_clips
 from prepare.text.making.joined import joined_clips
 from prepare.text.making.material import materials_of
+from prepare.text.making.moments import moments_of
+from prepare.text.making.varied import looped_clips, reversed_clips, tempo_clips
 
 PARTS = ("train", "val")  # what is tested on is what was recorded
 
@@ -22,6 +26,10 @@ class Amounts:
 
     bent: float = 0.4
     joined: float = 1.0
+    looped: float = 0.1
+    reversed: float = 0.06
+    tempo: float = 0.15
+    both: float = 0.15
 
     def times(self, factor: float) -> "Amounts":
         """All of them multiplied by a factor."""
@@ -41,5 +49,10 @@ def made_from(clips: Sequence[Clip], fps: float, seed: int, amounts: Amounts = A
         own = [clip for clip in clips if clip.record["split"] == part]
         materials = materials_of(own, fps)
         found += bent_clips(materials, round(len(own) * amounts.bent), seed)
-        found += joined_clips(materials, round(len(own) * amounts.joined), seed)
+        moments = moments_of(materials)
+        found += joined_clips(materials, moments, round(len(own) * amounts.joined), seed)
+        found += looped_clips(materials, round(len(own) * amounts.looped), seed)
+        found += reversed_clips([*materials, *moments], round(len(own) * amounts.reversed), seed)
+        found += tempo_clips(materials, round(len(own) * amounts.tempo), seed)
+        found += while_clips(materials, round(len(own) * amounts.both), seed)
     return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -81,15 +82,13 @@ SPOKEN = {"walk": ("walks", "walks", "strolls", "is walking"), "run": ("runs", "
 def bent_clips(materials: Sequence[Material], count: int, seed: int) -> list[Clip]:
     """At most `count` clips whose straight walks and runs are bent, equally many of each shape."""
     gaits = {gait: [m for m in materials if _gait(m) == gait] for gait in RATES}
-    made = []
-    for number in range(count):
-        rng = numpy_rng("bent", seed, number)
-        name = list(SHAPES)[number % len(SHAPES)]
-        for _ in range(TRIES):
-            gait = one_of(rng, [gait for gait in SHAPES[name].gaits if gaits[gait]])
-            if gait and (clip := _bent(one_of(rng, gaits[gait]), gait, name, rng)):
-                made.append(clip)
-                break
+    sources = {name: [gaits[gait] for gait in shape.gaits if gaits[gait]] for name, shape in SHAPES.items()}
+    names = [name for name in SHAPES if sources[name]]
+    made: list[Clip] = []
+    for number in range(count if names else 0):
+        name, rng = names[number % len(names)], numpy_rng("bent", seed, number)
+        drawn = (_bent(one_of(rng, one_of(rng, sources[name])), name, rng) for _ in range(TRIES))
+        made += list(islice(filter(None, drawn), 1))
     return made
 
 
@@ -100,9 +99,9 @@ def _gait(material: Material) -> str:
     return gait if gait and turned < STRAIGHT and np.percentile(material.speeds, 5) > MOVES else ""
 
 
-def _bent(material: Material, gait: str, name: str, rng: np.random.RandomState) -> Clip | None:
+def _bent(material: Material, name: str, rng: np.random.RandomState) -> Clip | None:
     """A clip of the shape, as long as it takes; None where the gait has no round, or is too slow for the shape."""
-    shape, fps = SHAPES[name], material.fps
+    shape, gait, fps = SHAPES[name], _gait(material), material.fps
     side = rng.choice([-1, 1])
     angles = np.radians([rng.uniform(*between) for between in shape.angles])
     rate = RATES[gait] * rng.uniform(0.6, 0.95)
@@ -115,11 +114,11 @@ def _bent(material: Material, gait: str, name: str, rng: np.random.RandomState) 
     straight = shape.ahead * way[-1] * rng.uniform(0.7, 1.3)
     turning = way[-1] - 2 * shape.ahead * way[-1]
     lengths = [turning * abs(angle) / np.abs(angles).sum() for angle in angles]
-    # Half of the circles and arcs are under way from the first frame to the last.
-    ease = 0.15 if shape.ahead or len(angles) > 1 or rng.uniform() < 0.5 else 0.0
+    # Half of the circles and arcs are as curved in their first and last frames as in all others.
+    ease = 0.15 if shape.ahead or len(angles) > 1 else rng.choice([0.0, 0.05])
     curve = Curve((0.0, *(side * angles)), (max(straight, 1e-6), *lengths), ease)
     turn = curve.heading(way)
-    if np.abs(np.gradient(turn)).max(initial=0) * fps > 1.3 * RATES[gait]:
+    if np.abs(np.gradient(turn)).max(initial=0) * fps > 1.15 * RATES[gait]:
         return None
     points = bent(points, turn, contacts, fps).astype(np.float32)
     if slides(points, [material]):

@@ -1,6 +1,6 @@
 """Motions of different kinds in a row: which follow which, how they are cut, and what is said of them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from prepare.text.folder import Clip
 from prepare.text.making.joining import Piece, assembled, best_link
 from prepare.text.making.material import Material
 from prepare.text.making.records import LONGEST, SENTENCES, TRIES, one_of, part_of, record_of, slides
+from prepare.text.making.varied import reversed_materials
 from utils.run.randomness import numpy_rng
 
 # What is joined: families of kinds of motion (keys of PHRASES, sides left out), and how often each is drawn.
@@ -20,11 +21,22 @@ FAMILIES: dict[str, tuple[float, tuple[str, ...]]] = {
     "raise one": (1.2, ("raise-up-left-hand", "respond")), "raise both": (1.2, ("raise-up-both-hands",)),
     "wave": (1.2, ("wave-left-hand", "bye")), "wave both": (0.8, ("wave-both-hands", "byebye")), "bow": (1, ("bow",)),
     "call": (0.5, ("call", "guide")), "punch": (1.2, ("punch", "box", "run-punch", "lunge", "block", "kata")),
-    "kick": (1.5, ("kick", "kick-front", "kick-round", "kick-side", "soccer")),
-    "jump": (1.5, ("jump", "jump-forward", "jump-reach")), "sit": (1.5, ("sit",)), "exercise": (0.3, ("exercise",)),
+    "kick": (1.8, ("kick", "kick-front", "kick-round", "kick-side", "soccer")),
+    "jump": (1.5, ("jump", "jump-forward", "jump-reach")), "sit down": (1.5, ("sit-down",)),
+    "stand up": (1.2, ("stand-up",)), "lie down": (0.6, ("lie-down", "fall")), "get up": (0.6, ("get-up",)),
+    "low": (0.6, ("crouch", "kneel")), "spot turn": (1, ("spot-turn-left",)), "keyed": (0.5, ("throw", "cheer")),
+    "creep": (0.5, ("crawl", "sneak", "crouch-walk")), "exercise": (0.3, ("exercise",)),
     "dance": (0.5, ("dance", "ballet", "pirouette", "indian dance", "salsa", "charleston", "lambada")),
     "other": (0.7, ("sword", "basketball", "direct traffic", "laugh", "drink", "wash", "bend", "balance")),
 }  # fmt: skip
+# Rows of families that people do, and are asked for, one after the other: of those that are drawn `_USUAL` are these.
+USUAL = (
+    ("idle", "sit down", "stand up"), ("sit down", "stand up"), ("walk", "sit down"), ("stand up", "walk"),
+    ("idle", "sit down"), ("stand up", "idle"), ("walk", "idle"), ("idle", "walk"), ("run", "idle"), ("idle", "run"),
+    ("walk", "idle", "walk"), ("walk", "spot turn", "walk"), ("idle", "spot turn", "idle"), ("idle", "kick", "idle"),
+    ("idle", "jump", "idle"), ("walk", "turn"), ("walk", "run"), ("run", "walk"), ("lie down", "get up"),
+    ("idle", "lie down"), ("get up", "walk"),
+)  # fmt: skip
 _FAMILY_OF = {kind: family for family, (_, kinds) in FAMILIES.items() for kind in kinds}
 _MOVING = {"walk", "turn", "run", "dash", "back", "side"}
 _ANYWHERE = {"walk", "run", "dash", "back", "side", "idle"}  # families whose clips may be cut anywhere
@@ -37,14 +49,21 @@ _EVERY = 2  # frames: of moments where a clip may be cut anywhere, so many are l
 _PLAY = 0.5  # seconds at the ends of a whole clip that may be cut off
 _TRIED = 12  # clips of the second kind among which the one that follows best is taken
 _ENOUGH = 1.25  # score of a link up to which it is taken
+_USUAL = 0.25  # share of joined clips that are rows of `USUAL`
 _THREE = 0.3  # share of joined clips that get a third part
 _SHORTEST = 3.0  # seconds of a joined clip
+_LINKS = (", then ", " and then ", ", and then ", " and afterwards ", ", after that ", " and next ")
 
 
-def joined_clips(materials: Sequence[Material], count: int, seed: int) -> list[Clip]:
-    """At most `count` clips in which motions of different families follow one another."""
+def joined_clips(materials: Sequence[Material], moments: Sequence[Material], count: int, seed: int) -> list[Clip]:
+    """At most `count` clips in which motions of different families follow one another.
+
+    `moments` are parts of some of the materials (`making.moments`), which take their places.
+    """
+    cut = {name.rsplit("@", 1)[0] for name in (moment.clip.record["name"] for moment in moments)}
+    whole = [material for material in materials if material.clip.record["name"] not in cut]
     pool: dict[str, list[Material]] = {}
-    for material in materials:
+    for material in [*whole, *moments, *reversed_materials(moments)]:
         family = _FAMILY_OF.get(kind_of(material.clip.record)[0])
         if family and material.frames > material.fps:
             pool.setdefault(family, []).append(material)
@@ -69,7 +88,10 @@ def _joined(pool: dict[str, list[Material]], rng: np.random.RandomState) -> Clip
 
 
 def _drawn(pool: dict[str, list[Material]], rng: np.random.RandomState) -> list[str]:
-    """Two or three families in a row, no two alike next to each other; a run slows down before what is none."""
+    """Two or three families in a row, no two alike next to each other."""
+    usual = [row for row in USUAL if all(name in pool for name in row)]
+    if usual and rng.uniform() < _USUAL:
+        return _slowed(one_of(rng, usual), pool)
     names = list(pool)
     weights = np.array([FAMILIES[name][0] for name in names])
     families: list[str] = []
@@ -77,7 +99,12 @@ def _drawn(pool: dict[str, list[Material]], rng: np.random.RandomState) -> list[
         name = names[rng.choice(len(names), p=weights / weights.sum())]
         if not families or name != families[-1]:
             families.append(name)
-    found = families[:1]
+    return _slowed(families, pool)
+
+
+def _slowed(families: Sequence[str], pool: Collection[str]) -> list[str]:
+    """The families, with some walking where a run is followed by what is none."""
+    found = [families[0]]
     for name in families[1:]:
         if found[-1] in _RUNS and name not in _MOVING and "walk" in pool:
             found.append("slowing")
@@ -168,8 +195,6 @@ def _in_order(parts: Sequence[dict], name: str) -> list[str]:
             kind, flip = kind_of(part)
             phrase = conjugated(one_of(rng, PHRASES[kind]), "s")
             phrases.append(mirrored(phrase) if flip else phrase)
-        link = one_of(rng, (", then ", " and then ", ", and then ", " before he ", ", after that he ", ". then he "))
-        link = link if len(parts) == 2 else ", then "
-        found[f"{one_of(rng, NEUTRAL)} {link.join(phrases)}".replace("before he", "and afterwards")
-              .replace("after that he", "after that").replace(". then he", " and next")] = None  # fmt: skip
+        link = one_of(rng, _LINKS) if len(parts) == 2 else ", then "
+        found[f"{one_of(rng, NEUTRAL)} {link.join(phrases)}"] = None
     return list(found)[:SENTENCES]

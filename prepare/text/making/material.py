@@ -75,12 +75,12 @@ class Material:
 
 
 def materials_of(clips: Sequence[Clip], fps: float) -> list[Material]:
-    """The clips that can be brought to the bones of the features; those that lack frames or bones are passed over."""
+    """The clips that can be brought to the bones of the features; those that lack frames or legs are passed over."""
     usable = [clip for clip in clips if len(clip.positions) > 2 and np.isfinite(clip.positions).all()]
+    usable = [clip for clip in usable if hml.has_legs(torch.from_numpy(clip.positions), LAYOUT)]
     placed = hml.place([clip.positions for clip in usable], LAYOUT)
-    whole = [(clip, points) for clip, points in zip(usable, placed, strict=True) if points.isfinite().all()]
-    features = hml.extract([points for _, points in whole], LAYOUT, **RIGHT)
+    features = hml.extract(placed, LAYOUT, **RIGHT)
     return [
         Material(clip, points.numpy(), found.numpy(), contacts_of(points.numpy(), fps), fps)
-        for (clip, points), found in zip(whole, features, strict=True)
+        for clip, points, found in zip(usable, placed, features, strict=True)
     ]

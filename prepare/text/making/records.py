@@ -44,6 +44,7 @@ def record_of(how: str, materials: Sequence[Material], name: str) -> dict[str, A
         "split": records[0]["split"],
         "told_test": False,
         "content": "",
+        "texts": [],
     }
 
 
