@@ -23,15 +23,15 @@ def main(argv: list[str]) -> None:
 
     import torch
 
-    from body.from_joints import make_bodies
-    from visualize.files.exporting import asked, export, prepared
+    from body.from_joints import bodies_of, read_clips
+    from visualize.files.exporting import asked, export, prepared, refuse
 
     if run.threads:
         torch.set_num_threads(run.threads)
     formats = asked(wanted, folder, print)
-    motions = make_bodies(which, print)
-    motions = prepared(motions, wanted, print)
-    kept = [source, *map(Path, filter(None, [wanted.character]))]
+    clips, kept = read_clips(which), [source, *map(Path, filter(None, [wanted.character]))]
+    refuse(clips, formats, folder, source.stem, wanted.overwrite, kept)
+    motions = prepared(bodies_of(clips, which, print), wanted, print)
     written = export(motions, formats, folder, source.stem, wanted.overwrite, wanted.names, wanted.in_place, kept)
     print("\n".join(map(str, written)))
 

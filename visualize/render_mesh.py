@@ -77,16 +77,16 @@ def main(argv: list[str]) -> None:
     import torch
 
     from body.from_joints import bodies_of, read_clips
-    from visualize.files.exporting import asked, export, prepared
+    from visualize.files.exporting import asked, export, prepared, refuse
 
     if run.threads:
         torch.set_num_threads(run.threads)
     which = replace(which, input_path=str(results))
-    clip = clip_of(read_clips(which), results, name, sample)
+    clips = [replace(clip_of(read_clips(which), results, name, sample), name=name)]
     formats = asked(wanted, folder, print)
-    motions = bodies_of([replace(clip, name=name)], which, print)
-    motions = prepared(motions, wanted, print)
     kept = [video, results, *map(Path, filter(None, [wanted.character]))]
+    refuse(clips, formats, folder, name, wanted.overwrite, kept)
+    motions = prepared(bodies_of(clips, which, print), wanted, print)
     written = export(motions, formats, folder, name, wanted.overwrite, wanted.names, wanted.in_place, kept)
     print("\n".join(map(str, written)))
 

@@ -46,11 +46,25 @@ def read_sources(session: Session, path: str, how: ReadingOptions | None = None)
     """
     spec, sampling = session.spec, session.sampling
     if path:
-        found = [source_of(motion, spec) for motion in read_motion(path, how)[: sampling.num_samples]]
+        found = [source_of(motion, spec) for motion in first_clips(path, how, sampling.num_samples)]
     else:
         found = _clips(session)
     longest = spec.max_frames if sampling.motion_length is None else requested_frames(session)
     return [_cut(source, longest, spec) for source in found]
+
+
+def first_clips(path: str, how: ReadingOptions | None, count: int) -> list[Motion]:
+    """At most `count` clips of a file, its first ones; where it holds more, the first one's note says so.
+
+    Raises the errors of `read_motion`.
+    """
+    found = read_motion(path, how)
+    if len(found) <= count:
+        return found
+    which = f"the first {count}" if count > 1 else "the first"
+    said = f"{which} of the file's {len(found)} motions; --clip names another"
+    note = "; ".join(filter(None, (found[0].note, said)))
+    return [replace(found[0], note=note), *found[1:count]]
 
 
 def source_of(motion: Motion, spec: DatasetSpec) -> Source:

@@ -24,10 +24,9 @@ from model.options import GOALS, ModelOptions
 from sample.common.request import make_request, read_lines, requested_frames
 from sample.common.samples import Samples
 from sample.common.session import Request, Session
-from sample.common.sources import source_of
+from sample.common.sources import first_clips, source_of
 from sample.options import EndlessOptions, PrefixOptions
 from utils.formats.options import ReadingOptions
-from utils.formats.reading import read_motion
 from utils.geometry.kinematics import mirror
 from utils.geometry.rotations import about_axis
 from utils.run.errors import DataError, UsageError
@@ -246,7 +245,7 @@ def prefix_of_file(session: Session, path: str, how: ReadingOptions) -> tuple[Te
     Raises the errors of files, or DataError.
     """
     spec, context = session.spec, session.model_options.context_len
-    motion = read_motion(path, how)[0]
+    (motion,) = first_clips(path, how, 1)
     source = source_of(motion, spec)
     features = source.frames
     if len(features) < context:

@@ -32,7 +32,7 @@ FULL_CALLS = 5179  # evaluations of the published default, 60 frames
 class FitOptions:
     """Size of the measurement."""
 
-    data: Path = option(Path("../shared/data"), "folder with the packed shards")
+    data: str = option("../shared/data", "folder with the packed shards")
     clips: int = option(5, "clips of each shard")
     frames: int = option(24, "frames a clip in the comparison")
     iterations: int = option(20, "outer iterations of the published fit (its default is 150)")
@@ -103,7 +103,8 @@ def main(argv: list[str]) -> None:
     model = golden_body() if size.body == "golden" else load_body(size.body)
     motions = []
     for shard in ("bandai", "cmu"):
-        found = [motion for motion in test_clips(size.data / f"{shard}.npz") if len(motion.positions) >= size.frames]
+        clips = test_clips(Path(size.data) / f"{shard}.npz")
+        found = [motion for motion in clips if len(motion.positions) >= size.frames]
         motions += found[:: max(len(found) // size.clips, 1)][: size.clips]
     costs = compared([asked(motion, size.frames) for motion in motions], model, size.iterations)
     print(

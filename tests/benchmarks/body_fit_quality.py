@@ -32,7 +32,7 @@ FEET = ((7, 10), (8, 11))
 class QualityOptions:
     """Which clips and which body."""
 
-    data: Path = option(Path("../shared/data"), "folder with the packed shards")
+    data: str = option("../shared/data", "folder with the packed shards")
     shards: str = option("bandai,cmu", "shards, separated by commas")
     body: str = option("free", "free, smpl, or a SMPL file")
     shape: str = option("default", "what is fitted of the shape", choices=("default", "betas", "resize"))
@@ -134,7 +134,7 @@ def main(argv: list[str]) -> None:
     torch.set_num_threads(1)
     model = load_body(chosen.body)
     for name in chosen.shards.split(","):
-        motions = list(test_clips(chosen.data / f"{name}.npz"))[:: chosen.every]
+        motions = list(test_clips(Path(chosen.data) / f"{name}.npz"))[:: chosen.every]
         print(table(name, [measured(motion, model, chosen.shape) for motion in motions], chosen.worst), flush=True)
 
 

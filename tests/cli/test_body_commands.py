@@ -5,6 +5,7 @@ import pytest
 
 from data_loaders.points.toy import body_motion
 from tests.commands import refusal, run
+from tests.gltf_files import Made
 from utils.formats import bvh, glb, reading, results, smpl_params
 from utils.geometry.skeleton import SKELETONS
 from utils.run.folders import RECORD
@@ -64,6 +65,26 @@ def test_the_sample_that_the_video_names_is_rendered(mdm, capsys):
     assert (found["text"], found["length"]) == ("two", 5)
     frames = sorted(path.name for path in (mdm / "sample01_rep01_obj").iterdir())
     assert frames == [RECORD] + [f"frame00{i}.obj" for i in range(5)]
+    assert "exists already" in refusal(capsys, 2, "visualize.render_mesh", *line)
+
+
+def test_what_cannot_have_its_names_is_refused_before_the_fit(mdm, tmp_path, monkeypatch, capsys):
+    """Two clips of one name in a GLB, as programs write them; files that exist."""
+
+    def fit(*arguments):
+        raise AssertionError("clips are fitted before their files are known to be wanted")
+
+    tree = Made([{"name": "a", "children": [1]}, {"name": "b", "translation": [0, 1, 0]}])
+    for _ in range(2):
+        tree.clip("Walk").track(0, "translation", [0.0, 0.5], [[0, 0, 0], [1, 0, 0]])
+    take = tree.save(tmp_path / "take.glb")
+    for name in ("result", "sample01_rep01"):
+        (tmp_path / f"{name}.bvh").write_text("an earlier export")
+    np.save(tmp_path / "result.npy", body_motion(20.0, 0, 0)[0][:5])
+    monkeypatch.setattr("body.from_joints.make_body", fit)
+    assert "two motions are called Walk" in refusal(capsys, 2, "visualize.export", take, "--format bvh csv")
+    assert "exists already" in refusal(capsys, 2, "visualize.export", tmp_path / "result.npy", "--format csv bvh")
+    line = (mdm / "sample01_rep01.mp4", "--format bvh --output_dir", tmp_path)
     assert "exists already" in refusal(capsys, 2, "visualize.render_mesh", *line)
 
 

@@ -550,6 +550,22 @@ def test_long_clips_are_cut_and_it_is_said(tmp_path):
     assert torch.equal(part.frames, whole.frames[:30])
 
 
+def test_motions_of_a_file_that_are_left_out_are_told(tmp_path):
+    clips = np.stack([body_motion(20, 0, i)[0][:30] for i in range(3)]).astype(np.float32)
+    skeleton = SKELETONS["smpl22"]
+    content = {"motion": clips.transpose(0, 2, 3, 1), "text": ["one", "two", "three"], "num_samples": 3}
+    content |= {"num_repetitions": 1, "lengths": np.array([30, 30, 30]), "fps": 20.0}
+    content |= {"joint_names": list(skeleton.joints), "parents": list(skeleton.parents)}
+    path = tmp_path / "results.npy"
+    results.write(path, content)
+    for count, told in ((1, "the first of the file's 3 motions"), (2, "the first 2 of the file's 3 motions"), (3, "")):
+        first, *others = read_sources(session_of("mocap", num_samples=count), str(path))
+        assert first.note == (told and f"{told}; --clip names another") and len(others) == count - 1
+        assert all(not other.note for other in others)
+    (named,) = read_sources(session_of("mocap", num_samples=1), str(path), EditOptions(clip="sample01_rep00"))
+    assert named.title == "two" and not named.note
+
+
 def test_a_model_that_was_always_told_the_action(acting, tmp_path, capsys):
     model, data = acting
     flags = ("--datapath", data, "--num_samples 1 --num_repetitions 2 --motion_length 0.5")

@@ -216,6 +216,9 @@ def test_a_file_of_results_is_followed_to_the_bit(tmp_path):
     results.write(tmp_path / "r.npy", features_content(session, motions))
     shown = find_prefix(session, PrefixOptions(str(tmp_path / "r.npy")), 3)
     assert shown.features.shape[0] == 3 and torch.equal(shown.features[1], features[0, 25 - CONTEXT : 25])
+    assert shown.source.endswith("(the first of the file's 2 motions; --clip names another)")
+    shown = find_prefix(session, PrefixOptions(str(tmp_path / "r.npy"), clip="sample01_rep00"), 1)
+    assert torch.equal(shown.features[0], features[1, -CONTEXT:]) and "first of" not in shown.source
     np.save(tmp_path / "f.npy", features[1].numpy())
     shown = find_prefix(session, PrefixOptions(str(tmp_path / "f.npy")), 1)
     assert torch.equal(shown.features[0], features[1, -CONTEXT:]) and str(tmp_path) in shown.source

@@ -5,7 +5,7 @@ import itertools
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
 from pathlib import Path
 
 import pytest
@@ -136,6 +136,19 @@ def test_several_words_and_none():
     assert parsed("--edges", "").edges == ("",) and parsed("--edges").edges == ()
     with pytest.raises(UsageError, match="'lefty'; did you mean left.*choose from left, right"):
         parsed("--edges", "left", "lefty")
+
+
+def test_a_field_of_a_type_that_no_line_gives_is_found_at_once():
+    """Its flag would refuse every word, and nobody would know before it is used."""
+    group = make_dataclass("Wrong", [("data", Path, option(Path("a"), "a folder"))])
+    with pytest.raises(TypeError, match=r"the field data is .*Path.*; flags are of str, int, float, bool"):
+        parse("wrong", "-", (group,), [])
+
+
+@pytest.mark.parametrize("module", ["body_fit", "body_fit_quality"])
+def test_the_fit_is_measured_on_whatever_folder(module, tmp_path):
+    with pytest.raises(MissingFileError, match=str(tmp_path)):
+        importlib.import_module(f"tests.benchmarks.{module}").main(["--data", str(tmp_path)])
 
 
 def test_a_first_word_without_a_flag():

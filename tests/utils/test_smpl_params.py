@@ -8,11 +8,13 @@ import pytest
 import torch
 
 from tests.bodies import angle_between, small_body, walking
+from utils.formats import reading, smpl_params
 from utils.formats.options import ReadingOptions
 from utils.formats.reading import read_motion
 from utils.formats.smpl_params import read, write
 from utils.geometry.body import vertices_of
 from utils.geometry.skeleton import SKELETONS
+from utils.run.arrays import load_array
 from utils.run.errors import DataError, MissingFileError, NumericError, UsageError
 
 
@@ -93,10 +95,13 @@ def test_other_files_are_refused(tmp_path: Path):
         read(tmp_path / "c.npy")
 
 
-def test_the_file_is_read_as_motion_that_turns_as_it_was_written(tmp_path: Path):
-    motion = walking(6)
+def test_the_file_is_read_once_as_motion_that_turns_as_it_was_written(tmp_path: Path, monkeypatch):
+    motion, opened = walking(6), []
     write(tmp_path / "a_smpl_params.npy", motion)
+    for module in (reading, smpl_params):
+        monkeypatch.setattr(module, "load_array", lambda path: opened.append(path) or load_array(path))
     (clip,) = read_motion(tmp_path / "a_smpl_params.npy", ReadingOptions(input_fps=25.0))
     np.testing.assert_allclose(clip.rotations, motion.rotations, atol=1e-5)
     np.testing.assert_allclose(clip.positions[:, 0], motion.root, atol=1e-5)
     assert clip.fps == 25 and clip.joints == SKELETONS["smpl24"].joints and "25 frames a second" in clip.note
+    assert len(opened) == 1

@@ -174,7 +174,7 @@ def _from_array(path: Path, how: ReadingOptions, raw: bool) -> list[Motion]:
         motion = (every_third(values, how.skeleton_type) * np.array((1, 1, -1), np.float32)).astype(np.float32)
         return [Motion(motion, 20.0, JOINT_SETS[how.skeleton_type], _H36M_PARENTS, name=path.stem)]
     if values.dtype == object and values.ndim == 0 and isinstance(values.item(), dict) and "thetas" in values.item():
-        return [_settled(smpl_params.clip_of(path, how.input_fps or _ARRAY_RATE), how, 1.0, "y")]
+        return [_settled(smpl_params.clip_of(values, path, how.input_fps or _ARRAY_RATE), how, 1.0, "y")]
     if values.dtype == object:
         return _from_results(results.content_of(values, path, raw), path, how, raw)
     if values.dtype.kind in "fiu" and values.ndim == 2 and values.shape[1] in FEATURES:

@@ -61,7 +61,11 @@ def parameters(motion: BodyMotion) -> np.ndarray:
 
 def read(path: str | Path) -> dict[str, Any]:
     """The content of such a file, its shapes and numbers checked. Raises MissingFileError or DataError."""
-    holder = load_array(path)
+    return _checked(load_array(path), path)
+
+
+def _checked(holder: np.ndarray, path: str | Path) -> dict[str, Any]:
+    """What `read` returns of the array that a file holds. Raises DataError."""
     content = holder.item() if holder.dtype == object and holder.ndim == 0 else None
     if not isinstance(content, dict) or not all(isinstance(content.get(name), np.ndarray) for name in _ARRAYS):
         raise DataError(f"{path} does not hold the arrays {', '.join(_ARRAYS)} of SMPL parameters")
@@ -87,12 +91,12 @@ def read(path: str | Path) -> dict[str, Any]:
     return content
 
 
-def clip_of(path: str | Path, fps: float) -> Motion:
-    """The clip of such a file as joints and rotations; it says no rate, so `fps` does, and no bones: a mean body's.
+def clip_of(holder: np.ndarray, path: str | Path, fps: float) -> Motion:
+    """The clip of the array that such a file holds, as joints and rotations.
 
-    Raises MissingFileError or DataError.
+    It says no rate, so `fps` does, and no bones: they are a mean body's. Raises DataError.
     """
-    content, skeleton = read(path), SKELETONS["smpl24"]
+    content, skeleton = _checked(holder, path), SKELETONS["smpl24"]
     rows = torch.from_numpy(content["thetas"].transpose(2, 0, 1).astype(np.float64))
     rotations = rotation_6d_to_matrix(rows).mT
     root = torch.from_numpy(content["root_translation"].T.astype(np.float64))

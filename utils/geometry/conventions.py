@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from utils.geometry.human import unit_vectors
 from utils.geometry.joint_maps import known_joints
 from utils.geometry.motion import Motion
 from utils.run.errors import DataError, UsageError
@@ -155,7 +156,7 @@ def _spine(positions: np.ndarray, at: dict[str, int], head: int) -> np.ndarray:
     hips = (positions[:, at["left_hip"]] + positions[:, at["right_hip"]]) / 2
     ankles = (positions[:, at["left_ankle"]] + positions[:, at["right_ankle"]]) / 2
     trunk, legs = positions[:, head] - hips, hips - ankles
-    return (_unit(trunk) + _unit(legs)) / 2
+    return (unit_vectors(trunk) + unit_vectors(legs)) / 2
 
 
 def _axis_of(directions: np.ndarray, least: float) -> str:
@@ -167,7 +168,3 @@ def _axis_of(directions: np.ndarray, least: float) -> str:
 
 def _axis(name: str) -> np.ndarray:
     return np.eye(3)["xyz".index(name[-1])] * (-1.0 if name.startswith("-") else 1.0)
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)

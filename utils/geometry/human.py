@@ -264,8 +264,8 @@ def _head_axes(positions: np.ndarray) -> np.ndarray:
 
 def _axes(across: np.ndarray, up: np.ndarray) -> np.ndarray:
     """Left, up and forward as the columns of [..., 3, 3]: exactly `up` [..., 3], as near as can be to `across`."""
-    up = _unit(up)
-    left = _unit(across - (across * up).sum(-1, keepdims=True) * up)
+    up = unit_vectors(up)
+    left = unit_vectors(across - (across * up).sum(-1, keepdims=True) * up)
     return np.stack([left, up, np.cross(left, up)], -1)
 
 
@@ -278,5 +278,6 @@ def _body_scale(positions: np.ndarray) -> np.ndarray:
     return (np.median(length) / _ADULT).astype(positions.dtype)
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
+def unit_vectors(vectors: np.ndarray) -> np.ndarray:
+    """Vectors [..., 3] of length 1; what is shorter than 1e-8, and so has no direction, stays shorter than 1."""
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-8)

@@ -14,6 +14,7 @@ from typing import Any, get_args, get_type_hints
 from utils.run.errors import UsageError
 
 HELP, HELP_ALL = ("-h", "--help"), "--help_all"
+_KINDS = (str, int, float, bool)
 _DEFAULT_IN_WORDS = re.compile(r" \(default: [^()]*\)$")
 
 
@@ -95,8 +96,11 @@ def flags_of(item: dataclasses.Field[Any]) -> list[str]:
 
 
 def _arguments(item: dataclasses.Field[Any], kind: Any, default: Any) -> dict[str, Any]:
-    """What argparse is told about the flag of a field."""
+    """What argparse is told about the flag of a field. Raises TypeError for a type that no word is read as."""
     meta = item.metadata
+    if kind not in _KINDS:
+        known = ", ".join(each.__name__ for each in _KINDS)
+        raise TypeError(f"the field {item.name} is {kind}; flags are of {known}")
     shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
     text = meta["help"]
     if shown not in ("", None):

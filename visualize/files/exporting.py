@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from utils.formats.export_format import Format
 from utils.geometry.body import BodyMotion, on_floor
 from utils.geometry.body_rate import at_rate
 from utils.geometry.joint_names import renamed
+from utils.geometry.motion import Motion
 from utils.run.errors import DataError, UsageError
 from utils.run.names import file_name, file_names, inside
 from utils.run.staging import staged
@@ -21,6 +23,7 @@ from visualize.meshes import video as mesh_video
 from visualize.options import ExportOptions
 from visualize.page import html as page
 
+Clip = TypeVar("Clip", Motion, BodyMotion)
 CLOSE = 1e-3  # metres: how far joints that are read back may be from those that were written
 TABLE: dict[str, Format] = {
     "glb": glb.FORMAT,
@@ -56,14 +59,8 @@ def export(
     Nothing is written, and nothing replaced, if one of the files exists and may not be replaced, cannot be made, or
     does not read back as what was written. Returns the paths. Raises UsageError, DataError and what writers raise.
     """
+    refuse(motions, formats, folder, stem, overwrite, sources)
     todo = list(files(motions, formats, folder, stem))
-    for path, form, _ in todo:
-        if path.exists() and any(source.exists() and path.samefile(source) for source in sources):
-            raise UsageError(f"{path} would replace what it is made from; choose another folder with --output_dir")
-        if path.exists() and not overwrite:
-            raise UsageError(f"{path} exists already; choose another folder or add --overwrite to replace it")
-        for entry in form.in_the_way(path):
-            raise UsageError(f"{entry} is no earlier export and would be lost; move it, or choose another folder")
     for _, form, some in todo:
         for motion in some:
             form.need(motion)
@@ -73,6 +70,24 @@ def export(
             form.write(staging / path.name, shown)
             check(staging / path.name, form, shown)
     return [path for path, _, _ in todo]
+
+
+def refuse(
+    clips: Sequence[Clip],
+    formats: Sequence[str | Format],
+    folder: Path,
+    stem: str,
+    overwrite: bool = False,
+    sources: Collection[Path] = (),
+) -> None:
+    """Raise UsageError where `export` could not give its files their names: asked before clips are fitted, too."""
+    for path, form, _ in files(clips, formats, folder, stem):
+        if path.exists() and any(source.exists() and path.samefile(source) for source in sources):
+            raise UsageError(f"{path} would replace what it is made from; choose another folder with --output_dir")
+        if path.exists() and not overwrite:
+            raise UsageError(f"{path} exists already; choose another folder or add --overwrite to replace it")
+        for entry in form.in_the_way(path):
+            raise UsageError(f"{entry} is no earlier export and would be lost; move it, or choose another folder")
 
 
 def _shown(motion: BodyMotion, form: Format, names: str, still: bool) -> BodyMotion:
@@ -111,8 +126,8 @@ def prepared(
 
 
 def files(
-    motions: Sequence[BodyMotion], formats: Sequence[str | Format], folder: Path, stem: str
-) -> Iterator[tuple[Path, Format, Sequence[BodyMotion]]]:
+    motions: Sequence[Clip], formats: Sequence[str | Format], folder: Path, stem: str
+) -> Iterator[tuple[Path, Format, Sequence[Clip]]]:
     """Each file to write, with its format and what goes into it. Raises UsageError for motions of one name."""
     names = [motion.name for motion in motions]
     if twice := next((name for name in names if names.count(name) > 1), None):
