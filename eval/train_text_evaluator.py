@@ -56,7 +56,7 @@ def show_quality(path: str, run: RunOptions, data: DataOptions) -> None:
     import torch
 
     from eval.text.evaluator_quality import measure, page
-    from eval.text.own_evaluator import load_contrastive
+    from sample.choosing.evaluator import load_contrastive
     from utils.run.device import device_of
     from utils.run.files import atomic_write
 

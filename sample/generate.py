@@ -7,7 +7,14 @@ Models that are shown the frames before a motion (DiP) make it of any length, wi
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from sample.options import TEXT_MODEL, GenerateLine, defaults_of_generate, parse_sampling_line, refuse_simulator
+from sample.options import (
+    TEXT_MODEL,
+    GenerateLine,
+    check_finish,
+    defaults_of_generate,
+    parse_sampling_line,
+    refuse_simulator,
+)
 from utils.run.errors import UsageError, run_command
 
 if TYPE_CHECKING:
@@ -23,6 +30,7 @@ def check(line: GenerateLine) -> None:
     """Refuse what the model has no use for. Raises UsageError."""
     sampling, model, endless = line.sampling, line.model, line.endless
     refuse_simulator(line.prefix)
+    check_finish(line.finish, line)
     given = [name for name, value in (asdict(line.prefix) | asdict(endless)).items() if value]
     for name in given:
         if name not in ("autoregressive_init", "target") and not model.context_len:
@@ -58,6 +66,7 @@ def main(argv: list[str]) -> None:
     )
     check(line)
 
+    from sample.choosing.candidates import finished, told_of
     from sample.common.results import announcement, results_folder, summary, write_results
     from sample.common.samples import sampled_in_parts
     from sample.common.session import open_session
@@ -66,10 +75,13 @@ def main(argv: list[str]) -> None:
     folder = results_folder(line, line.spec.family.plain)
     session = open_session(line)
     request, sample = request_of(session, line)
+    sample = finished(session, sample, line.finish)
     print(announcement(session, request))
     with ProgressLine("sampling", "writing") as callback:
         session = replace(session, callback=callback)
-        write_results(folder, session, request, sampled_in_parts(session, request, sample))
+        samples = write_results(folder, session, request, sampled_in_parts(session, request, sample))
+    if samples.chosen:
+        print(told_of(samples.chosen))
     print(summary(folder, request))
 
 

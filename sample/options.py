@@ -63,6 +63,13 @@ class SamplingOptions:
 
 
 @dataclass(frozen=True)
+class FinishOptions:
+    """What becomes of motions of sentences once they are sampled."""
+
+    candidates: int = option(1, "of so many motions of each sentence take the one that fits it best", min=1)
+
+
+@dataclass(frozen=True)
 class MasOptions:
     """How several 2D views become one 3D motion."""
 
@@ -130,6 +137,20 @@ class SamplingLine:
     def spec(self) -> DatasetSpec:
         """What the model was trained on."""
         return dataset_spec(self.data.dataset)
+
+
+def check_finish(finish: FinishOptions, line: SamplingLine) -> None:
+    """Raise UsageError for candidates where no sentence chooses among them, or nobody sees whether they fit it."""
+    if finish.candidates == 1:
+        return
+    if line.run.compat == "published":
+        raise UsageError("--candidates: the published programs make one motion; leave out --compat published")
+    if line.data.cond != "text":
+        raise UsageError(f"--candidates are chosen by their sentence, and {line.sampling.model_path} reads none")
+    if line.spec.family.flat or line.spec.skeleton.name != "smpl22":
+        raise UsageError(
+            f"--candidates: the captioner that chooses sees 3D motion of 22 joints, not that of {line.spec.name}"
+        )
 
 
 SampledLine = TypeVar("SampledLine", bound=SamplingLine)
@@ -213,6 +234,7 @@ class EditOptions(ReadingOptions):
 class GenerateLine(SamplingLine):
     """That of sample.generate."""
 
+    finish: FinishOptions
     prefix: PrefixOptions
     endless: EndlessOptions
 

@@ -28,6 +28,7 @@ class PredictOptions:
     model_path: str = option(TEXT_MODEL, "checkpoint file, or a folder: its newest", aliases=("model",), shipped=True)
     text_encoder_path: str = option("", "folder of CLIP's or DistilBERT's weights (default: transformers' cache)")
     output_dir: str = option("", "the folder to write (default: predict_... beside the checkpoint)")
+    candidates: int = option(1, "of so many motions each time take the one that fits the sentence best", min=1)
     overwrite: bool = option(False, "replace what an earlier run wrote there; everything else stays")
 
 
@@ -47,7 +48,7 @@ def main(argv: list[str]) -> None:
     )  # fmt: skip
     sure = certain_files(question.output_format)
     folder = output_folder(named, run.seed, "predict", FAMILIES["hml"].folder, sure)
-    predictor = Predictor(question.model_path, run, text_encoder_path=question.text_encoder_path)
+    predictor = Predictor(question.model_path, run, question.text_encoder_path, candidates=question.candidates)
     files = predictor.predict(
         question.prompt, question.num_repetitions, question.output_format, run.seed, folder, question.overwrite
     )

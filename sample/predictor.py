@@ -22,12 +22,22 @@ from typing import Any
 from body.from_joints import make_body
 from body.models import load_body
 from body.options import BodyOptions
+from sample.choosing.candidates import finished
 from sample.common.plain import sample_plain
 from sample.common.request import make_request
 from sample.common.samples import Samples, samples_of
-from sample.common.session import Session, open_session
+from sample.common.session import Request, Session, open_session
 from sample.endless.windows import STANDING, endless_request, sample_endless
-from sample.options import TEXT_MODEL, EndlessOptions, PrefixOptions, SamplingLine, SamplingOptions, parse_sampling_line
+from sample.options import (
+    TEXT_MODEL,
+    EndlessOptions,
+    FinishOptions,
+    PrefixOptions,
+    SamplingLine,
+    SamplingOptions,
+    check_finish,
+    parse_sampling_line,
+)
 from utils.formats import hik, video
 from utils.geometry.body import BodyMotion
 from utils.geometry.motion import Motion
@@ -49,7 +59,7 @@ class Predictor:
     """A text model of 3D motion, ready to answer, several threads too.
 
     `run` says where and how it computes, `text_encoder_path` where CLIP or DistilBERT lies, `changes` are fields of
-    `SamplingOptions` (`sampler`, `guidance_param`, ...).
+    `SamplingOptions` and `FinishOptions` (`sampler`, `guidance_param`, `candidates`, ...).
     Raises UsageError for other names, for a model that reads no sentences, and what loading raises.
     """
 
@@ -67,8 +77,13 @@ class Predictor:
             raise UsageError(
                 f"{model_path} makes no 3D motion from sentences; models of humanml, kit and mocap with --cond text do"
             )
-        sampling = replace(line.sampling, **changes)
-        self._session = open_session(replace(line, run=run or RunOptions(), sampling=sampling))
+        after = {name: value for name, value in changes.items() if name in FinishOptions.__dataclass_fields__}
+        finish = FinishOptions(**after)
+        line = replace(line, run=run or RunOptions())
+        check_finish(finish, line)
+        sampling = replace(line.sampling, **{name: changes[name] for name in changes if name not in after})
+        self._session = open_session(replace(line, sampling=sampling))
+        self._sample = finished(self._session, sample_answer, finish)
         self._asking = threading.Lock()
 
     def predict(
@@ -115,12 +130,13 @@ class Predictor:
 
     def _sampled(self, session: Session) -> Samples:
         with self._asking:
-            return sample_answer(session)
+            return self._sample(session, request_of(session))
 
 
 def check_changes(changes: dict[str, Any]) -> None:
     """Refuse arguments that are no options of sampling, or that a question decides. Raises UsageError."""
-    known = [item.name for item in dataclasses.fields(SamplingOptions) if item.name not in OF_A_QUESTION]
+    groups = (SamplingOptions, FinishOptions)
+    known = [item.name for group in groups for item in dataclasses.fields(group) if item.name not in OF_A_QUESTION]
     for name in changes:
         if name not in known:
             raise UsageError(f"Predictor knows no argument {name}{nearest(name, known)}; it takes {', '.join(known)}")
@@ -141,12 +157,17 @@ def certain_files(output_format: str) -> tuple[str, ...]:
     return {"animation": ("repetition_0.mp4",), "json_file": (ANGLES,)}.get(output_format, ())
 
 
-def sample_answer(session: Session) -> Samples:
+def request_of(session: Session) -> Request:
     """What the session's options request; a model that is shown frames before it goes on from a person who stands."""
     if session.model_options.context_len:
-        request, _ = endless_request(session, PrefixOptions(prefix_motion=STANDING), EndlessOptions())
+        return endless_request(session, PrefixOptions(prefix_motion=STANDING), EndlessOptions())[0]
+    return make_request(session)
+
+
+def sample_answer(session: Session, request: Request) -> Samples:
+    """The motions of a request, window after window where the model is shown frames before them."""
+    if session.model_options.context_len:
         return sample_endless(session, request)
-    request = make_request(session)
     return samples_of(request, sample_plain(session, request))
 
 

@@ -17,7 +17,7 @@ from data_loaders.points.keypoints import denormalise
 from data_loaders.representations import hml
 from data_loaders.text.humanml import UNIT, TextMotions
 from eval.metrics import distances as metrics
-from eval.text.own_evaluator import SCALE, OwnTextEvaluator
+from sample.choosing.evaluator import SCALE, OwnTextEvaluator
 from train.tasks.contrastive import describe
 from utils.geometry.resample import sample_frames
 from utils.run.errors import DataError

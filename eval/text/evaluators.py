@@ -5,13 +5,12 @@ from pathlib import Path
 import torch
 
 from data_loaders.registry import DatasetSpec
-from eval.text.own_evaluator import load_contrastive
 from eval.text.protocol import TextEvaluator
 from eval.text.published_evaluator import PUBLISHED, load_published, published_path
+from sample.choosing.evaluator import OURS, load_contrastive
 from utils.run.errors import MissingFileError, UsageError
 from utils.run.project import found
 
-OURS = {"mocap": "save/evaluator/mocap_text"}
 REMEDY = "`bash prepare/download_t2m_evaluators.sh` brings the published ones (t2m, kit)"
 
 

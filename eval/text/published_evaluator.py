@@ -12,8 +12,8 @@ from data_loaders.points.keypoints import normalise
 from data_loaders.registry import DatasetSpec
 from data_loaders.text import word_vectors
 from data_loaders.text.word_vectors import WordVectors
-from eval.text.protocol import check_motion
 from model.evaluators.text_motion import UNIT, TextMotion, from_published
+from sample.choosing.evaluator import check_motion
 from utils.run import checkpoint
 from utils.run.arrays import load_array
 from utils.run.errors import DataError

@@ -160,6 +160,11 @@ def load_text_encoder(name: str, folder: str | Path = "", device: str | torch.de
     return Remembering(encoder)
 
 
+def same_sentences(one: str, other: str) -> bool:
+    """Whether two encoders of TEXT_WIDTHS begin with the same vector of a sentence."""
+    return one == other or {one, other} <= {*MINILM}
+
+
 def how_to_get(name: str) -> str:
     """The step that brings the files of an encoder, and what does without."""
     if name in MINILM:

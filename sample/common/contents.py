@@ -30,8 +30,18 @@ def features_content(session: Session, samples: Samples) -> dict[str, Any]:
         "num_repetitions": repetitions,
         "features": samples.features.numpy().astype(np.float32),
         "rotations": rotations.numpy(),
+        **_candidates(samples),
         **_origin(session),
     }
+
+
+def _candidates(samples: Samples) -> dict[str, Any]:
+    """Which candidate each motion is, and the scores of all."""
+    if samples.chosen is None:
+        return {}
+    chosen = samples.chosen
+    scores = {name: values.numpy().astype(np.float32) for name, values in chosen.scores.items()}
+    return {"candidates": {"taken": chosen.taken.numpy(), "total": chosen.total.numpy().astype(np.float32), **scores}}
 
 
 def points_content(session: Session, samples: Samples) -> dict[str, Any]:

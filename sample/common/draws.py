@@ -38,7 +38,8 @@ class Draws:
 
 def plain_noise(session: "Session", request: "Request") -> Noise:
     """Noise [B, T, ...] of motion sampled by itself."""
-    return per_sample(session.run.seed, request.lengths.tolist(), session.frame_shape, request.first)
+    seed, lengths = session.run.seed, request.lengths.tolist()
+    return per_sample(seed, lengths, session.frame_shape, request.first, request.stream("noise"))
 
 
 def view_draws(session: "Session", request: "Request", views: int, distilling: bool) -> Draws:

@@ -14,6 +14,18 @@ Title = str | Sequence[str]
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """Which of its candidates each motion is, and how well each candidate fits its sentence.
+
+    `taken` [B]; `scores` [B, K] of each of K candidates by who scores them, and the `total` [B, K] that decided.
+    """
+
+    taken: Tensor
+    total: Tensor
+    scores: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
 class Samples:
     """Sampled motions and what is said of them.
 
@@ -21,7 +33,7 @@ class Samples:
     title for each motion, or one a frame. `known` [B, T, J] is true where a joint was not sampled but given; `placed`
     [B, T, J, 3] are joints in the world, where the features alone do not say it, which may be `rotated` [B] about y
     against them. `inputs` are the motions that were edited, one a sample: joints [T, J, 3] in the world and a title.
-    `condition` is that of the request, `data` the motions whose lengths it took.
+    `condition` is that of the request, `data` the motions whose lengths it took. `chosen`: of candidates.
     """
 
     features: Tensor
@@ -33,6 +45,7 @@ class Samples:
     inputs: Sequence[tuple[Tensor, str]] = ()
     condition: Mapping[str, Tensor] = field(default_factory=dict)
     data: Mapping[str, Tensor] | None = None
+    chosen: Chosen | None = None
 
     def joints(self, session: Session) -> Tensor:
         """Right-handed joints [B, T, J, 3] in the world."""
@@ -53,6 +66,18 @@ def put_together(parts: Sequence[Samples]) -> Samples:
         torch.cat([part.lengths for part in parts]),
         [title for part in parts for title in part.titles],
         condition={name: torch.cat([part.condition[name] for part in parts]) for name in parts[0].condition},
+        chosen=_all_chosen([part.chosen for part in parts if part.chosen]),
+    )
+
+
+def _all_chosen(parts: Sequence[Chosen]) -> Chosen | None:
+    """The choices of all parts, of which each has one, or none has."""
+    if not parts:
+        return None
+    return Chosen(
+        torch.cat([part.taken for part in parts]),
+        torch.cat([part.total for part in parts]),
+        {name: torch.cat([part.scores[name] for part in parts]) for name in parts[0].scores},
     )
 
 
@@ -71,8 +96,12 @@ def sampled_in_parts(
         rows = range(0, len(request.lengths), PART)
         parts = [request.part(slice(first, first + PART)) for first in rows]
     for number, part in enumerate(parts):
-        found = sample(replace(session, callback=part_of(session.callback, number, len(parts))), part)
-        yield found if isinstance(found, Samples) else samples_of(part, found)
+        yield as_samples(part, sample(replace(session, callback=part_of(session.callback, number, len(parts))), part))
+
+
+def as_samples(request: Request, found: Tensor | Samples) -> Samples:
+    """What sampling a request gave."""
+    return found if isinstance(found, Samples) else samples_of(request, found)
 
 
 def apart(session: Session, request: Request) -> bool:

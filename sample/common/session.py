@@ -41,7 +41,7 @@ class Request:
     from, if any.
     Motions of several prompts are made of `segments`, rows segment leading, of which each shares `overlap` frames with
     the next; their titles are one a frame. `first` is the number of the first motion among all that are sampled: motion
-    i draws its noise by (seed, first + i).
+    i draws its noise by (seed, first + i), and with another `candidate` than 0 by (seed, first + i, candidate).
     """
 
     lengths: Tensor
@@ -51,11 +51,17 @@ class Request:
     segments: "Request | None" = None
     overlap: int = 0
     first: int = 0
+    candidate: int = 0
 
     def part(self, rows: slice) -> "Request":
         """Some of the motions, which come out as they would among all (not for motions of several prompts)."""
         condition = {name: value[rows] for name, value in self.condition.items()}
-        return Request(self.lengths[rows], condition, self.titles[rows], first=self.first + rows.start)
+        first = self.first + rows.start
+        return Request(self.lengths[rows], condition, self.titles[rows], first=first, candidate=self.candidate)
+
+    def stream(self, name: str) -> str:
+        """The name of a stream of draws, another for each candidate."""
+        return f"{name}/candidate {self.candidate}" if self.candidate else name
 
     @property
     def frames(self) -> int:

@@ -83,12 +83,16 @@ def wrapped(angle: Tensor) -> Tensor:
 
 
 def windows(
-    session: Session, prefix: Tensor, ask: Callable[[int, hml.Start], tuple[Condition, int]], start: hml.Start
+    session: Session,
+    prefix: Tensor,
+    ask: Callable[[int, hml.Start], tuple[Condition, int]],
+    start: hml.Start,
+    stream: Callable[[str], str] = str,
 ) -> Iterator[Window]:
     """Windows for ever, the first of which follows `prefix` [B, C, F] (data units) and is at `start` in the world.
 
     `ask(index, start)` gives the condition of a window, and how many of its frames count. The callback of the session
-    is called after each step of each window.
+    is called after each step of each window. `stream(name)` names the stream of draws (`Request.stream`).
     """
     frames, rows, seed = window_frames(session.model_options), len(prefix), session.run.seed
     here = start
@@ -96,7 +100,7 @@ def windows(
     def make(shown: Tensor, index: int) -> Tensor:
         condition, kept = ask(index, here)
         request = Request(torch.full((rows,), frames), condition | {"prefix": shown})
-        noise = per_sample(seed, [frames] * rows, session.frame_shape, stream=f"noise/{index}")
+        noise = per_sample(seed, [frames] * rows, session.frame_shape, stream=stream(f"noise/{index}"))
         denoise, step = session.denoiser(request), session.stepper(noise)
         x0 = sample(denoise, step, noise(), session.process.steps, session.last, callback=session.callback)
         return x0[:, :kept]
@@ -169,7 +173,7 @@ def sample_endless(session: Session, request: Request, include_prefix: bool = Fa
     start = origin(len(shown))
     parts = [shown] if include_prefix else []
     start = advanced(shown, start) if include_prefix else start
-    sampled = windows(_counting(session, len(todo)), shown, ask, start)
+    sampled = windows(_counting(session, len(todo)), shown, ask, start, request.stream)
     parts += [window.features for _, window in zip(todo, sampled, strict=False)]
     features = torch.cat(parts, dim=1)[:, : request.frames] * request.valid[..., None]
     marks = torch.zeros(*features.shape[:2], len(session.spec.skeleton.joints), dtype=torch.bool)

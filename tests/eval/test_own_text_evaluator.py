@@ -9,9 +9,9 @@ import torch
 
 from data_loaders.registry import DATASETS, dataset_spec
 from eval.metrics import distances as metrics
-from eval.text.own_evaluator import AT_ONCE, SCALE, load_contrastive
 from model.evaluators.contrastive import Contrastive
 from model.options import TEXT_WIDTHS, ContrastiveOptions
+from sample.choosing.evaluator import AT_ONCE, SCALE, load_contrastive
 from tests.conftest import ROOT
 from utils.run import checkpoint
 from utils.run.errors import DataError, MissingFileError, NumericError, UsageError

@@ -1,4 +1,6 @@
-"""The evaluator of our own text models, which needs no download: `model.contrastive` as a `TextEvaluator`.
+"""The evaluator of our own text models, which needs no download: `model.evaluators.contrastive`, from its file.
+
+It chooses among motions of one sentence, and is a `TextEvaluator` of evaluations (eval/text/protocol.py).
 
 Embeddings are unit vectors times `SCALE`: the Euclidean distance d of a pair, by which the published metrics go, tells
 its cosine, 1 - (d / SCALE)^2 / 2, and lies between 0 and 20.
@@ -15,14 +17,14 @@ from torch import Tensor
 from data_loaders.options import DataOptions
 from data_loaders.points.keypoints import load_stats, normalise
 from data_loaders.registry import DatasetSpec
-from eval.text.protocol import check_motion
 from model.evaluators.contrastive import Contrastive
 from model.options import ContrastiveOptions
-from model.text.encoders import Remembering, load_text_encoder
+from model.text.encoders import TextEncoder, load_text_encoder, same_sentences
 from utils.run import checkpoint
-from utils.run.errors import DataError, MissingFileError
+from utils.run.errors import DataError, MissingFileError, NumericError
 from utils.run.options import read_saved
 
+OURS = {"mocap": "save/evaluator/mocap_text"}  # by the name of the dataset
 SCALE = 10.0
 AT_ONCE = 64  # motions that the network sees
 STATS = ("Mean.npy", "Std.npy")
@@ -33,7 +35,7 @@ class OwnTextEvaluator:
     """Trained encoders, and the frozen one of sentences below them; `mean` and `std` [F] are in data units."""
 
     network: Contrastive
-    encode: Remembering
+    encode: TextEncoder
     mean: np.ndarray
     std: np.ndarray
     spec: DatasetSpec
@@ -67,16 +69,36 @@ class OwnTextEvaluator:
         return self.network.embed_text(vectors.to(self.device)).cpu().numpy() * SCALE
 
 
+def check_motion(features: Tensor, lengths: Tensor, width: int, shortest: int) -> None:
+    """Raise DataError for motions that are not `width` features wide or too short, NumericError for NaN in them."""
+    if features.dim() != 3 or features.shape[-1] != width or len(features) != len(lengths):
+        raise DataError(
+            f"motions of shape {list(features.shape)} with {len(lengths)} lengths: the evaluator reads [N, T, {width}]"
+        )
+    if len(lengths) and (int(lengths.min()) < shortest or int(lengths.max()) > features.shape[1]):
+        raise DataError(
+            f"motions of {int(lengths.min())} to {int(lengths.max())} frames in {features.shape[1]}: the evaluator "
+            f"reads {shortest} or more"
+        )
+    if not torch.isfinite(features).all():
+        raise NumericError("motions to be evaluated hold NaN or infinity")
+
+
 def training_command(spec: DatasetSpec) -> str:
     """The command that makes an evaluator."""
     return f"`python -m eval.train_text_evaluator --dataset {spec.name} --save_dir FOLDER` makes one"
 
 
 def load_contrastive(
-    path: str | Path, spec: DatasetSpec, device: str | torch.device = "cpu", text_encoder_path: str = ""
+    path: str | Path,
+    spec: DatasetSpec,
+    device: str | torch.device = "cpu",
+    text_encoder_path: str = "",
+    encode: TextEncoder | None = None,
 ) -> OwnTextEvaluator:
     """The evaluator in a checkpoint file, or in a folder its newest, for motion of `spec`.
 
+    `encode` is a text encoder that is there already; another is loaded where its vectors of sentences are others.
     Raises MissingFileError with the command that makes one, DataError for one of another dataset or damaged files.
     """
     try:
@@ -95,7 +117,8 @@ def load_contrastive(
         raise DataError(f"{found} is for motion of {dataset}, not of {spec.name}; {training_command(spec)}")
     mean, std = (value.astype(np.float32) for value in load_stats(spec, found.parent))
     options = ContrastiveOptions(**saved)
-    encode = load_text_encoder(options.c_text_encoder, text_encoder_path, device)
+    if encode is None or not same_sentences(encode.name, options.c_text_encoder):
+        encode = load_text_encoder(options.c_text_encoder, text_encoder_path, device)
     network = Contrastive(spec.features, encode.width, options)
     try:
         network.load_state_dict(checkpoint.weights(checkpoint.load(found)))
