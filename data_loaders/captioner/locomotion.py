@@ -24,7 +24,9 @@ def by_direction(body: Body, first: int, end: int) -> list[tuple[int, int, str]]
     """A move from frame `first` to `end` in parts of one direction each: (first, end, direction)."""
     velocity = body.velocity[first:end]
     angle = np.degrees(np.arctan2(velocity[:, 1], velocity[:, 0]))
-    sector = np.where(np.abs(angle) <= at.SECTOR, 0, np.where(np.abs(angle) >= 180 - at.SECTOR, 2, np.where(angle > 0, 1, 3)))
+    sector = np.where(
+        np.abs(angle) <= at.SECTOR, 0, np.where(np.abs(angle) >= 180 - at.SECTOR, 2, np.where(angle > 0, 1, 3))
+    )
     parts = merged(sector, at.DIRECTION_SECONDS * body.fps)
     return [(first + start, first + stop, DIRECTIONS[code]) for start, stop, code in parts]
 
