@@ -52,6 +52,13 @@ class HumanMLOptions(ReadingOptions):
         "with HumanML3D",
         tuple(CONVENTIONS),
     )
+    made_share: float = option(
+        0.0,
+        "add motion made from motion, named made_...: walks bent into arcs and circles, kinds of motion joined; "
+        "1: about one and a half times as many clips as there are",
+        min=0,
+        max=10,
+    )
     mirror: bool = option(True, "add the mirror image of each clip")
     test_share: float = option(
         0.1, "share of clips held out, by a hash of the name, where the source does not say", min=0, max=0.9
@@ -192,6 +199,10 @@ def main(argv: list[str]) -> None:
     if not clips:
         raise DataError(f"{', '.join(options.sources)}: the files hold no clips")
     clips = with_mirror_images(clips)
+    if options.made_share:
+        from prepare.text.made import AMOUNTS, made_from
+
+        clips += made_from(clips, options.fps, 0, AMOUNTS.times(options.made_share))
     made = text_folder.write(
         options.output_dir, clips, options.fps, options.mirror, options.overwrite, CONVENTIONS[options.convention],
         options.captions == "motion",

@@ -33,14 +33,17 @@ class RoundTripOptions(ReadingOptions):
 
 
 def recorded(options: RoundTripOptions) -> "Iterator[tuple[str, np.ndarray]]":
-    """Name and positions [T, 22, 3] of each clip of the sources."""
+    """Name and positions [T, 22, 3] of each clip of the sources; what was concluded of a file is told."""
     from data_loaders.common.recordings import find_files
     from utils.formats.reading import array_rate, read_motion
     from utils.geometry.human import to_smpl22
     from utils.geometry.resample import resample
 
     for path in find_files(options.sources):
-        for motion in read_motion(path, array_rate(options, path, options.fps)):
+        found = read_motion(path, array_rate(options, path, options.fps))
+        for note in filter(None, dict.fromkeys(motion.note for motion in found)):
+            print(f"note: {path}: {note}", file=sys.stderr)
+        for motion in found:
             yield f"{path}: {motion.name}", resample(to_smpl22(motion).positions, motion.fps, options.fps)
 
 

@@ -83,8 +83,13 @@ _ONE_ARM = _any("wave|raise arm|hold arm up", "left|right")
 _TWO_ARMS = _any("wave|raise arm|hold arm up", "both|left|right")
 _KICKS, _PUNCHES, _JUMPS = _any("kick"), _any("punch"), _any("jump")
 
-# What of the kinds of motion in `captions.PHRASES` a window has to show. Kinds after the blank line are out of the
-# captioner's sight, or are as good as any movement.
+# Kinds out of the captioner's sight, or as good as any movement.
+BELIEVED = frozenset((
+    "call", "guide", "kata", "block", "sword", "dance", "ballet", "pirouette", "indian dance", "salsa",
+    "breakdance", "charleston", "lambada", "exercise", "climb", "ladder", "stairs", "basketball",
+    "basketball_signal", "direct traffic", "laugh", "drink", "wash", "bend", "balance", "gesture", "move",
+))  # fmt: skip
+# What of the kinds of motion in `captions.PHRASES` a window has to show.
 SHOWN: dict[str, Shown] = {
     "walk": _goes("walk"), "walk-turn-left": _turns_left("walk"), "walk-left": _walks_left,
     "walk-back": _goes("walk", "backward"), "walk-uneven": _goes("walk"), "navigate": _goes("walk"),
@@ -97,9 +102,5 @@ SHOWN: dict[str, Shown] = {
     "jump": _JUMPS, "jump-forward": _JUMPS, "jump-reach": _any("jump|raise arm|hold arm up"),
     "sit": _any("sit down"), "soccer": _any("kick|run|walk"), "idle": _idle,
 
-    **dict.fromkeys(
-        ("call", "guide", "kata", "block", "sword", "dance", "ballet", "pirouette", "indian dance", "salsa",
-         "breakdance",
-         "charleston", "lambada", "exercise", "climb", "ladder", "stairs", "basketball", "basketball_signal",
-         "direct traffic", "laugh", "drink", "wash", "bend", "balance", "gesture", "move"), _believed),
+    **dict.fromkeys(BELIEVED, _believed),
 }  # fmt: skip

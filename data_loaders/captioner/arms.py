@@ -3,8 +3,9 @@
 import numpy as np
 
 from data_loaders.captioner import thresholds as at
-from data_loaders.captioner.measures import ELBOWS, SHOULDERS, SIDES, WRISTS, Body, latched, own, rates, without_short
+from data_loaders.captioner.measures import ELBOWS, SHOULDERS, SIDES, WRISTS, Body, own
 from data_loaders.captioner.phases import Phase
+from data_loaders.captioner.signals import chains, extremes, latched, rates, without_short
 from utils.geometry.contacts import runs
 
 
@@ -19,8 +20,18 @@ def arm_phases(body: Body, going: np.ndarray) -> list[Phase]:
         busy = np.zeros(body.frames, bool)
         for first, end in punched:
             busy[max(first - 6, 0) : end + 6] = True
-        found += raises(body, index, going, busy)
+        found += _without_held_waves(raises(body, index, going, busy), found, side)
     return both(joined_punches(found))
+
+
+def _without_held_waves(raised: list[Phase], found: list[Phase], side: str) -> list[Phase]:
+    """What an arm does, without the holding up of a hand that waves all the while."""
+
+    def waved(phase: Phase) -> float:
+        waves = [other for other in found if other.kind == "wave" and other.side == side]
+        return sum(max(min(phase.end, wave.end) - max(phase.start, wave.start), 0) for wave in waves)
+
+    return [phase for phase in raised if phase.kind != "hold arm up" or waved(phase) < 0.5 * phase.seconds]
 
 
 def raises(body: Body, index: int, going: np.ndarray, busy: np.ndarray) -> list[Phase]:
@@ -42,9 +53,8 @@ def raises(body: Body, index: int, going: np.ndarray, busy: np.ndarray) -> list[
         high = np.flatnonzero(near) + first
         reached, left = int(high[0]), int(high[-1]) + 1
         extra = dict(direction=arm_direction(body, index, reached, left), height=float(top * body.arm))
-        if start < first or first > 0:
-            if lift[reached] - lift[start] >= at.ARM_RISE:
-                found.append(_phase(body, "raise arm", SIDES[index], start, max(reached, start + 1), **extra))
+        if reached > 0 and lift[reached] - lift[start] >= at.ARM_RISE:
+            found.append(_phase(body, "raise arm", SIDES[index], start, max(reached, start + 1), **extra))
         if left - reached >= at.ARM_HELD * body.fps or (first == 0 and left == body.frames):
             found.append(_phase(body, "hold arm up", SIDES[index], reached, left, **extra))
         if end < body.frames and lift[left - 1] - lift[stop - 1] >= at.ARM_RISE:
@@ -90,44 +100,21 @@ def waves(body: Body, index: int) -> list[tuple[int, int, int]]:
     return found
 
 
-def extremes(values: np.ndarray, swing: float) -> list[int]:
-    """Frames of the high and low points of values [T] that differ from their neighbours by `swing` at least."""
-    found: list[int] = []
-    low = high = 0
-    direction = 0
-    for frame, value in enumerate(values.tolist()):
-        if value > values[high]:
-            high = frame
-        if value < values[low]:
-            low = frame
-        if direction >= 0 and value < values[high] - swing:
-            found.append(high)
-            direction, low = -1, frame
-        elif direction <= 0 and value > values[low] + swing:
-            found.append(low)
-            direction, high = 1, frame
-    return [*found, high if direction > 0 else low] if direction else []
-
-
-def chains(peaks: list[int], shortest: float, longest: float) -> list[tuple[int, int]]:
-    """First and last index of runs of peaks whose distances lie between two numbers of frames."""
-    gaps = np.diff(peaks)
-    return [(first, end) for first, end in runs((gaps >= shortest) & (gaps <= longest))] if len(peaks) > 1 else []
-
-
 def punches(body: Body, index: int) -> list[tuple[int, int]]:
-    """Punches (first, end): a fist goes away from its shoulder, fast and level, until the arm is almost straight."""
+    """Punches (first, end): a fist flies from near its shoulder, level, until the arm is almost straight, and back."""
     reach = body.joints[:, WRISTS[index]] - body.joints[:, SHOULDERS[index]]
-    length = np.linalg.norm(reach, axis=-1)
-    speed = rates(length, body.fps)
-    level = np.abs(reach[:, 1]) < at.PUNCH_LEVEL * body.arm
-    ahead = own(reach[:, [0, 2]], body.heading)[:, 0] > 0.4 * body.arm
-    found = []
-    for first, end in runs(speed > 0.3 * at.PUNCH_SPEED * body.size):
+    length = np.linalg.norm(reach, axis=-1) / body.arm
+    speed = rates(length, body.fps) * body.arm
+    level = reach[:, 1] / body.arm
+    ahead = own(reach[:, [0, 2]], body.heading)[:, 0] / body.arm
+    found, wait = [], round(at.PUNCH_BACK * body.fps)
+    for first, end in runs(speed > at.PUNCH_SPEED / 3 * body.size):
         last = min(end, body.frames - 1)
-        fast = speed[first:end].max() > at.PUNCH_SPEED * body.size
-        far = length[last] > at.PUNCH_REACH * body.arm and length[last] - length[first] > at.PUNCH_GAIN * body.arm
-        if fast and far and level[last] and ahead[last]:
+        far = length[last] > at.PUNCH_REACH and length[first] < at.PUNCH_FROM and ahead[last] > at.PUNCH_AHEAD
+        aimed = abs(level[last]) < at.PUNCH_LEVEL and level[first] > -2 * at.PUNCH_LEVEL
+        upright = body.upright[last] > at.FLAT
+        back = length[last : last + wait].min() < at.PUNCH_REACH or last + wait > body.frames
+        if speed[first:end].max() > at.PUNCH_SPEED * body.size and far and aimed and upright and back:
             found.append((first, last + 1))
     return found
 

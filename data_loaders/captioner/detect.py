@@ -7,12 +7,10 @@ import numpy as np
 from data_loaders.captioner import arms, legs, locomotion, posture
 from data_loaders.captioner import thresholds as at
 from data_loaders.captioner.measures import SIDES, Body, measure, own
-from data_loaders.captioner.phases import Phase
-from utils.geometry.contacts import runs
+from data_loaders.captioner.phases import BODY, Phase
+from data_loaders.captioner.signals import merged
 
-STAND, MOVE, TURN, JUMP, DOWN, RISE = range(6)
-_FIRST_POSTURE = 10
-_POSTURES = ("crouch", "sit", "kneel", "lie", "crawl")
+CODE = {kind: code for code, kind in enumerate(BODY)}  # "walk" stands for a run too, until it is told from one
 
 
 def phases_of(positions: np.ndarray, fps: float) -> tuple[Phase, ...]:
@@ -22,90 +20,59 @@ def phases_of(positions: np.ndarray, fps: float) -> tuple[Phase, ...]:
     """
     body = measure(positions, fps)
     jumped = legs.jumps(body)
-    codes = _codes(body, jumped)
-    parts = locomotion.merged(codes, at.POSTURE_SECONDS * fps)
-    found: list[Phase] = []
-    for first, end, code in parts:
-        found += _body_phases(body, first, end, code, jumped)
-    going = np.zeros(body.frames, bool)
-    for phase in found:
-        if phase.kind in ("walk", "run"):
-            going[round(phase.start * fps) : round(phase.end * fps)] = True
-    free = codes < JUMP
-    kicked = [
-        Phase("kick", first / fps, end / fps, SIDES[side], count=1, height=height)
-        for first, end, side, height in legs.kicks(body, free)
+    codes, marched = _codes(body, jumped)
+    found = [
+        phase
+        for first, end, code in merged(codes, at.POSTURE_SECONDS * fps)
+        for phase in _body_phases(body, first, end, BODY[code], jumped, marched)
     ]
-    bowed = [Phase("bow", first / fps, end / fps) for first, end in posture.bows(body, free & ~going)]
-    limbs = [*arms.arm_phases(body, going), *kicked, *bowed]
+    going = np.isin(codes, (CODE["walk"], CODE["run"]))
+    limbs = [*arms.arm_phases(body, going), *_leg_phases(body, codes, going)]
     return tuple(sorted((_at_ends(body, phase) for phase in [*found, *limbs]), key=lambda phase: phase.start))
 
 
-def _codes(body: Body, jumped: list) -> np.ndarray:
-    """What the body does in each frame [T], as a number."""
-    codes = np.full(body.frames, STAND)
+def _codes(body: Body, jumped: list[legs.Jump]) -> tuple[np.ndarray, np.ndarray]:
+    """What the body does in each frame, as a number [T]; and whether it walks on the spot, bool [T]."""
+    codes = np.full(body.frames, CODE["stand"])
     moves = locomotion.moving(body)
-    codes[moves] = MOVE
-    for first, end in locomotion.turns(body, ~moves):
-        codes[first:end] = TURN
+    codes[moves] = CODE["walk"]
     states = posture.postures(body)
-    rate = posture.hip_rates(body)
-    for number, name in enumerate(_POSTURES):
-        held = states == name
-        if name in ("crouch", "kneel", "crawl"):
-            held &= ~moves | (name == "crawl")
-        codes[held] = _FIRST_POSTURE + number
-    low = states != ""
-    for first, end in runs(low):
-        if moves[first:end].mean() > 0.8:
-            continue
-        start, stop = first, end
-        while start > 0 and rate[start - 1] < -at.FALL_SPEED:
-            start -= 1
-        while stop < body.frames and rate[stop] > at.FALL_SPEED:
-            stop += 1
-        settled = first
-        while settled < end - 1 and rate[settled] < -at.FALL_SPEED:
-            settled += 1
-        leaves = stop
-        while leaves > settled + 1 and rate[leaves - 1] > at.FALL_SPEED:
-            leaves -= 1
-        if settled - start > 2:
-            codes[start:settled] = DOWN
-        if stop - leaves > 2:
-            codes[leaves:stop] = RISE
+    marched = np.zeros(body.frames, bool)
+    for first, end in locomotion.marches(body, ~moves & np.isin(states, ("stand", "crouch"))):
+        marched[first:end] = True
+    codes[marched] = CODE["walk"]
+    for first, end in locomotion.turns(body, ~moves):
+        codes[first:end] = CODE["turn"]
+    going = moves | marched
+    for first, end, kind in posture.phases_of_posture(body, states, going):
+        held = slice(first, end) if kind not in ("crouch", "kneel") else first + np.flatnonzero(~going[first:end])
+        codes[held] = CODE[kind]
     for first, end, *_ in jumped:
-        codes[first:end] = JUMP
-    return codes
+        codes[first:end] = CODE["jump"]
+    return codes, marched & (codes == CODE["walk"])
 
 
-def _body_phases(body: Body, first: int, end: int, code: int, jumped: list) -> list[Phase]:
-    """The phases of one part of the motion."""
-    fps = body.fps
+def _body_phases(
+    body: Body, first: int, end: int, kind: str, jumped: list[legs.Jump], marched: np.ndarray
+) -> list[Phase]:
+    """The phases of one part of the motion; a walk may have several, by its direction."""
+    start, stop = first / body.fps, end / body.fps
     turned = float(body.heading[end - 1] - body.heading[first])
-    if code == STAND:
-        return [Phase("stand", first / fps, end / fps)]
-    if code == TURN:
-        return [Phase("turn", first / fps, end / fps, turned=turned)]
-    if code == DOWN:
-        after = posture.postures(body)[min(end, body.frames - 1)]
-        return [Phase(posture.CHANGES.get(str(after), "crouch down"), first / fps, end / fps)]
-    if code == RISE:
-        return [Phase("rise", first / fps, end / fps)]
-    if code == JUMP:
-        count = sum(n for start, stop, n, _ in jumped if start < end and stop > first)
-        height = max((h for start, stop, _, h in jumped if start < end and stop > first), default=0.0)
-        return [
-            Phase("jump", first / fps, end / fps, direction=_jump_direction(body, first, end), turned=turned,
-                  count=count, height=height)
-        ]  # fmt: skip
-    if code >= _FIRST_POSTURE:
-        return [Phase(_POSTURES[code - _FIRST_POSTURE], first / fps, end / fps)]
-    return [_move(body, *part) for part in locomotion.by_direction(body, first, end)]
+    if kind == "walk":
+        way = np.linalg.norm(body.path[end - 1] - body.path[first])
+        on_spot = marched[first:end].mean() > 0.5 and way < at.MOVE_LENGTH * body.size
+        parts = [(first, end, "")] if on_spot else locomotion.by_direction(body, first, end)
+        return [_move(body, *part) for part in parts]
+    if kind == "jump":
+        inside = [jump for jump in jumped if jump[0] < end and jump[1] > first]
+        count, height = sum(jump[2] for jump in inside), max((jump[3] for jump in inside), default=0.0)
+        direction = _jump_direction(body, first, end)
+        return [Phase(kind, start, stop, direction=direction, turned=turned, count=count, height=height)]
+    return [Phase(kind, start, stop, turned=turned if kind == "turn" else 0.0)]
 
 
 def _move(body: Body, first: int, end: int, direction: str) -> Phase:
-    """A walk or a run."""
+    """A walk or a run, on the spot without a direction."""
     return Phase(
         "run" if locomotion.is_run(body, first, end) else "walk",
         first / body.fps,
@@ -113,9 +80,20 @@ def _move(body: Body, first: int, end: int, direction: str) -> Phase:
         direction=direction,
         speed=float(body.speed[first:end].mean()),
         turned=float(body.heading[end - 1] - body.heading[first]),
-        circle=locomotion.circle(body, first, end),
+        circle=locomotion.circle(body, first, end) if direction else 0.0,
         count=locomotion.steps(body, first, end),
     )
+
+
+def _leg_phases(body: Body, codes: np.ndarray, going: np.ndarray) -> list[Phase]:
+    """Kicks and bows."""
+    may_kick = ~np.isin(codes, [CODE[kind] for kind in ("jump", "sit", "lie", "kneel", "crawl")])
+    may_bow = np.isin(codes, (CODE["stand"], CODE["turn"]))
+    kicked = [
+        Phase("kick", first / body.fps, end / body.fps, SIDES[side], count=count, height=height)
+        for first, end, side, count, height in legs.kicks(body, may_kick)
+    ]
+    return kicked + [Phase("bow", first / body.fps, end / body.fps) for first, end in posture.bows(body, may_bow)]
 
 
 def _jump_direction(body: Body, first: int, end: int) -> str:

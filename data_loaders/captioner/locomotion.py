@@ -3,7 +3,8 @@
 import numpy as np
 
 from data_loaders.captioner import thresholds as at
-from data_loaders.captioner.measures import ANKLES, TOES, Body, latched, rates, without_short
+from data_loaders.captioner.measures import ANKLES, TOES, Body
+from data_loaders.captioner.signals import chains, extremes, latched, merged, rates, smoothed, without_short
 from utils.geometry.contacts import runs
 
 DIRECTIONS = ("forward", "left", "backward", "right")
@@ -21,41 +22,23 @@ def moving(body: Body) -> np.ndarray:
 
 
 def by_direction(body: Body, first: int, end: int) -> list[tuple[int, int, str]]:
-    """A move from frame `first` to `end` in parts of one direction each: (first, end, direction)."""
+    """A move from frame `first` to `end` in parts of one direction each: (first, end, direction).
+
+    Who sets off into a turn goes sideways for a moment, the body following the feet: that is forward.
+    """
     velocity = body.velocity[first:end]
     angle = np.degrees(np.arctan2(velocity[:, 1], velocity[:, 0]))
-    sector = np.where(
-        np.abs(angle) <= at.SECTOR, 0, np.where(np.abs(angle) >= 180 - at.SECTOR, 2, np.where(angle > 0, 1, 3))
-    )
+    ahead, behind = np.abs(angle) <= at.SECTOR, np.abs(angle) >= 180 - at.SECTOR
+    sector = np.select([ahead, behind, angle > 0], [0, 2, 1], 3)
+    for start, stop, code in merged(sector, at.DIRECTION_SECONDS * body.fps):
+        turned = np.degrees(body.heading[first + stop - 1] - body.heading[first + start])
+        short = stop - start < at.TURNING_SECONDS * body.fps
+        if code in (1, 3) and short and turned * (2 - code) > at.TURNING:
+            sector[start:stop] = 0
+        else:
+            sector[start:stop] = code
     parts = merged(sector, at.DIRECTION_SECONDS * body.fps)
     return [(first + start, first + stop, DIRECTIONS[code]) for start, stop, code in parts]
-
-
-def merged(codes: np.ndarray, shortest: float) -> list[tuple[int, int, int]]:
-    """Runs (first, end, code) of codes [T], the shortest given to its longer neighbour until none is too short."""
-    edges = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)]
-    parts = [(start, stop, int(codes[start])) for start, stop in zip(edges[:-1], edges[1:], strict=True)]
-    while len(parts) > 1:
-        index = min(range(len(parts)), key=lambda i: parts[i][1] - parts[i][0])
-        start, stop, _ = parts[index]
-        if stop - start >= shortest:
-            break
-        near = [i for i in (index - 1, index + 1) if 0 <= i < len(parts)]
-        code = parts[max(near, key=lambda i: parts[i][1] - parts[i][0])][2]
-        parts[index] = (start, stop, code)
-        parts = joined(parts)
-    return parts
-
-
-def joined(parts: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
-    """Parts that follow one another, neighbours of one code made one."""
-    out: list[tuple[int, int, int]] = []
-    for start, stop, code in parts:
-        if out and out[-1][2] == code:
-            out[-1] = (out[-1][0], stop, code)
-        else:
-            out.append((start, stop, code))
-    return out
 
 
 def steps(body: Body, first: int, end: int) -> int:
@@ -74,36 +57,60 @@ def steps(body: Body, first: int, end: int) -> int:
 
 
 def is_run(body: Body, first: int, end: int) -> bool:
-    """Whether a move is a run: faster than people walk, or with both feet in the air and heels that fly."""
-    speed = float(body.speed[first:end].mean())
-    if speed > np.sqrt(at.FROUDE * 9.81 * body.leg):
-        return True
-    flight = float((body.joints[first:end, TOES, 1].min(1) > at.FLIGHT * body.size).mean())
-    knees = float(np.percentile(body.knees[first:end].max(1), 90))
-    return speed > at.RUN_SPEED * body.size and flight > at.RUN_FLIGHT and knees > at.RUN_KNEE
+    """Whether a move is a run: faster than people walk, or quick in step, or with flying heels and both feet in the air.
+
+    On the spot it is one with quick steps and both feet in the air.
+    """
+    scale = np.sqrt(body.leg / at.LEG)
+    speed = float(np.percentile(body.speed[first:end], 75)) / scale
+    flies = (body.joints[first:end, TOES, 1].min(1) > at.FLIGHT * body.size).mean() > at.RUN_FLIGHT
+    count = steps(body, first, end)
+    quick = count > 2 and count - 0.5 > at.RUN_STEPS / scale * (end - first) / body.fps
+    heels = float(np.percentile(body.knees[first:end].max(1), 90)) > at.RUN_KNEE
+    if speed < at.MOVING[0]:
+        return bool(flies and quick)
+    if count < 2:
+        return False
+    return bool(speed > np.sqrt(at.FROUDE * 9.81 * at.LEG) or (speed > at.RUN_SPEED and (quick or (flies and heels))))
 
 
 def circle(body: Body, first: int, end: int) -> float:
-    """The signed share of a circle that a move goes round, 0 if it does not turn evenly."""
+    """The signed share of a circle that a move goes round, 0 if path and heading do not turn together and evenly."""
     velocity = rates(body.path, body.fps)[first:end]
     course = np.unwrap(np.arctan2(velocity[:, 0], velocity[:, 1]))
-    for angles in (course, body.heading[first:end]):
-        turned = angles[-1] - angles[0]
-        even = angles[0] + turned * np.linspace(0, 1, len(angles))
-        if abs(np.degrees(turned)) < at.CIRCLE or np.abs(angles - even).max() > at.CIRCLE_EVEN * abs(turned):
-            return 0.0
     turned = course[-1] - course[0]
-    return float(turned / (2 * np.pi)) if turned * (body.heading[end - 1] - body.heading[first]) > 0 else 0.0
+    faced = body.heading[end - 1] - body.heading[first]
+    if min(turned * np.sign(faced), abs(faced)) < np.radians(at.CIRCLE):
+        return 0.0
+    rate = rates(smoothed(body.heading[first:end], at.CIRCLE_SECONDS * body.fps), body.fps) * np.sign(faced)
+    even = (rate > at.CIRCLE_RATE * rate.mean()).mean() >= at.CIRCLE_SHARE
+    return float(turned / (2 * np.pi)) if even else 0.0
 
 
 def turns(body: Body, still: np.ndarray) -> list[tuple[int, int]]:
-    """Turns on the spot (first, end), within frames bool [T] in which the person goes nowhere."""
+    """Turns on the spot (first, end): where bool [T] says that the person goes nowhere, or on too tight a path."""
     rate = np.degrees(rates(body.heading, body.fps))
+    spot = still | (body.speed < at.TURN_RADIUS * body.size * np.radians(np.abs(rate)))
     found = []
     for sign in (1, -1):
         on, off = at.TURN_RATE
-        for first, end in runs(latched(sign * rate, on, off) & still):
+        for first, end in runs(latched(np.where(spot, sign * rate, 0), on, off)):
             turned = sign * np.degrees(body.heading[end - 1] - body.heading[first])
             if turned >= at.TURN and end - first >= at.TURN_SECONDS * body.fps:
                 found.append((first, end))
     return sorted(found)
+
+
+def marches(body: Body, still: np.ndarray) -> list[tuple[int, int]]:
+    """Steps on the spot (first, end): feet are lifted in turn where bool [T] says that the person goes nowhere."""
+    lifted = body.joints[:, ANKLES[0], 1] - body.joints[:, ANKLES[1], 1]
+    found = []
+    shortest, longest = (seconds * body.fps for seconds in at.MARCH_PERIOD)
+    for first, end in runs(still):
+        peaks = [first + peak for peak in extremes(lifted[first:end], at.MARCH_LIFT * body.size)]
+        for start, stop in chains(peaks, shortest, longest):
+            cut = first == 0 and end == body.frames and end < 2 * longest
+            if stop - start + 1 >= at.MARCH_STEPS - cut:
+                half = round(longest / 4)
+                found.append((max(peaks[start] - half, first), min(peaks[stop] + half, end)))
+    return found

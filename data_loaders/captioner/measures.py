@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_loaders.captioner import thresholds as at
-from utils.geometry.contacts import runs
+from data_loaders.captioner.signals import rates, smoothed
 from utils.geometry.skeleton import SKELETONS
-from utils.geometry.smoothing import gaussian, gaussian_over_time
 
 JOINT = {name: index for index, name in enumerate(SKELETONS["smpl22"].joints)}
 SIDES = ("left", "right")
@@ -26,9 +25,9 @@ class Body:
 
     `joints` [T, 22, 3] stand on a floor of y = 0; `leg` and `arm` are the length (m) of a limb, `size` is the body's
     against an adult's; `heading` [T] (radians, continuous, positive to the left), `velocity` [T, 2] of the root over
-    the floor, forward and left (m/s), `path` [T, 2] its place (x, z); `hips` [T] the height of the hips against that
-    of a person who stands upright; `upright` [T] the cosine between trunk and vertical, `lean` [T] the angle (degrees)
-    by which the trunk leans forward; `knees` [T, 2] the angle (degrees) by which they are bent.
+    the floor, forward and left (m/s), `path` [T, 2] its place (x, z); `hips` [T] their height over the lower ankle, in
+    lengths of the leg; `upright` [T] the cosine between trunk and vertical, `lean` [T] the angle (degrees) by which the
+    trunk leans forward; `knees` [T, 2] the angle (degrees) by which they are bent.
     """
 
     fps: float
@@ -77,7 +76,7 @@ def measure(positions: np.ndarray, fps: float) -> Body:
         heading=heading,
         velocity=own(rates(path, fps), heading),
         path=path,
-        hips=joints[:, HIPS, 1].mean(1) / (leg + _foot_height(joints, size)),
+        hips=(joints[:, HIPS, 1].mean(1) - joints[:, ANKLES, 1].min(1)) / leg,
         upright=spine[:, 1],
         lean=np.degrees(np.arctan2(ahead, spine[:, 1])),
         knees=_bent(joints),
@@ -91,50 +90,9 @@ def own(vectors: np.ndarray, heading: np.ndarray) -> np.ndarray:
     return np.stack([sin * x + cos * z, cos * x - sin * z], -1)
 
 
-def rates(values: np.ndarray, fps: float) -> np.ndarray:
-    """Change a second of values [T, ...]; 0 for a single frame."""
-    return np.gradient(values, 1 / fps, axis=0) if len(values) > 1 else np.zeros_like(values)
-
-
-def smoothed(values: np.ndarray, width: float) -> np.ndarray:
-    """`gaussian_over_time` of values [T, ...], as a sum of shifted copies: quicker than its product for a window."""
-    reach = max(1, round(3 * width))
-    if len(values) <= reach:
-        return gaussian_over_time(values, width)
-    before, after = 2 * values[0] - values[reach:0:-1], 2 * values[-1] - values[-2 : -reach - 2 : -1]
-    padded = np.concatenate([before, values, after])
-    total = np.zeros_like(values)
-    for shift, weight in enumerate(gaussian(width, reach).tolist()):
-        total += weight * padded[shift : shift + len(values)]
-    return total
-
-
-def latched(values: np.ndarray, on: float, off: float) -> np.ndarray:
-    """Where values [T] are above `off`, in runs that come above `on` at least once; bool [T]."""
-    flags = values > off
-    for first, end in runs(flags):
-        flags[first:end] = values[first:end].max() > on
-    return flags
-
-
-def without_short(flags: np.ndarray, value: bool, length: float) -> np.ndarray:
-    """Flags [T] without runs of `value` of fewer than `length` frames, unless they touch an end of the motion."""
-    flags = flags.copy()
-    for first, end in runs(flags == value):
-        if end - first < length and first > 0 and end < len(flags):
-            flags[first:end] = not value
-    return flags
-
-
 def _length(joints: np.ndarray, first: list[int], second: list[int]) -> float:
     """Median over time and sides of the distance between joints (m)."""
     return float(np.median(np.linalg.norm(joints[:, first] - joints[:, second], axis=-1)))
-
-
-def _foot_height(joints: np.ndarray, size: float) -> float:
-    """How high (m) the ankle is above the floor on which the foot stands."""
-    lowest, highest = (height * size for height in at.FOOT)
-    return float(np.clip(np.percentile(joints[:, ANKLES, 1].min(1), 5), lowest, highest))
 
 
 def _bent(joints: np.ndarray) -> np.ndarray:

@@ -25,7 +25,9 @@ class Phase:
     start: float
     end: float
     side: str = ""  # left, right or both: of arms and legs
-    direction: str = ""  # of a walk, run or jump: forward, backward, left, right, up; of an arm: up, front, side
+    direction: str = (
+        ""  # of a walk, run or jump: forward, backward, left, right, up, "" on the spot; of an arm: up, front, side
+    )
     speed: float = 0.0  # metres a second, of the root over the floor
     turned: float = 0.0  # angle that the heading turned, of walk, run, turn and jump
     circle: float = 0.0  # signed share of a circle that the path goes round, 0 for a path that is none

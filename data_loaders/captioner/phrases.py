@@ -158,7 +158,7 @@ def _locomotion(phase: Phase, level: int, rng: np.random.RandomState, before: Ph
     if abs(phase.turned) >= TURN_LEAST and axis != "sideways":
         return _round_corner(phase, verb, axis, tells, level, rng)
     if not tells or axis not in _WHERE:
-        return verb
+        return "*walk" if walks else verb
     where = one(_WHERE[axis], rng)
     number = counted(phase)
     if walks and number and counts < COUNT_TOLD[level]:

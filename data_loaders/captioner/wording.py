@@ -21,7 +21,7 @@ TRIES = 8  # drafts for each sentence that is asked for: what there is little to
 
 STAND_SHORT = 0.7  # seconds of standing between others that are not told
 STOP_SHORT = 0.4  # seconds of standing at the end that make a stop
-PIECE_SHORT = 0.5  # seconds of walking or running that are told at the lower levels
+PIECE_SHORT = 0.6  # seconds of walking or running that are told at the lower levels
 # How much a thing says about a window beside others, times the root of its seconds.
 WEIGHTS = {
     "stand": 0.15, "walk": 1.0, "run": 1.4, "jump": 2.2, "turn": 1.0, "sit down": 2.0, "sit": 0.7, "crouch down": 1.8,

@@ -38,6 +38,7 @@ Start = tuple[Tensor, Tensor]
 _SMOOTHING = 20.0  # deviation, in frames, of the Gaussian that the heading is smoothed by
 _REACH = 80  # frames at which that Gaussian is cut off
 _FRAMES_AT_ONCE = 4096  # more do not fit in a processor's cache
+_SHORTEST_LEGS = 1e-6  # in units of the skeleton: what is shorter has no directions to bring to another body
 
 
 @dataclass(frozen=True)
@@ -177,12 +178,13 @@ def encode(
 
     `target` holds the bones [J, 3] whose lengths all motion is brought to: the layout's where it knows them, None for
     nobody's (every clip keeps its proportions). For the two flaws of the published data see `extract`. Raises DataError
-    for a clip of fewer than 2 frames, of other joints, or with NaN or infinite positions; clips count from 0.
+    for a clip of fewer than 2 frames, of other joints, with NaN or infinite positions, or with no legs to bring to the
+    target's; clips count from 0.
     """
     offsets = layout.offsets if isinstance(target, str) else target
     return [
         part
-        for positions, lengths in _groups(clips, layout)
+        for positions, lengths in _groups(clips, layout, offsets is not None)
         for part in _extracted(_placed(positions, lengths, layout, offsets), lengths, layout, face_order, yaw)
     ]
 
@@ -195,7 +197,7 @@ def place(
     offsets = layout.offsets if isinstance(target, str) else target
     return [
         part
-        for positions, lengths in _groups(clips, layout)
+        for positions, lengths in _groups(clips, layout, offsets is not None)
         for part in _placed(positions, lengths, layout, offsets).split(lengths)
     ]
 
@@ -356,13 +358,22 @@ def round_trip_error(
     return errors
 
 
-def _groups(clips: Sequence[Tensor | np.ndarray], layout: Layout) -> list[tuple[Tensor, list[int]]]:
+def has_legs(positions: Tensor, layout: Layout) -> bool:
+    """Whether the legs of a clip [T, J, 3] have a length in its first frame, by which other bones are measured."""
+    return bool(_legs(positions[0], layout) >= _SHORTEST_LEGS)
+
+
+def _groups(
+    clips: Sequence[Tensor | np.ndarray], layout: Layout, stretched: bool = False
+) -> list[tuple[Tensor, list[int]]]:
     """The clips end to end [N, J, 3] and their numbers of frames, several clips at a time."""
     groups: list[list[Tensor]] = [[]]
     frames = 0
     for i, clip in enumerate(clips):
         positions = (clip if isinstance(clip, Tensor) else torch.tensor(clip)).float()
         _check(positions, i, layout)
+        if stretched and not has_legs(positions, layout):
+            raise DataError(f"clip {i} has legs of no length, as where all joints are in one place")
         if frames and frames + len(positions) > _FRAMES_AT_ONCE:
             groups.append([])
             frames = 0
@@ -400,12 +411,15 @@ def _uniform(positions: Tensor, layout: Layout, offsets: Tensor, first: Tensor, 
     """Positions [N, J, 3] with bones as long as the target's and the root's path as long as its legs."""
     parents = layout.skeleton.parents
     lengths = torch.linalg.vector_norm(offsets, dim=-1).to(positions)
-    legs = list(layout.legs)
-    source = bone_lengths(positions[first], parents)[:, legs].sum(-1)
-    scale = lengths[legs].sum() / source
+    scale = lengths[list(layout.legs)].sum() / _legs(positions[first], layout)
     bones = positions - positions[:, [max(parent, 0) for parent in parents]]
     bones = normalize(bones, dim=-1) * lengths[:, None]
     return _from_bones(bones, positions[:, 0] * scale[clip, None], layout.skeleton)
+
+
+def _legs(positions: Tensor, layout: Layout) -> Tensor:
+    """The length [...] of the legs of positions [..., J, 3]."""
+    return bone_lengths(positions, layout.skeleton.parents)[..., list(layout.legs)].sum(-1)
 
 
 def _from_bones(bones: Tensor, root: Tensor, skeleton: Skeleton) -> Tensor:

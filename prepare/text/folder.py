@@ -31,7 +31,7 @@ PARTS = ("train", "val", "test")
 CHUNK = 256  # clips that are encoded at once
 _BODY = SKELETONS["smpl22"]
 BALANCE = 0.55  # rare kinds of motion count more than in 2D, where nobody asks for them by a sentence
-_RECORD = ("name", "source", "actions", "style", "split", "licence")
+_RECORD = ("name", "source", "actions", "content", "turn", "style", "split", "licence")
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def write(
                     continue
                 lines = [*_captions(clip, name, flip), *_mirrored(spans[number], flip)]
                 _write_clip(made, name, features, lines)
-                index[name] = {field: clip.record[field] for field in _RECORD}
+                index[name] = {field: clip.record.get(field, "") for field in _RECORD}
                 index[name] |= {"frames": len(features), "share": float(shares[number])}
                 captions.update(line.caption for line in lines)
                 if clip.record["split"] == "train":
@@ -116,6 +116,8 @@ def _usable(clips: Sequence[Clip]) -> tuple[list[Clip], Counter[str]]:
             skipped[f"shorter than {shortest + 1} frames"] += 1
         elif not np.isfinite(clip.positions).all():
             skipped["not finite"] += 1
+        elif not hml.has_legs(torch.from_numpy(clip.positions), hml.layout_of(_BODY)):
+            skipped["without legs of any length"] += 1
         else:
             usable.append(clip)
     return usable, skipped

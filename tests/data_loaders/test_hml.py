@@ -253,6 +253,10 @@ def test_bad_clips_are_named(person: Tensor):
     broken[3, 4, 1] = torch.nan
     with pytest.raises(DataError, match="clip 2 has NaN"):
         hml.encode([person, person, broken], T2M)
+    for small in (0 * person, 1e-9 * person):
+        with pytest.raises(DataError, match="clip 1 has legs of no length"):
+            hml.encode([person, small], T2M)
+        assert hml.place([small], T2M, None)[0].isfinite().all(), "nobody else's bones are asked for"
     with pytest.raises(DataError, match="clip 0 is 64x22x3; features of kit21 are made of Tx21x3"):
         hml.place([person], KIT)
     with pytest.raises(UsageError, match="bones of kit21"):

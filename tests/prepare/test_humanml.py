@@ -172,6 +172,18 @@ def test_what_is_skipped_is_said(tmp_path, capsys):
     assert not (tmp_path / "none").exists()
 
 
+def test_clips_that_are_points_are_not_called_infinite(tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    np.save(tmp_path / "in" / "a.npy", person())
+    np.savez(
+        tmp_path / "in" / "b.npz", positions=0 * person() + 1, joint_names=SMPL.joints, parents=SMPL.parents, fps=20
+    )
+    run(tmp_path / "out", "--sources", tmp_path / "in", "--test_share", "0")
+    captured = capsys.readouterr()
+    assert "1 skipped (without legs of any length)" in captured.out and "finite" not in captured.out + captured.err
+    assert "b.npz: 1 clip; the person would be 0 m tall" in captured.out
+
+
 def test_names_are_file_names_and_each_its_own():
     records = [{"name": name, "source": "cmu"} for name in ("a/b.c", "a b.c", "ä", "x-1_y")]
     clips = [text_folder.Clip(np.zeros((2, 22, 3)), record) for record in records]

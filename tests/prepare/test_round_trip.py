@@ -48,6 +48,19 @@ def test_single_frames_are_passed_over(tmp_path, capsys):
     assert said(capsys, "--sources", tmp_path).startswith("1 clips")
 
 
+def test_what_is_concluded_or_impossible_is_told(tmp_path, capsys):
+    """Once a file; a person too small to be one is no reason for silence, nor for figures of rounding."""
+    np.save(tmp_path / "walk.npy", body_motion(20, 0, 0)[0])
+    line = ["--sources", str(tmp_path), "--scale"]
+    round_trip.main([*line, "1"])
+    assert "walk.npy: it names no joints" in (fair := capsys.readouterr().err) and "m tall" not in fair
+    round_trip.main([*line, "0.01"])
+    assert "the person would be 0.02 m tall" in (err := capsys.readouterr().err) and err.count("note: ") == 1
+    with pytest.raises(DataError, match="walk: clip 0 has legs of no length"):
+        round_trip.main([*line, "1e-12"])
+    assert "m tall (--scale says the unit)" in capsys.readouterr().err
+
+
 def test_refusals(tmp_path):
     with pytest.raises(MissingFileError, match="new_joints holds no .npy"):
         round_trip.main(["--datapath", str(tmp_path)])
