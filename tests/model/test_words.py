@@ -80,13 +80,26 @@ def test_as_built_it_is_the_network_without_words():
 
 
 def test_where_nothing_is_seen_nothing_is_read():
-    reader = WordReader(WIDTH, 32, 2, 1).eval()
+    reader = WordReader(WIDTH, 32, heads=2, layers=1, readers=3).eval()
+    torch.nn.init.eye_(reader.told.weight)
     words = torch.randn(2, 3, WIDTH)
     visible = torch.tensor([[True, True, False], [False, False, False]])
-    memory, readable, mean = reader(words, visible)
-    assert readable.flatten(1).tolist() == [[True, True, True, False], [True, False, False, False]]
-    assert memory.shape == (2, 4, 32) and torch.isfinite(memory).all() and not mean[1].any()
-    torch.testing.assert_close(mean[0], memory[0, 1:3].mean(0))
+    read = reader(words, visible)
+    assert read["words_read"].tolist() == [[True, True, True, False], [True, False, False, False]]
+    assert torch.isfinite(read["word_memory"]).all() and not read["words_told"][1].any()
+    assert read["words_told"][0].any()
+    parts = reader.split(read["word_memory"])
+    assert len(parts) == 3 and all(value.shape == (2, 2, 4, 16) for pair in parts for value in pair)
+
+
+def test_words_that_were_read_before_are_not_read_again(network):
+    told = sentence(5)
+    before = network.with_words(told, 2)
+    assert network.with_words(before, 2) is before
+    with torch.no_grad():
+        torch.testing.assert_close(run(network, before), run(network, told), atol=0, rtol=0)
+    other = {**before, "word_memory": before["word_memory"] + 1}
+    assert (run(network, other) - run(network, told)).abs().max() > 0.01
 
 
 @pytest.mark.parametrize("encoder", ["minilm", "clip"])
