@@ -15,13 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.denoisers.conditions import action_vector
-from model.denoisers.layers import Attention
 from model.denoisers.linear import dense
 from model.denoisers.rotary import Table, rotary_attention, rotary_table
-from model.denoisers.words import WordReader
+from model.denoisers.words import WordAttention, WordReader
 from utils.run.errors import UsageError
 
-Memory = tuple[Tensor, Tensor]  # of words [B, S, d], and which are read [B, 1, 1, S]
+Words = tuple[Tensor, Tensor, Tensor]  # keys and values of one layer [B, heads, S, w], which are read [B, 1, 1, S]
 CPU_TOKENS_AT_ONCE = 1024  # without gradients: their activations stay near the core
 
 
@@ -46,20 +45,17 @@ class DiTLayer(nn.Module):
         self.up = nn.Linear(width, ff_size)
         self.down = nn.Linear(ff_size, width)
         self.offset = nn.Parameter(torch.zeros(6, width))
-        self.words = Attention(width, heads, 0.0) if reads_words else None
-        if self.words is not None:
-            nn.init.zeros_(self.words.out_proj.weight)
+        self.words = WordAttention(width, heads) if reads_words else None
 
     def forward(
-        self, x: Tensor, modulation: Tensor, table: Table, hidden: Tensor | None, memory: Memory | None
+        self, x: Tensor, modulation: Tensor, table: Table, hidden: Tensor | None, memory: Words | None
     ) -> Tensor:
         shift1, scale1, gate1, shift2, scale2, gate2 = (modulation + self.offset).unsqueeze(2).unbind(1)  # [B, 1, d]
         y = torch.addcmul(shift1, F.layer_norm(x, x.shape[-1:]), 1 + scale1)
         read = rotary_attention(dense(self.qkv, y), self.heads, table, hidden)
         x = torch.addcmul(x, gate1, dense(self.out, read))
         if self.words is not None and memory is not None:
-            words, readable = memory
-            x = x + dense(self.words.out_proj, self.words(F.layer_norm(x, x.shape[-1:]), words, readable))
+            x = self.words(x, *memory)
         y = torch.addcmul(shift2, F.layer_norm(x, x.shape[-1:]), 1 + scale2)
         return torch.addcmul(x, gate2, dense(self.down, dense(self.up, y, F.gelu)))
 
@@ -102,20 +98,19 @@ class DiT(nn.Module):
         self.step = _two_layers(latent_dim, latent_dim)
         self.action = nn.Embedding(num_actions, latent_dim) if num_actions else None
         self.text = _two_layers(text_width, latent_dim) if text_width else None
-        words = bool(text_width and word_layers)
-        self.words = WordReader(text_width, latent_dim, num_heads, word_layers) if words else None
-        self.words_told = nn.Linear(latent_dim, latent_dim) if words else None
+        readers = range(min(1, layers - 1), layers, 2) if text_width and word_layers else range(0)
+        self.words = WordReader(text_width, latent_dim, num_heads, word_layers, len(readers)) if readers else None
         self.goals = goals
         self.shown = nn.Parameter(torch.zeros(latent_dim)) if context else None
         self.modulation = nn.Linear(latent_dim, 6 * latent_dim)
         self.layers = nn.ModuleList(
-            DiTLayer(latent_dim, num_heads, ff_size, words and number % 2 == 1) for number in range(layers)
+            DiTLayer(latent_dim, num_heads, ff_size, number in readers) for number in range(layers)
         )
         self.final = nn.Linear(latent_dim, 2 * latent_dim)
         self.head = nn.Linear(latent_dim, features * frames_per_token)
         self.smooth_in = nn.Conv1d(features, smooth_width, 5, padding=2) if smooth_width else None
         self.smooth_out = nn.Conv1d(smooth_width, features, 5, padding=2) if smooth_width else None
-        silent = [self.modulation, self.final, self.head, *filter(None, (self.smooth_out, self.words_told))]
+        silent = [self.modulation, self.final, self.head] + ([self.smooth_out] if self.smooth_out else [])
         for weight in (weight for layer in silent for weight in layer.parameters()):
             nn.init.zeros_(weight)
         if self.action is not None:
@@ -140,16 +135,11 @@ class DiT(nn.Module):
         if self.shown is not None:
             seen = torch.arange(tokens.shape[1], device=x.device) < self.context // self.frames_per_token
             tokens = tokens + seen[:, None] * self.shown
-        text, visible = self.text_of(condition, len(step), step.device)
-        memory = None
-        vector = self.told(step, condition, text, visible)
-        if self.words is not None and self.words_told is not None:
-            words, readable, mean = self.words(text[:, 1:], visible[:, 1:])
-            memory, vector = (words, readable), vector + self.words_told(mean)
-        told = F.silu(vector)
+        condition = self.with_words(condition, batch)
+        told = F.silu(self.told(step, condition))
         modulation = self.modulation(told).unflatten(-1, (6, -1))
         table = rotary_table(tokens.shape[1], self.head_width, x.device)
-        tokens = self.run_layers(tokens, modulation, table, hidden, memory)
+        tokens = self.run_layers(tokens, modulation, table, hidden, condition)
         shift, scale = self.final(told)[:, None].chunk(2, dim=-1)
         output = dense(self.head, torch.addcmul(shift, F.layer_norm(tokens, tokens.shape[-1:]), 1 + scale))
         output = output.float().reshape(batch, -1, features)[:, self.context : frames]
@@ -158,7 +148,7 @@ class DiT(nn.Module):
         return self.smoothed(output, lengths)[:, self.context :]
 
     def run_layers(
-        self, x: Tensor, modulation: Tensor, table: Table, hidden: Tensor | None, memory: Memory | None
+        self, x: Tensor, modulation: Tensor, table: Table, hidden: Tensor | None, condition: Mapping[str, Tensor]
     ) -> Tensor:
         """All layers on x [B, L, d]; without gradients a CPU takes a large batch in parts."""
         whole = torch.is_grad_enabled() or x.device.type != "cpu"
@@ -167,11 +157,18 @@ class DiT(nn.Module):
         for first in range(0, len(x), part):
             rows = slice(first, first + part)
             y, seen = x[rows], None if hidden is None else hidden[rows]
-            words = None if memory is None else (memory[0][rows], memory[1][rows])
-            for layer in self.layers:
+            for layer, words in zip(self.layers, self.words_of_layers(condition, rows), strict=True):
                 y = layer(y, modulation[rows], table, seen, words)
             done.append(y)
         return done[0] if len(done) == 1 else torch.cat(done)
+
+    def words_of_layers(self, condition: Mapping[str, Tensor], rows: slice) -> list[Words | None]:
+        """What each layer is given of the words of some motions."""
+        if self.words is None:
+            return [None] * len(self.layers)
+        memory = iter(self.words.split(condition["word_memory"][rows]))
+        readable = condition["words_read"][rows, None, None]
+        return [(*next(memory), readable) if layer.words is not None else None for layer in self.layers]
 
     def smoothed(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """x [B, T, F] and what the convolution adds to it; frames at or beyond `lengths` count as 0."""
@@ -183,21 +180,29 @@ class DiT(nn.Module):
         inner = F.gelu(self.smooth_in(x.mT * valid)) * valid
         return x + self.smooth_out(inner).mT.float()
 
-    def text_of(self, condition: Mapping[str, Tensor], batch: int, device: torch.device) -> Memory:
-        """The vectors of a sentence [B, L, E], and which count [B, L]; zeros where there are none."""
+    def with_words(self, condition: Mapping[str, Tensor], batch: int) -> Mapping[str, Tensor]:
+        """The condition of `batch` motions with the words of its text as they are read, the same at every step."""
+        if self.words is None or "word_memory" in condition:
+            return condition
+        text, visible = self.text_of(condition, batch)
+        return {**condition, **self.words(text[:, 1:], visible[:, 1:])}
+
+    def text_of(self, condition: Mapping[str, Tensor], batch: int) -> tuple[Tensor, Tensor]:
+        """The vectors of a text [B, L, E], and which count [B, L]; zeros where there are none."""
         text = condition.get("text")
         if text is None:
-            text = torch.zeros(batch, 1, self.text_width, device=device)
-        return text, condition.get("text_visible", torch.ones(text.shape[:2], dtype=torch.bool, device=device))
+            text = torch.zeros(batch, 1, self.text_width, device=self.embed.weight.device)
+        return text, condition.get("text_visible", torch.ones(text.shape[:2], dtype=torch.bool, device=text.device))
 
-    def told(self, step: Tensor, condition: Mapping[str, Tensor], text: Tensor, visible: Tensor) -> Tensor:
-        """The sum [B, d] of the vectors of the diffusion step and of what the model is told, words aside."""
+    def told(self, step: Tensor, condition: Mapping[str, Tensor]) -> Tensor:
+        """The sum [B, d] of the vectors of the diffusion step and of what the model is told."""
         vector = self.step(sinusoid(step, self.latent_dim))
         if self.action is not None and "action" in condition:
             vector = vector + action_vector(self.action, condition["action"])
         if self.text is not None:
+            text, visible = self.text_of(condition, len(step))
             if self.words is not None:
-                text, visible = text[:, :1], visible[:, :1]
+                text, visible, vector = text[:, :1], visible[:, :1], vector + condition["words_told"]
             weight = visible[..., None].float()
             vector = vector + self.text((text * weight).sum(1) / weight.sum(1).clamp(min=1))
         if self.goals is not None and "goal" in condition:

@@ -19,6 +19,7 @@ from diffusion.process import Process, build_process
 from diffusion.samplers import stepper
 from model.denoisers.build import build_denoiser, file_layout
 from model.denoisers.conditions import hidden
+from model.denoisers.dit import DiT
 from model.options import TEXT_WIDTHS, ModelOptions
 from model.text.encoders import TextEncoder, load_text_encoder
 from sample.common.compat import Compat, compat_of
@@ -134,6 +135,9 @@ class Session:
             for name, value in (request.condition | {"lengths": request.lengths}).items()
         }
         without, rows = hidden(condition), len(condition["lengths"])
+        if isinstance(self.model, DiT):
+            with torch.no_grad(), arithmetic(self.device, self.run.precision):
+                condition, without = (dict(self.model.with_words(each, rows)) for each in (condition, without))
         nothing = all(torch.equal(condition[name], without[name]) for name in condition)
         scale = 0.0 if nothing else 1.0 if self.model_options.cond_mask_prob == 0 else self.sampling.guidance_param
         # A GRU that recurs over the batch must see the batch whole.

@@ -348,3 +348,34 @@ def test_a_list_of_what_are_no_names(tmp_path, listed, said):
         with pytest.raises(DataError, match=said) as error:
             read()
         assert len(str(error.value)) <= 300
+
+
+def test_our_own_clips_are_seen_through_the_windows_that_captions_tell(tmp_path):
+    lines = [whole("walks"), "turns#x/Y#1.0#4.0", "spins#x/Y#1.0#4.0", "jumps#x/Y#4.0#6.0", "rests#x/Y#2.0#8.0"]
+    write(tmp_path, MOCAP, {"a": (170, lines), "b": (90, [whole("stands")])})
+    data = load(MOCAP, options(tmp_path, data_augmentations=("length_aug",), num_frames=120))
+    assert data.names == ["a", "b"], "a clip stays one item"
+    assert [[data.captions[k] for k in texts] for texts in data.texts] == [
+        [*"walks turns spins jumps rests".split()],
+        ["stands"],
+    ]
+    told = {"turns": (20, 60), "spins": (20, 60), "jumps": (80, 40), "rests": (40, 120)}
+    found = Counter()
+    for seed in range(60):
+        batch = data.batch([0, 0], lambda k, seed=seed: np.random.RandomState(100 * seed + k + 1))
+        for motion, length, caption in zip(batch["motion"], batch["lengths"], batch["caption"], strict=True):
+            text = data.captions[caption]
+            assert (int(motion[0, 0]), int(length)) == told[text]
+            found[text] += 1
+    assert set(found) == set(told), "each window, and each of its captions, comes up"
+
+
+def test_windows_of_an_exact_length_lie_in_those_that_are_told(tmp_path):
+    lines = ["jumps#x/Y#4.0#6.0", "turns#x/Y#1.0#4.0", "rests#x/Y#2.0#8.0"]
+    write(tmp_path, MOCAP, {"a": (170, lines), "short": (170, ["x#x/Y#0.0#2.0"])})
+    data = load(MOCAP, options(tmp_path), exact=60)
+    assert data.names == ["a"], "a clip without a window of so many frames is passed over"
+    batch = data.batch([0] * 20, rng_of)
+    assert set(batch["lengths"].tolist()) == {60} and {data.captions[k] for k in batch["caption"]} == {"turns"}
+    longer = load(MOCAP, options(tmp_path), exact=80).batch([0] * 40, rng_of)
+    assert {longer["motion"][k, 0, 0].item() for k in range(40)} <= set(range(40, 81))

@@ -46,7 +46,8 @@ class DiffusionTask:
     `dataset` gives `batch(indices, rng_of)`, `weights`, `captions` and `len`; `encode` turns sentences into vectors
     [N, L, E] and says which are real [N, L]. `hide` is the share of conditions hidden, `context` the number of first
     frames that the network is shown instead of predicting them, `aim` what adds where joints shall be to a batch,
-    `text_noise` is added to the vector of the sentence, `terms` is what gives the loss of each sample [B], and each term of it.
+    `text_noise` is added to the first of a text's vectors, that of the sentence, `terms` is what gives the loss of each
+    sample [B], and each term of it.
     """
 
     dataset: Any

@@ -1,0 +1,69 @@
+"""Sentences about windows of clips: which windows, what is said of them, and of their mirror images."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data_loaders.texts import mirrored, read_lines
+from prepare.text.windows import LENGTHS, window_lines, windows_of
+from tests.people import SMPL
+from tests.prepare.test_humanml import person, run
+
+FPS = 20.0
+
+
+@pytest.mark.parametrize("frames", [10, 37, 40, 45, 80, 121, 500])
+def test_windows_cover_a_clip(frames):
+    windows = windows_of(frames, FPS)
+    seen = {frame for first, length in windows for frame in range(first, first + length)}
+    assert all(first >= 0 and first + length <= frames and length % 4 == 0 for first, length in windows)
+    assert len(seen) >= frames // 4 * 4 and len(windows) == len(set(windows))
+    if frames >= 120:
+        assert {length for _, length in windows} == {round(FPS * seconds) for seconds in LENGTHS}
+
+
+def both_ways() -> np.ndarray:
+    """Somebody who glides ahead for four seconds, and then back as far."""
+    ahead = person(81, speed=1.2)
+    return np.concatenate([ahead, ahead[-2::-1]])
+
+
+def test_what_lies_outside_of_a_window_is_not_said():
+    record = {"actions": ["walk"], "texts": []}
+    lines = window_lines(both_ways(), record, "to and fro", FPS)
+    early = " ".join(line.caption for line in lines if line.end <= 4)
+    late = " ".join(line.caption for line in lines if line.start >= 4.1)
+    assert "forward" in early and "back" not in early
+    assert "back" in late
+
+
+def test_labels_that_a_window_does_not_show_are_not_said():
+    record = {"actions": ["kick"], "content": "kick", "texts": ["a person kicks high"]}
+    said = " ".join(line.caption for line in window_lines(person(121, speed=0.0), record, "still", FPS))
+    assert "kick" not in said and said
+
+
+def test_mirror_images_have_mirrored_sentences(tmp_path: Path):
+    points = person(81, speed=0.0)
+    lift = np.pi * np.clip(np.linspace(-1, 2, 81), 0, 1)
+    for side, angle in (("left", lift), ("right", 0 * lift)):  # both arms hang at first
+        way = np.stack((0 * angle, -np.cos(angle), np.sin(angle)), axis=-1)
+        for joint, reach in (("elbow", 0.28), ("wrist", 0.53)):
+            points[:, SMPL.index(f"{side}_{joint}")] = points[:, SMPL.index(f"{side}_shoulder")] + reach * way
+    np.save(tmp_path / "raise_01.npy", points.astype(np.float32))
+    run(tmp_path / "out", "--sources", tmp_path / "raise_01.npy", "--captions", "motion")
+    texts = tmp_path / "out" / "texts"
+    (plain,) = [path for path in texts.glob("*.txt") if not path.name.startswith("M")]
+    seen, flipped = (
+        [line for line in read_lines(path) if not line.whole] for path in (plain, texts / f"M{plain.name}")
+    )
+    assert [mirrored(line.caption) for line in seen] == [line.caption for line in flipped]
+    assert [(line.start, line.end) for line in seen] == [(line.start, line.end) for line in flipped]
+    assert any("left" in line.caption for line in seen) and not any("right" in line.caption for line in seen)
+
+
+def test_without_the_flag_the_whole_clip_alone_is_told(tmp_path: Path):
+    np.save(tmp_path / "walk_01.npy", person(81))
+    run(tmp_path / "out", "--sources", tmp_path / "walk_01.npy")
+    assert all(line.whole for path in (tmp_path / "out" / "texts").iterdir() for line in read_lines(path))
