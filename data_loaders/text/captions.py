@@ -258,7 +258,7 @@ def sentences(record: Mapping[str, Any], name: str) -> list[str]:
 
 def style_of(record: Mapping[str, Any]) -> str:
     """The style (a key of STYLES) that a clip's label tells; another word, or none, where no sentences tell it."""
-    style = record.get("style", "")
+    style: str = record.get("style") or ""
     return _STYLES.get(style, style)
 
 
