@@ -21,7 +21,7 @@ from data_loaders.registry import RIGHT, dataset_spec
 from data_loaders.representations import hml
 from data_loaders.text.captions import sentences
 from data_loaders.texts import TextLine, mirrored, normalised, tagged, written
-from prepare.text.windows import window_lines
+from prepare.text.windows import Told, told_of, with_rare_ones
 from utils.geometry.skeleton import SKELETONS
 from utils.run.errors import DataError
 from utils.run.folders import atomic_folder
@@ -75,10 +75,11 @@ def write(
     records = [clip.record | {"start": 0, "stop": len(clip.positions)} for clip in usable]
     shares = clip_weights(records, dataset_spec("mocap2d"), BALANCE) if usable else []
     names, index, seen = _named(usable), {}, []
-    spans = [
-        window_lines(clip.positions[:-1], clip.record, name, fps) if windows else []
+    told = [
+        told_of(clip.positions[:-1], clip.record, name, fps) if windows else Told([], [])
         for clip, name in zip(usable, names, strict=True)
     ]
+    shares = with_rare_ones(shares, told) if windows and usable else shares
     captions: set[str] = set()
     with atomic_folder(folder, overwrite) as made:
         for part in ("new_joint_vecs", "new_joints", "texts"):
@@ -89,7 +90,7 @@ def write(
                 if not features.isfinite().all():
                     skipped["not finite"] += 1
                     continue
-                lines = [*_captions(clip, name, flip), *_mirrored(spans[number], flip)]
+                lines = [*_captions(clip, name, flip), *_mirrored(told[number].lines, flip)]
                 _write_clip(made, name, features, lines)
                 index[name] = {field: clip.record.get(field, "") for field in _RECORD}
                 index[name] |= {"frames": len(features), "share": float(shares[number])}

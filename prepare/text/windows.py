@@ -4,7 +4,9 @@ A model of sentences is shown a few seconds of a clip at a time. A sentence abou
 outside; these are about what is shown, and go into the text file as lines with a span.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,8 @@ from utils.run.randomness import numpy_rng
 LENGTHS = (2.0, 3.0, 4.0, 5.0, 6.0)  # seconds
 STRIDE = 0.5  # of its length, from window to window
 SEEN, TOLD = 2, 2  # sentences of a window by the captioner, and from labels
+CIRCLE = 0.4  # share of a circle from which a path goes round
+RARE, BALANCE, MOST = 0.1, 0.5, 5.0  # see with_rare_ones
 COVERED = 0.6  # of a clip that a window must show before sentences about the whole clip are said of it
 
 
@@ -39,9 +43,17 @@ def windows_of(frames: int, fps: float) -> list[tuple[int, int]]:
     return found + ([(0, whole)] if short and whole >= UNIT else [])
 
 
-def window_lines(positions: np.ndarray, record: Mapping[str, Any], name: str, fps: float) -> list[TextLine]:
-    """The lines about windows of a clip, positions [T, J, 3] with its labels in `record`, at `fps`."""
-    lines = []
+@dataclass(frozen=True)
+class Told:
+    """The lines about the windows of a clip, and what is done in each window (`kind_of_phase`)."""
+
+    lines: list[TextLine]
+    done: list[frozenset[str]]
+
+
+def told_of(positions: np.ndarray, record: Mapping[str, Any], name: str, fps: float) -> Told:
+    """What is told of the windows of a clip, positions [T, J, 3] with its labels in `record`, at `fps`."""
+    told = Told([], [])
     style = STYLES.get(style_of(record))
     of_labels = label_sentences(record, name)
     kind, flip = kind_of(record)
@@ -52,8 +64,38 @@ def window_lines(positions: np.ndarray, record: Mapping[str, Any], name: str, fp
         if _shown(record, kind, flip, phases, length / len(positions)):
             texts += [of_labels[index] for index in rng.permutation(len(of_labels))[:TOLD]]
         span = (first / fps, (first + length) / fps)
-        lines += [TextLine(text, tagged(text), *span) for text in dict.fromkeys(map(normalised, texts))]
-    return lines
+        told.lines.extend(TextLine(text, tagged(text), *span) for text in dict.fromkeys(map(normalised, texts)))
+        told.done.append(frozenset(map(kind_of_phase, phases)))
+    return told
+
+
+def kind_of_phase(phase: Phase) -> str:
+    """What a phase counts as where rare ones shall be seen more often: its kind, with its way, and a circle for itself.
+
+    Sides do not count: every clip has its mirror image.
+    """
+    if abs(phase.circle) >= CIRCLE:
+        return "circle"
+    return f"{phase.kind} {phase.direction}" if phase.kind in ("walk", "run", "jump") else phase.kind
+
+
+def with_rare_ones(shares: np.ndarray, told: Sequence[Told]) -> np.ndarray:
+    """The shares of an epoch [C] of clips so that those with windows of what is rarely done get more.
+
+    A clip gets as many times its share as the rarest of what it shows is less common than in `RARE` of all windows, to
+    the power of `BALANCE`, in proportion to how many of its windows show that.
+    """
+    common: Counter[str] = Counter()
+    for share, each in zip(shares, told, strict=True):
+        for kinds in each.done:
+            common.update(dict.fromkeys(kinds, share / len(each.done)))
+    extra = {kind: min((RARE / share) ** BALANCE, MOST) for kind, share in common.items() if share < RARE}
+    factors = [
+        np.mean([max([1.0, *(extra[kind] for kind in kinds if kind in extra)]) for kinds in each.done or [()]])
+        for each in told
+    ]
+    balanced = shares * np.array(factors)
+    return balanced * shares.sum() / balanced.sum()
 
 
 def _shown(record: Mapping[str, Any], kind: str, flip: bool, phases: Sequence[Phase], share: float) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from data_loaders.texts import mirrored, read_lines
-from prepare.text.windows import LENGTHS, window_lines, windows_of
+from prepare.text.windows import LENGTHS, Told, told_of, windows_of, with_rare_ones
 from tests.people import SMPL
 from tests.prepare.test_humanml import person, run
 
@@ -31,7 +31,7 @@ def both_ways() -> np.ndarray:
 
 def test_what_lies_outside_of_a_window_is_not_said():
     record = {"actions": ["walk"], "texts": []}
-    lines = window_lines(both_ways(), record, "to and fro", FPS)
+    lines = told_of(both_ways(), record, "to and fro", FPS).lines
     early = " ".join(line.caption for line in lines if line.end <= 4)
     late = " ".join(line.caption for line in lines if line.start >= 4.1)
     assert "forward" in early and "back" not in early
@@ -40,7 +40,7 @@ def test_what_lies_outside_of_a_window_is_not_said():
 
 def test_labels_that_a_window_does_not_show_are_not_said():
     record = {"actions": ["kick"], "content": "kick", "texts": ["a person kicks high"]}
-    said = " ".join(line.caption for line in window_lines(person(121, speed=0.0), record, "still", FPS))
+    said = " ".join(line.caption for line in told_of(person(121, speed=0.0), record, "still", FPS).lines)
     assert "kick" not in said and said
 
 
@@ -67,3 +67,13 @@ def test_without_the_flag_the_whole_clip_alone_is_told(tmp_path: Path):
     np.save(tmp_path / "walk_01.npy", person(81))
     run(tmp_path / "out", "--sources", tmp_path / "walk_01.npy")
     assert all(line.whole for path in (tmp_path / "out" / "texts").iterdir() for line in read_lines(path))
+
+
+def test_what_is_rarely_done_is_seen_more_often():
+    walks, kicks = Told([], [frozenset({"walk forward"})] * 2), Told([], [frozenset({"stand"}), frozenset({"kick"})])
+    told = [walks] * 99 + [kicks]
+    shares = with_rare_ones(np.full(100, 0.01), told)
+    assert shares.sum() == pytest.approx(1) and np.ptp(shares[:99]) == 0
+    # Kicks, and the standing before, are in 0.5 % of all windows: 10 % are 20 times as many.
+    assert shares[99] / shares[0] == pytest.approx(20**0.5)
+    assert with_rare_ones(np.full(100, 0.01), [walks] * 100) == pytest.approx(np.full(100, 0.01))
