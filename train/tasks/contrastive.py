@@ -32,13 +32,13 @@ def sides_of(captions: Sequence[str]) -> np.ndarray:
 class Descriptions:
     """What tells which pairs describe the same thing.
 
-    vectors [C, W]: of unit length, a sentence each; sides [C] (see `sides_of`); has [N, C]: which sentences an item
-    has; takes [N]: which take it is from.
+    vectors [C, W]: of unit length, a sentence each; sides [C] (see `sides_of`); texts: the sentences of each of N
+    items; takes [N]: which take it is from.
     """
 
     vectors: Tensor
     sides: Tensor
-    has: Tensor
+    texts: Sequence[Tensor]
     takes: Tensor
 
     def alike(self, items: Tensor, captions: Tensor, cosine: float) -> Tensor:
@@ -48,8 +48,8 @@ class Descriptions:
         other's, or the sentences' vectors are alike by `cosine` and do not tell opposite sides.
         """
         device, items, captions = items.device, items.cpu(), captions.cpu()
-        has, vectors, sides = self.has[items], self.vectors[captions], self.sides[captions]
-        said = has[:, captions]
+        vectors, sides = self.vectors[captions], self.sides[captions]
+        has, said = self._has(items, captions)
         common = has.float() @ has.float().T >= SHARED
         opposite = (sides[:, None] * sides > 0) & (sides[:, None] != sides)
         same = (vectors @ vectors.T >= cosine) & ~opposite
@@ -57,14 +57,23 @@ class Descriptions:
         return (same | common | said | said.T | (takes[:, None] == takes)).to(device)
 
 
+    def _has(self, items: Tensor, captions: Tensor) -> tuple[Tensor, Tensor]:
+        """Which of all sentences of these items each has [B, S], and which of `captions` [B, B]."""
+        texts = [self.texts[item] for item in items.tolist()]
+        known, place = torch.unique(torch.cat([*texts, captions]), return_inverse=True)
+        *places, asked = place.split([*map(len, texts), len(captions)])
+        has = torch.zeros(len(texts), len(known), dtype=torch.bool)
+        for row, columns in zip(has, places, strict=True):
+            row[columns] = True
+        return has, has[:, asked]
+
+
 def describe(motions: TextMotions, vectors: Tensor) -> Descriptions:
     """The descriptions of a dataset whose sentences have the `vectors` [C, W]."""
-    has = torch.zeros(len(motions), len(motions.captions), dtype=torch.bool)
-    for item, captions in enumerate(motions.texts):
-        has[item, captions] = True
+    texts = [torch.tensor(captions) for captions in motions.texts]
     takes = np.unique([take_of(name) for name in motions.names], return_inverse=True)[1]
     sides = torch.from_numpy(sides_of(motions.captions))
-    return Descriptions(F.normalize(vectors, dim=-1), sides, has, torch.from_numpy(takes))
+    return Descriptions(F.normalize(vectors, dim=-1), sides, texts, torch.from_numpy(takes))
 
 
 @dataclass(frozen=True)
