@@ -104,8 +104,8 @@ def oddities(motion: Motion) -> str:
     arms, legs = (_limbs(motion, at, chain) for chain in (("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle")))
     if arms and legs and not _ARMS[0] <= arms / legs <= _ARMS[1]:
         found.append(
-            f"its arms are {arms / legs:.1f} times as long as its legs (a person's 0.5 to 0.8), so poses look otherwise "
-            "on a person's body"
+            f"its arms are {arms / legs:.1f} times as long as its legs (a person's 0.5 to 0.8), so poses look "
+            "otherwise on a person's body"
         )
     hips = motion.positions[:, [at["left_hip"], at["right_hip"]]].mean(1)
     if len(hips) > 2:
