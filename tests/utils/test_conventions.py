@@ -32,6 +32,17 @@ def person(lying: bool = False, frames: int = 12) -> Motion:
     )
 
 
+def with_arms(times: float) -> Motion:
+    """The same with arms so much longer from the shoulder on; they are 0.6 of the legs by themselves."""
+    positions = person().positions.copy()
+    for side in ("left", "right"):
+        start = SMPL24.index(f"{side}_shoulder")
+        for name in ("elbow", "wrist"):
+            joint = SMPL24.index(f"{side}_{name}")
+            positions[:, joint] += (times - 1) * (positions[:, joint] - positions[:, start])
+    return replace(person(), positions=positions)
+
+
 def as_filed(motion: Motion, metres: float, up: str) -> Motion:
     """The clip as a file holds it whose unit is so many metres, and whose axis `up` points up."""
     turn = AXES[up].T
@@ -91,6 +102,9 @@ def test_facing_turns_that_axis_forward():
         (replace(person(), positions=person().positions + np.float32([0, 4, 0])), "4.1 m from the floor"),
         (replace(person(lying=True), rest=None), "stands along -z"),
         (person(lying=True), ""),
+        (with_arms(1.4), ""),
+        (with_arms(2), "arms are 1.2 times as long as its legs"),
+        (with_arms(0.5), "arms are 0.3 times as long as its legs"),
     ],
 )
 def test_what_is_impossible_for_a_person_is_said(clip: Motion, said: str):

@@ -5,6 +5,7 @@ the rest pose of a person stands upright whatever the clip shows, so its trunk t
 """
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -31,6 +32,7 @@ AXES = {
 }  # rotations that bring the axis to y
 _FASTEST = 12.0  # metres a second: nobody runs faster
 _SIZES = (0.4, 1.6)  # of an adult's: of whoever is read without a word
+_ARMS = (0.4, 1.0)  # shoulder to wrist against hip to ankle; 0.52 to 0.79 in recordings of people
 _FLOOR = 1.0  # metres between the lowest foot and y = 0
 
 
@@ -99,6 +101,12 @@ def oddities(motion: Motion) -> str:
     found = []
     if not _SIZES[0] <= size <= _SIZES[1]:
         found.append(f"the person would be {1.7 * size:.2g} m tall (--scale says the unit)")
+    arms, legs = (_limbs(motion, at, chain) for chain in (("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle")))
+    if arms and legs and not _ARMS[0] <= arms / legs <= _ARMS[1]:
+        found.append(
+            f"its arms are {arms / legs:.1f} times as long as its legs (a person's 0.5 to 0.8), so poses look "
+            "otherwise on a person's body"
+        )
     hips = motion.positions[:, [at["left_hip"], at["right_hip"]]].mean(1)
     if len(hips) > 2:
         speed = np.linalg.norm(np.diff(hips, axis=0), axis=-1) * motion.fps
@@ -120,17 +128,24 @@ def _size(motion: Motion) -> float | None:
     at = known_joints(motion.joints)
     if not {f"{side}_{part}" for side in ("left", "right") for part in ("hip", "knee", "ankle")} <= set(at):
         return None
-    length, adult = 0.0, _LEG
-
-    def median(a: str, b: str) -> float:
-        gaps = np.linalg.norm(motion.positions[:, at[a]] - motion.positions[:, at[b]], axis=-1)
-        return float(np.median(gaps[np.isfinite(gaps)])) if np.isfinite(gaps).any() else 0.0
-
-    for side in ("left", "right"):
-        length += (median(f"{side}_hip", f"{side}_knee") + median(f"{side}_knee", f"{side}_ankle")) / 2
+    length, adult = _limbs(motion, at, ("hip", "knee", "ankle")), _LEG
     if "pelvis" in at and "neck" in at:
-        length, adult = length + median("pelvis", "neck"), adult + _TRUNK
+        length, adult = length + _apart(motion, at["pelvis"], at["neck"]), adult + _TRUNK
     return length / adult
+
+
+def _limbs(motion: Motion, at: dict[str, int], chain: tuple[str, ...]) -> float:
+    """The length along the bones of a limb, the mean of left and right; 0 where its joints are not known."""
+    sides = [[f"{side}_{part}" for part in chain] for side in ("left", "right")]
+    if not {*sides[0], *sides[1]} <= set(at):
+        return 0.0
+    return sum(_apart(motion, at[a], at[b]) for side in sides for a, b in pairwise(side)) / 2
+
+
+def _apart(motion: Motion, a: int, b: int) -> float:
+    """The median distance of two joints; 0 where it is never finite."""
+    gaps = np.linalg.norm(motion.positions[:, a] - motion.positions[:, b], axis=-1)
+    return float(np.median(gaps[np.isfinite(gaps)])) if np.isfinite(gaps).any() else 0.0
 
 
 def _reach(motion: Motion) -> float:
