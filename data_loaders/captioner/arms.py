@@ -1,5 +1,8 @@
 """What arms do: raise, lower, hold up, wave, punch."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
 from data_loaders.captioner import thresholds as at
@@ -17,9 +20,9 @@ def arm_phases(body: Body, going: np.ndarray, jumping: np.ndarray) -> list[Phase
         waved = waves(body, index)
         found += [_phase(body, "punch", side, first, end, count=1) for first, end in punched]
         found += [_phase(body, "wave", side, first, end, count=count) for first, end, count in waved]
-        busy = np.zeros(body.frames, bool)
+        busy, around = np.zeros(body.frames, bool), round(at.PUNCH_AROUND * body.fps)
         for first, end in punched:
-            busy[max(first - 6, 0) : end + 6] = True
+            busy[max(first - around, 0) : end + around] = True
         found += _without_held_waves(raises(body, index, going | jumping, busy), found, side)
     return both(joined_punches(found))
 
@@ -95,7 +98,8 @@ def arm_direction(body: Body, index: int, first: int, end: int) -> str:
 def waves(body: Body, index: int) -> list[tuple[int, int, int]]:
     """Waves (first, end, count) of a hand: it goes to and fro while it is above the elbow."""
     wrist, elbow = body.joints[:, WRISTS[index]], body.joints[:, ELBOWS[index]]
-    up = without_short((wrist[:, 1] > elbow[:, 1] - 0.05) & (lifts(body)[:, index] > -0.3), False, 0.15 * body.fps)
+    up = (wrist[:, 1] > elbow[:, 1] - at.WAVE_BELOW * body.size) & (lifts(body)[:, index] > at.WAVE_HEIGHT)
+    up = without_short(up, False, at.WAVE_BREAK * body.fps)
     found = []
     shortest, longest = (period / 2 * body.fps for period in at.WAVE_PERIOD)
     for first, end in runs(up):
@@ -139,7 +143,8 @@ def joined_punches(phases: list[Phase]) -> list[Phase]:
     out: list[Phase] = []
     for phase in sorted(phases, key=lambda phase: (phase.kind, phase.side, phase.start)):
         last = out[-1] if out else None
-        if last and phase.kind == "punch" == last.kind and phase.side == last.side and phase.start - last.end < 1:
+        same = last and phase.kind == "punch" == last.kind and phase.side == last.side
+        if last and same and phase.start - last.end < at.PUNCH_PAUSE:
             out[-1] = Phase("punch", last.start, phase.end, phase.side, count=last.count + phase.count)
         else:
             out.append(phase)
@@ -148,8 +153,6 @@ def joined_punches(phases: list[Phase]) -> list[Phase]:
 
 def both(phases: list[Phase]) -> list[Phase]:
     """The same phases, those of left and right that go together made one of both."""
-    from dataclasses import replace
-
     out = [phase for phase in phases if phase.side != "right"]
     for right in (phase for phase in phases if phase.side == "right"):
         match = [
@@ -168,8 +171,6 @@ def both(phases: list[Phase]) -> list[Phase]:
             end=max(left.end, right.end),
             count=max(left.count, right.count),
             height=(left.height + right.height) / 2,
-            begun=left.begun or right.begun,
-            lasts=left.lasts or right.lasts,
         )
     return out
 
@@ -182,7 +183,6 @@ def _together(left: Phase, right: Phase) -> bool:
     )
 
 
-def _phase(body: Body, kind: str, side: str, first: int, end: int, **more: object) -> Phase:
+def _phase(body: Body, kind: str, side: str, first: int, end: int, **more: Any) -> Phase:
     """A phase from frame `first` to before `end`."""
-    fields: dict = dict(begun=first <= 0, lasts=end >= body.frames) | more
-    return Phase(kind, first / body.fps, end / body.fps, side, **fields)
+    return Phase(kind, first / body.fps, end / body.fps, side, **more)

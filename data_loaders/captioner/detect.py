@@ -28,7 +28,7 @@ def phases_of(positions: np.ndarray, fps: float) -> tuple[Phase, ...]:
         for phase in _body_phases(body, first, end, BODY[code % len(BODY)], jumped, marched)
     ]
     going = np.isin(codes, (CODE["walk"], CODE["run"]))
-    limbs = [*arms.arm_phases(body, going, codes == CODE["jump"]), *_leg_phases(body, codes, going)]
+    limbs = [*arms.arm_phases(body, going, codes == CODE["jump"]), *_leg_phases(body, codes)]
     return tuple(sorted((_at_ends(body, phase) for phase in [*found, *limbs]), key=lambda phase: phase.start))
 
 
@@ -86,7 +86,7 @@ def _move(body: Body, first: int, end: int, direction: str) -> Phase:
     )
 
 
-def _leg_phases(body: Body, codes: np.ndarray, going: np.ndarray) -> list[Phase]:
+def _leg_phases(body: Body, codes: np.ndarray) -> list[Phase]:
     """Kicks and bows."""
     may_kick = ~np.isin(codes, [CODE[kind] for kind in ("jump", "sit", "lie", "kneel", "crawl")])
     may_bow = np.isin(codes, (CODE["stand"], CODE["turn"], RIGHT_TURN))
