@@ -86,6 +86,12 @@ def test_one_thing_while_another_goes_on_is_no_order():
     assert obeys(parse("walk then wave"), (Phase("walk", 0, 2.5, begun=True), wave))
 
 
+def test_what_came_before_as_well_is_no_order():
+    again = (MOTIONS["jump, walk"][0], Phase("walk", 1, 3, direction="forward"), Phase("jump", 3, 4, count=1))
+    assert not obeys(parse("walk then jump"), again)
+    assert obeys(parse("jump then walk then jump"), again)
+
+
 def test_a_shift_of_weight_is_no_walk():
     assert not obeys(parse("walk"), (Phase("walk", 0, 0.4),))
     assert obeys(parse("no walk"), (Phase("walk", 0, 0.4),))

@@ -16,7 +16,7 @@ from prepare.text.in_place import on_its_way
 from prepare.text.made import Amounts, made_from
 from prepare.text.making.bending import Curve, bent, distances
 from prepare.text.making.bent import SHAPES, bent_clips
-from prepare.text.making.both import with_arms
+from prepare.text.making.both import while_clips, with_arms
 from prepare.text.making.joined import joined_clips
 from prepare.text.making.joining import Piece, assembled, best_link, repeated
 from prepare.text.making.material import Material, materials_of
@@ -234,6 +234,13 @@ def test_arms_of_a_gesture_on_somebody_who_walks():
     side = points[middle - 10, NAMES["left_wrist"]] - points[middle - 10, NAMES["left_shoulder"]]
     assert side[0] > 0.05, "the arm is raised by the side of the one who walks, however the other stood"
     assert np.abs(bones(points) - bones(below)).max() < 1e-4
+
+
+def test_who_waves_on_the_way_does_it_with_the_arm_that_is_told():
+    (made,) = while_clips(materials(), 1, 0)
+    wrists = made.positions[:, [NAMES["left_wrist"], NAMES["right_wrist"]], 1]
+    assert np.ptp(wrists[:, 0]) > 0.4 > np.ptp(wrists[:, 1])
+    assert all("while" in text and "right" not in text for text in made.record["texts"])
 
 
 def test_backwards_a_walk_goes_backwards():

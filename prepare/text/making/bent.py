@@ -62,7 +62,7 @@ SHAPES: dict[str, Shape] = {
         ("{} in an S curve, first to the left, then to the right", "{} in a curve to the left and then to the right",
          "{} along a winding path, left and then right"),
     ),
-    "half turn left": Shape(((40, 50),), (3, 6), ("{} and then veers slightly to the left", "{} and bears left"),
+    "bend": Shape(((40, 50),), (3, 6), ("{} and then veers slightly to the left", "{} and bears left"),
                             ahead=0.35),
     "corner": Shape(
         ((84, 96),), (3.5, 7),
