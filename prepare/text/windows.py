@@ -61,7 +61,9 @@ def told_of(positions: np.ndarray, record: Mapping[str, Any], name: str, fps: fl
         rng = numpy_rng("window", name, first, length)
         phases = phases_of(positions[first : first + length], fps)
         texts = sentences(phases, rng, SEEN, style)
-        if _shown(record, kind, flip, phases, length / len(positions)):
+        if _parts_in(record, first / fps, (first + length) / fps) and _shown(
+            record, kind, flip, phases, length / len(positions)
+        ):
             texts += [of_labels[index] for index in rng.permutation(len(of_labels))[:TOLD]]
         span = (first / fps, (first + length) / fps)
         told.lines.extend(TextLine(text, tagged(text), *span) for text in dict.fromkeys(map(normalised, texts)))
@@ -96,6 +98,14 @@ def with_rare_ones(shares: np.ndarray, told: Sequence[Told]) -> np.ndarray:
     ]
     balanced = shares * np.array(factors)
     return balanced * shares.sum() / balanced.sum()
+
+
+def _parts_in(record: Mapping[str, Any], start: float, end: float) -> bool:
+    """Whether a window (seconds) shows most of each part of a clip that was joined: its sentences tell of all."""
+    parts = record.get("parts", ())
+    return len(parts) < 2 or all(
+        min(end, part["end"]) - max(start, part["start"]) >= COVERED * (part["end"] - part["start"]) for part in parts
+    )
 
 
 def _shown(record: Mapping[str, Any], kind: str, flip: bool, phases: Sequence[Phase], share: float) -> bool:

@@ -38,6 +38,14 @@ def test_what_lies_outside_of_a_window_is_not_said():
     assert "back" in late
 
 
+def test_sentences_about_all_parts_are_said_where_all_are_seen():
+    parts = [{"labels": ["walk"], "start": 0.0, "end": 4.0}, {"labels": ["walk-back"], "start": 4.0, "end": 8.0}]
+    record = {"actions": ["walk"], "texts": ["somebody goes to and fro"], "parts": parts}
+    told = told_of(both_ways(), record, "joined", FPS).lines
+    spans = {(line.start, line.end) for line in told if "to and fro" in line.caption}
+    assert spans and all(start <= 1.6 and end >= 6.4 for start, end in spans)
+
+
 def test_labels_that_a_window_does_not_show_are_not_said():
     record = {"actions": ["kick"], "content": "kick", "texts": ["a person kicks high"]}
     said = " ".join(line.caption for line in told_of(person(121, speed=0.0), record, "still", FPS).lines)
