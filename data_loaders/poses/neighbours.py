@@ -206,9 +206,7 @@ def _missed(along: Tensor, opened: Tensor, index: Index) -> Tensor:
     return missed
 
 
-def _score_groups(
-    queries: Tensor, index: Index, rows: Tensor, groups: Tensor, best: Tensor, numbers: Tensor
-) -> None:
+def _score_groups(queries: Tensor, index: Index, rows: Tensor, groups: Tensor, best: Tensor, numbers: Tensor) -> None:
     """Score the members of `groups` [P] with the queries `rows` [P], which rise, and enter them in place.
 
     `best` [N, k] are the best scores so far, `numbers` the references that have them.

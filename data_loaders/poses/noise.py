@@ -52,7 +52,7 @@ def perturbed(poses: Tensor, levels: Tensor, kind: str, rows: np.ndarray, *key: 
 def _moved(poses: Tensor, level: Tensor, step: Tensor) -> Tensor:
     """Unit quaternions of w >= 0; where nothing moves them, the same to the bit."""
     upper = torch.where(poses[..., :1] < 0, -poses, poses)
-    return torch.where(level > 0, quaternion_normalise(upper + step), upper)
+    return torch.where(level > 0, quaternion_normalise(poses + step), upper)
 
 
 def turned(poses: Tensor, angle: float, rows: np.ndarray, *key: int | str) -> Tensor:
