@@ -1,9 +1,9 @@
 """Cost of the nearest poses: the published shortlist by Euclidean distance and its ranking, against ours, exact.
 
 Run by hand: `OMP_NUM_THREADS=1 python -m tests.benchmarks.poses --sources ../shared/data/cmu2.npz ...`. Without
-sources the poses are made up. Queries are references with noise of the published levels. Published is the steps of that
-program with an exact (flat) index in torch: 500 nearest of the 84 numbers, ranked by the geodesic distance. One process,
-the ways taking turns, part by part of the queries; the cost is CPU time, and ours has its index in it.
+sources the poses are made up. Queries are references with noise of the published levels. Published is the steps of
+that program with an exact (flat) index in torch: 500 nearest of the 84 numbers, ranked by the geodesic distance. One
+process, the ways taking turns, part by part of the queries; the cost is CPU time, and ours has its index in it.
 """
 
 import os
@@ -47,7 +47,8 @@ def poses_of(options: NeighbourOptions) -> Tensor:
     """References [M, 21, 4]: of the sources, or made up: people whose joints move together in thirty ways."""
     if not options.sources:
         draws = torch_generator(0, "people")
-        ways = torch.randn(30, 63, generator=draws) * 0.12
+        amount = torch.rand(21, generator=draws).repeat_interleave(3) ** 2  # some joints move much, many little
+        ways = torch.randn(30, 63, generator=draws) * 0.1 * amount
         middle = torch.randn(1, 63, generator=draws) * 0.2
         turns = middle + torch.randn(options.references, 30, generator=draws) @ ways
         return axis_angle_to_quaternion(turns.view(-1, 21, 3))

@@ -81,4 +81,4 @@ def test_draws_are_those_asked_for():
     assert drawn(3, np.array([], int), 0).shape == (0, 3)
     normal, uniform = drawn(50, np.arange(400), 0), drawn(50, np.arange(400), 0, normal=False)
     assert abs(normal.mean()) < 0.03 and abs(normal.std() - 1) < 0.03
-    assert 0 <= uniform.min() and uniform.max() < 1 and abs(uniform.mean() - 0.5) < 0.01
+    assert uniform.min() >= 0 and uniform.max() < 1 and abs(uniform.mean() - 0.5) < 0.01
