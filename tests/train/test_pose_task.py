@@ -1,4 +1,4 @@
-"""Training of a pose prior: golden terms, gradients and updates, the right slope, batches by the step, dead networks."""
+"""Training of a pose prior: golden terms and updates, the right slope, batches by the step, dead networks."""
 
 from dataclasses import replace
 

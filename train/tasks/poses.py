@@ -65,8 +65,8 @@ def terms(model: nn.Module, batch: Batch, options: PoseLossOptions) -> dict[str,
     distances = model(poses).float()
     if not bool(distances.any()) and is_dead(cast(PoseNDF, model)):
         raise NumericError(
-            "the network says 0 for every pose and so has no gradient to learn by, as --act lrelu and relu often do from "
-            "the beginning; take --act softplus, or another --seed"
+            "the network says 0 for every pose, so it has no gradient to learn by, as is often the case "
+            "with --act lrelu and relu from the beginning; take --act softplus, or another --seed"
         )
     found = {}
     if options.dist:
@@ -118,7 +118,7 @@ def measure(model: nn.Module, held_out: PosePairs, k: int, seed: int) -> tuple[d
     """
     pairs = rows(held_out.pairs, chosen_of(len(held_out), seed, "pairs"))
     true, said = pairs.distances[:, : k or None].mean(1), distances_of(model, pairs.poses)
-    real = held_out.manifold[torch.from_numpy(chosen_of(len(held_out.manifold), seed, "real"))]
+    real = held_out.manifold[chosen_of(len(held_out.manifold), seed, "real")]
     of_real = distances_of(model, real)
     found = {"correlation": correlation(said, true), "error": float((said - true).abs().mean())}
     found["clean"] = float(of_real.mean())
