@@ -48,7 +48,9 @@ class SamplingOptions:
     overwrite: bool = option(False, "replace what an earlier run wrote there; everything else stays")
     use_data: bool = option(False, "take the lengths of motions of the dataset", advanced=True)
     show_input_motions: bool = option(False, "also draw those motions (with --use_data)", advanced=True)
-    motion_length: float | None = option(None, "seconds (default: 6; with --use_data the data's own lengths)")
+    motion_length: float | None = option(
+        None, "seconds (default: as the sentence tells, 2 to 6; without one 6; with --use_data the data's own lengths)"
+    )
     text_prompt: tuple[str, ...] = option(
         (), "what the person does; several: one after another in one motion", many=True
     )

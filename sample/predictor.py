@@ -95,7 +95,9 @@ class Predictor:
         folder: str | Path | None = None,
         overwrite: bool = False,
     ) -> list[Path]:
-        """Six seconds of what `prompt` says, made `num_repetitions` times: an mp4 of each, in order.
+        """What `prompt` says, made `num_repetitions` times: an mp4 of each, in order.
+
+        The motion is as long as such motion usually takes, 2 to 6 s (6 s with encoders whose sentences tell no length).
 
         With the `output_format` json_file one file holds the joint angles of them all on a body (`utils.formats.hik`;
         the body is SMPL where its files are, else the free body); with one of `visualize.render_mesh` (glb, bvh, ...)
