@@ -52,8 +52,8 @@ def lock_feet(motion: BodyMotion, contacts: np.ndarray | None = None) -> BodyMot
     if contacts is None:
         contacts = feet_contacts(positions.numpy(), motion.fps, [leg.foot for leg in legs])
     soles = _soles(motion.body, legs)
-    moved = torch.stack([_moved(positions, contacts, leg, soles, motion.fps) for leg in legs])  # [L, T, 3]
-    held = replace(shift_limbs(motion, legs, moved, _drop(positions, moved, legs, motion.fps)), contacts=contacts)
+    moved = torch.stack([moved_feet(positions, contacts, leg, soles, motion.fps) for leg in legs])  # [L, T, 3]
+    held = replace(shift_limbs(motion, legs, moved, needed_drop(positions, moved, legs, motion.fps)), contacts=contacts)
     after = foot_figures(held)
     if after["slide"] > before["slide"]:
         held, after = motion, before
@@ -63,7 +63,7 @@ def lock_feet(motion: BodyMotion, contacts: np.ndarray | None = None) -> BodyMot
 def shift_feet(motion: BodyMotion, legs: Sequence[Leg], moved: Tensor) -> BodyMotion:
     """The motion with the ankles of legs moved by `moved` [L, T, 3]; where legs are too short for it the root sinks."""
     positions, _, _ = _posed(motion)
-    return shift_limbs(motion, legs, moved, _drop(positions, moved, legs, motion.fps))
+    return shift_limbs(motion, legs, moved, needed_drop(positions, moved, legs, motion.fps))
 
 
 def shift_limbs(motion: BodyMotion, limbs: Sequence[Leg], moved: Tensor, sunk: Tensor | None = None) -> BodyMotion:
@@ -120,7 +120,7 @@ def _local(world: Tensor, local: Tensor, legs: Sequence[Leg], parents: tuple[int
     return result
 
 
-def _moved(positions: Tensor, contacts: np.ndarray, leg: Leg, soles: dict[int, float], fps: float) -> Tensor:
+def moved_feet(positions: Tensor, contacts: np.ndarray, leg: Leg, soles: dict[int, float], fps: float) -> Tensor:
     """What is added [T, 3] to the place of a foot."""
     places = positions[:, list(leg.foot)].numpy()
     stands = np.asarray(contacts[:, list(leg.foot)].any(1))
@@ -170,7 +170,7 @@ def smooth_above(values: np.ndarray, reach: int) -> np.ndarray:
     return window(window(padded, 2 * reach + 1).max(-1), 2 * reach + 1).mean(-1)
 
 
-def _drop(positions: Tensor, moved: Tensor, legs: Sequence[Leg], fps: float) -> Tensor:
+def needed_drop(positions: Tensor, moved: Tensor, legs: Sequence[Leg], fps: float) -> Tensor:
     """How far the root sinks [T] so that legs which are too short for where their feet are held reach them."""
     needed = torch.zeros_like(positions[:, 0, 0])
     for leg, way in zip(legs, moved, strict=True):
