@@ -56,7 +56,8 @@ def frames_of(session: Session, texts: Sequence[str], overlap: int = 0) -> list[
     """
     if not tells_lengths(session):
         return [requested_frames(session)] * len(texts)
-    middles = seconds_told(session, texts)[:, 1].tolist()
+    longest = _longest(session.spec)
+    middles = seconds_told(session, texts)[:, 1].clamp(min(SHORTEST_SECONDS, longest), longest).tolist()
     least = [overlap * ((i > 0) + (i + 1 < len(texts))) + round(session.spec.fps) for i in range(len(texts))]
     return [
         max(frames_in(middle, session.spec), few if overlap else 0) for middle, few in zip(middles, least, strict=True)
@@ -70,10 +71,8 @@ def tells_lengths(session: Session) -> bool:
 
 
 def seconds_told(session: Session, texts: Sequence[str]) -> Tensor:
-    """The seconds [N, 3] that motions of sentences take, least, middle and greatest, within what the model knows."""
-    longest = _longest(session.spec)
-    vectors = session.text_condition(texts)["text"][:, 0]
-    return lengths.seconds_of(vectors).clamp(min=min(SHORTEST_SECONDS, longest), max=longest)
+    """The seconds [N, 3] that motions of sentences usually take, least, middle and greatest of two in three."""
+    return lengths.seconds_of(session.text_condition(texts)["text"][:, 0])
 
 
 def _longest(spec: DatasetSpec) -> float:

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from sample.common.pictures import WORLD, Clip, Drawing, Pictures, inputs_of
-from sample.common.request import seconds_told, tells_lengths
+from sample.common.request import frames_of, seconds_told, tells_lengths
 from sample.common.samples import Samples, put_together
 from sample.common.session import Request, Session
 from sample.options import SamplingLine, SamplingOptions
@@ -121,15 +121,14 @@ def lengths_told(session: Session, request: Request) -> list[str]:
     of_windows = not session.sampling.text_prompt and not all(isinstance(title, str) for title in request.titles)
     if of_data or of_windows or not tells_lengths(session):
         return []
-    seconds = seconds_told(session, texts)
+    frames = frames_of(session, texts)
+    shortest, longest = (each / session.spec.fps for each in (min(frames), max(frames)))
     if len(texts) > 1:
-        low, high = seconds[:, 1].min(), seconds[:, 1].max()
-        return [f"note: each sentence tells how long its motion is, {low:.1f} to {high:.1f} s; --motion_length wins"]
-    low, middle, high = seconds[0].tolist()
-    return [
-        f"note: motion of such a sentence usually takes {low:.1f} to {high:.1f} s, so it gets {middle:.1f} s; "
-        "--motion_length wins"
-    ]
+        said = f"each sentence tells how long its motion is, {shortest:.1f} to {longest:.1f} s"
+    else:
+        low, _, high = seconds_told(session, texts)[0].tolist()
+        said = f"motion of such a sentence usually takes {low:.1f} to {high:.1f} s, so it gets {longest:.1f} s"
+    return [f"note: {said}; --motion_length wins"]
 
 
 def summary(folder: Path, request: Request) -> str:

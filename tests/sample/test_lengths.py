@@ -61,7 +61,7 @@ def test_sentences_of_other_encoders_tell_nothing(monkeypatch):
 def test_the_user_is_told_length_and_range():
     session = session_of(LONG)
     said = announcement(session, make_request(session))
-    assert "note: motion of such a sentence usually takes 3.0 to 6.0 s, so it gets 5.0 s; --motion_length wins" in said
+    assert "note: motion of such a sentence usually takes 3.0 to 9.0 s, so it gets 5.0 s; --motion_length wins" in said
     assert said.count("note") == 1
 
 
