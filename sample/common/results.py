@@ -117,7 +117,7 @@ def announcement(session: Session, request: Request) -> str:
 def lengths_told(session: Session, request: Request) -> list[str]:
     """A line about lengths that come from the sentences, with the range of one sentence's, where they do."""
     texts = sorted({text for title in request.titles for text in ([title] if isinstance(title, str) else title)})
-    of_data = "lengths" in (request.inputs or {})
+    of_data = bool(set(request.inputs or {}) - {"prefix"})  # --use_data, or motion that is edited
     of_windows = not session.sampling.text_prompt and not all(isinstance(title, str) for title in request.titles)
     if of_data or of_windows or not tells_lengths(session):
         return []

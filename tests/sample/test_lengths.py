@@ -65,6 +65,12 @@ def test_the_user_is_told_length_and_range():
     assert said.count("note") == 1
 
 
+def test_nothing_is_told_of_motion_that_is_edited_even_without_a_sentence():
+    request = make_request(session_of(LONG))
+    edited = replace(request, titles=["", LONG], inputs={"known": torch.zeros(2, 100, 22)})
+    assert "note" not in announcement(session_of(LONG), edited)
+
+
 def test_prompts_after_one_another_each_have_their_own():
     """Frames of a prompt begin where the overlap with the one before begins; each has a second of its own."""
     request = make_request(session_of(LONG, SHORT, LONG))
