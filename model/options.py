@@ -108,3 +108,26 @@ class ContrastiveOptions:
     c_alike: float = option(
         0.9, "cosine of two sentences' vectors from which they say the same and are no negatives", min=-1, advanced=True
     )
+
+
+@dataclass(frozen=True)
+class PoseNDFOptions:
+    """The network that tells how far a pose is from plausible ones (Pose-NDF)."""
+
+    dims: str = option("256,512,1024,512,256,64", "widths of the layers between what joints say and the distance")
+    act: str = option(
+        "softplus",
+        "of the layers; with lrelu and relu four of ten networks begin, and stay, at 0",
+        ("softplus", "lrelu", "relu"),
+    )
+    beta: float = option(100.0, "sharpness of softplus", min=1e-3, advanced=True)
+    parents: str = option(
+        "right",
+        "which joint hears of which; published: the list that published weights were trained with, one off",
+        ("right", "published"),
+        advanced=True,
+    )
+    encoder_act: str = option(
+        "", "of the joints' networks (default: as --act)", ("", "softplus", "lrelu", "relu"), advanced=True
+    )
+    encoder_beta: float = option(0.0, "sharpness of theirs (0: as --beta)", min=0, advanced=True)

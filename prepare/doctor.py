@@ -35,6 +35,7 @@ OPTIONAL_PACKAGES = (
     ("tokenizers", "tokenizers", "no text prompts"),
     ("safetensors", "safetensors", "no text prompts"),
     ("moderngl", "moderngl", "mesh videos by the painter, a little slower"),
+    ("yaml", "PyYAML", "no published pose priors, whose configurations are YAML"),
     ("viser", "viser", "no visualize.view"),
     ("pxr", "usd-core", "no --format usd"),
     ("tensorboard", "tensorboard", "no --train_platform_type TensorboardPlatform"),

@@ -90,3 +90,16 @@ def test_files_that_dead_processes_left_in_the_making_go_with_the_next_write(tmp
     (tmp_path / f".tmp-{ended.pid}-folder").mkdir()
     files.write_json(tmp_path / "a.json", {})
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["a.json", f".tmp-{ended.pid}-folder", *kept])
+
+
+def test_yaml_is_read_as_plain_values(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("a: {b: [1, 2.5, x], c: True}\nd: 1e-5\n")
+    assert files.read_yaml(path) == {"a": {"b": [1, 2.5, "x"], "c": True}, "d": "1e-5"}
+    for bad, said in (("a: !!python/name:os.system x", "line 1"), ("a: [", "line 1"), ("[" * 9999, "plain YAML")):
+        path.write_text(bad)
+        with pytest.raises(DataError, match=said) as refusal:
+            files.read_yaml(path)
+        assert "\n" not in str(refusal.value)
+    with pytest.raises(MissingFileError):
+        files.read_yaml(tmp_path / "b.yaml")

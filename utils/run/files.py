@@ -147,3 +147,21 @@ def read_json(path: str | Path) -> Any:
         return json.loads(read_text(path))
     except (ValueError, DataError, RecursionError) as error:
         raise DataError(f"{path} is not valid JSON: {error}") from error
+
+
+def read_yaml(path: str | Path) -> Any:
+    """The content of a YAML file of plain values: one with tags of Python's is refused, and nothing in it is run.
+
+    As in YAML 1.1, `1e-5` without a point is text. Raises MissingFileError or DataError.
+    """
+    try:
+        import yaml  # needed for files of other programs only
+    except ImportError as error:
+        raise MissingFileError(f"{path} is read with PyYAML, which is missing", "pip install PyYAML") from error
+    try:
+        return yaml.safe_load(read_text(path))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        reason = getattr(error, "problem", None) or (str(error).splitlines() or [type(error).__name__])[0]
+        where = f", line {mark.line + 1}" if mark else ""
+        raise DataError(f"{path} is not plain YAML{where}: {reason}") from error
