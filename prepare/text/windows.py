@@ -33,8 +33,8 @@ COVERED = 0.6  # of a clip that a window must show before sentences about the wh
 def windows_of(frames: int, fps: float) -> list[tuple[int, int]]:
     """First frame and length of each window of a clip: of every length that fits, the whole clip if none does."""
     found = []
-    for seconds in LENGTHS:
-        length = round(seconds * fps) // UNIT * UNIT
+    # At a frame or two a second some lengths are less than a unit, and others alike.
+    for length in sorted({round(seconds * fps) // UNIT * UNIT for seconds in LENGTHS} - {0}):
         if length > frames:
             break
         count = 1 + -(-(frames - length) // max(1, round(STRIDE * length)))

@@ -23,6 +23,13 @@ def test_windows_cover_a_clip(frames):
         assert {length for _, length in windows} == {round(FPS * seconds) for seconds in LENGTHS}
 
 
+@pytest.mark.parametrize("fps", [0.5, 1.0, 1.5])
+def test_windows_at_slow_rates_have_frames_and_come_once(fps: float):
+    windows = windows_of(30, fps)
+    assert windows and all(length >= 4 for _, length in windows) and len(windows) == len(set(windows))
+    assert told_of(person(30, speed=0.5, fps=fps), {"actions": ["walk"]}, "slow", fps).done
+
+
 def both_ways() -> np.ndarray:
     """Somebody who glides ahead for four seconds, and then back as far."""
     ahead = person(81, speed=1.2)
