@@ -6,6 +6,7 @@ A line of the sentences is `{"texts": [...], "dur": seconds, "split": "train" | 
 
 import gzip
 import json
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,11 +42,17 @@ def read_sentences(path: str) -> list[Row]:
     try:
         with opened(path, "rt", encoding="utf-8") as handle:
             records = [json.loads(line) for line in handle if line.strip()]
-        return [
+        rows = [
             (text, float(each["dur"]), each["split"] != "train") for each in records for text in map(str, each["texts"])
         ]
+        lists = all(isinstance(each["texts"], list) for each in records)
     except (OSError, EOFError, UnicodeDecodeError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} is no file of lines with texts, dur and split") from error
+    if not lists:
+        raise DataError(f"{path}: texts are no list of sentences in each line")
+    if wrong := [(text, seconds) for text, seconds, _ in rows if not (text.strip() and 0 < seconds < math.inf)]:
+        raise DataError(f"{path}: {wrong[0][0]!r}, dur {wrong[0][1]:g}: sentences have words, and take seconds")
+    return rows
 
 
 def read_clips(path: str) -> list[Row]:
@@ -94,6 +101,8 @@ def main(argv: list[str]) -> None:
     (options,) = parse("prepare.lengths", __doc__ or "", [LengthsOptions], argv)
     if not options.sentences:
         raise UsageError("say what to learn from: --sentences FILE")
+    if Path(options.output).is_dir():
+        raise UsageError(f"--output {options.output} is a folder; name the file to write")
     import numpy as np
 
     from model.text import lengths

@@ -48,3 +48,22 @@ def test_what_holds_no_sentences_is_refused(tmp_path, capsys):
     assert "no sentence of a train part" in refusal(
         capsys, 4, "prepare.lengths", "--sentences", tmp_path / "test.jsonl.gz"
     )
+
+
+@pytest.mark.parametrize(
+    "texts, seconds, said",
+    [
+        (["walks"], 0, "take seconds"),
+        (["walks"], -2, "take seconds"),
+        (["walks"], float("nan"), "take seconds"),
+        (["walks"], float("inf"), "take seconds"),
+        ([" "], 2, "have words"),
+        ("walks", 2, "no list of sentences"),
+    ],
+)
+def test_sentences_that_take_no_time_are_refused(texts, seconds, said: str, tmp_path, capsys):
+    lines = [{"texts": ["a person runs"], "dur": 2, "split": "train"}, {"texts": texts, "dur": seconds, "split": "test"}]
+    (tmp_path / "lines.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    line = ["prepare.lengths", "--sentences", tmp_path / "lines.jsonl", "--output", tmp_path / "map.npz"]
+    assert said in refusal(capsys, 4, *line) and not (tmp_path / "map.npz").exists()
+    assert "is a folder" in refusal(capsys, 2, *line[:-1], tmp_path)
