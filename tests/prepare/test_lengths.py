@@ -62,7 +62,8 @@ def test_what_holds_no_sentences_is_refused(tmp_path, capsys):
     ],
 )
 def test_sentences_that_take_no_time_are_refused(texts, seconds, said: str, tmp_path, capsys):
-    lines = [{"texts": ["a person runs"], "dur": 2, "split": "train"}, {"texts": texts, "dur": seconds, "split": "test"}]
+    known = {"texts": ["a person runs"], "dur": 2, "split": "train"}
+    lines = [known, {"texts": texts, "dur": seconds, "split": "test"}]
     (tmp_path / "lines.jsonl").write_text("\n".join(map(json.dumps, lines)))
     line = ["prepare.lengths", "--sentences", tmp_path / "lines.jsonl", "--output", tmp_path / "map.npz"]
     assert said in refusal(capsys, 4, *line) and not (tmp_path / "map.npz").exists()
