@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from utils.run.errors import DataError, MissingFileError, UsageError, run_command
+from utils.run.folders import refuse_unwritable
 from utils.run.options import option, parse
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ def main(argv: list[str]) -> None:
         raise UsageError("say what to learn from: --sentences FILE")
     if Path(options.output).is_dir():
         raise UsageError(f"--output {options.output} is a folder; name the file to write")
+    refuse_unwritable(Path(options.output).absolute().parent)
     import numpy as np
 
     from model.text import lengths

@@ -62,9 +62,17 @@ def test_what_holds_no_sentences_is_refused(tmp_path, capsys):
     ],
 )
 def test_sentences_that_take_no_time_are_refused(texts, seconds, said: str, tmp_path, capsys):
-    known = {"texts": ["a person runs"], "dur": 2, "split": "train"}
-    lines = [known, {"texts": texts, "dur": seconds, "split": "test"}]
+    lines = [
+        {"texts": ["a person runs"], "dur": 2, "split": "train"},
+        {"texts": texts, "dur": seconds, "split": "test"},
+    ]
     (tmp_path / "lines.jsonl").write_text("\n".join(map(json.dumps, lines)))
     line = ["prepare.lengths", "--sentences", tmp_path / "lines.jsonl", "--output", tmp_path / "map.npz"]
     assert said in refusal(capsys, 4, *line) and not (tmp_path / "map.npz").exists()
-    assert "is a folder" in refusal(capsys, 2, *line[:-1], tmp_path)
+
+
+def test_where_the_map_cannot_go_is_said_before_any_work(tmp_path, capsys):
+    line = ("prepare.lengths", "--sentences", tmp_path / "none.jsonl", "--output")
+    (tmp_path / "file").touch()
+    assert "is a folder" in refusal(capsys, 2, *line, tmp_path)
+    assert "is no folder" in refusal(capsys, 2, *line, tmp_path / "file" / "map.npz")
