@@ -29,8 +29,7 @@ def bounded(work: Callable[[], None], megabytes: int) -> Callable[[], None]:
 
 @pytest.mark.parametrize("module", ["sample.generate", "sample.mas"])
 def test_sampling(module: str, origin: Path, work: Path):
-    # Gigabytes: what earlier tests of the process gave back would do for less.
-    flags = "--num_samples 20000 --max_batch 20000 --motion_length 20 --threads 1"
+    flags = "--num_samples 500 --max_batch 500 --motion_length 20 --threads 1"
     line = command(module, "--model_path", origin / "once", "--output_dir", work / "out", flags)
     ended = forked(bounded(line, 40), work)
     assert_said(ended.code, ended.said, (4,))
