@@ -249,6 +249,58 @@ class EditOptions(ReadingOptions):
     )
 
 
+POSE_PRIOR = "save/pose_ndf"
+POSE_TASKS = ("generate", "project", "interpolate", "score")
+
+
+@dataclass(frozen=True)
+class PosesOptions:
+    """What is done with poses, by which pose prior, and where it goes."""
+
+    task: str = option(
+        "generate",
+        "generate: plausible poses from random ones, or from those of a file; project: clips made plausible, as far as "
+        "needed; interpolate: from pose to pose of a file by way of plausible ones; score: how far frames are from "
+        "plausible",
+        POSE_TASKS,
+    )
+    model_path: str = option(
+        POSE_PRIOR, "checkpoint file, or a folder: its newest; published: checkpoint_epoch_best.tar", shipped=True
+    )
+    model_config: str = option(
+        "", "config.yaml of a published checkpoint (default: beside it, or in the folder above)", advanced=True
+    )
+    parents: str = option(
+        "", "list of parents that a published checkpoint was trained with (default: published, which is one off)",
+        ("", "published", "right"), advanced=True,
+    )  # fmt: skip
+    output_dir: str = option("", "the folder to write (default: poses_<task> beside the input, else the checkpoint)")
+    num_samples: int = option(10, "generate: how many poses", min=1)
+    max_dist: float = option(0.001, "distance at which a pose is plausible enough, and left alone", min=0)
+    max_steps: int = option(1000, "most steps towards that; a step that is taken back counts", min=0)
+    rule: str = option(
+        "geodesic",
+        "how poses move; published: its steps, one more than --max_steps, all poses until the last is done, and the "
+        "random poses that it starts from",
+        ("geodesic", "published"),
+    )
+    keep_steps: bool = option(False, "also write the poses of every step, projection_steps/<number>.npz")
+    poses: tuple[str, ...] = option(
+        (), "interpolate: the numbers of the poses that are passed, from 0; -1 the last (default: 0 -1)", many=True
+    )
+    num_steps: int = option(20, "interpolate: steps from each pose to the next, on average", min=1)
+    step_size: float = option(
+        0.1, "interpolate by the published rule: share of the rest in each step", min=0, max=1, advanced=True
+    )
+    threshold: float = option(0.01, "score: distance from which a frame counts as implausible", min=0)
+    order: str = option("", "the numbers of a file's quaternions (default: wxyz)", ("", "wxyz", "xyzw"))
+    pose_fps: float = option(
+        0.0, "frames a second of poses without a rate in GLB (default: 2 for generate, else 20)", min=0, max=1000,
+        advanced=True,
+    )  # fmt: skip
+    overwrite: bool = option(False, "replace what an earlier run wrote there; everything else stays")
+
+
 @dataclass(frozen=True)
 class GenerateLine(SamplingLine):
     """That of sample.generate."""

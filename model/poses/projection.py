@@ -118,7 +118,7 @@ def _geodesic(network: nn.Module, poses: Tensor, max_dist: Tensor, limit: int, k
     poses, distances, asked = poses.clone(), distances.clone(), len(poses)
     history, path = [distances.clone()], [poses.clone()]
     target = max_dist.expand(len(poses))
-    steps, share = torch.zeros(len(poses), dtype=torch.long), torch.full_like(distances, _SHARE)
+    steps, share = torch.zeros_like(distances, dtype=torch.long), torch.full_like(distances, _SHARE)
     moving, sliding = distances >= target, torch.zeros_like(distances, dtype=torch.bool)
     while moving.any() and len(history) <= limit:
         rows = moving.nonzero()[:, 0]

@@ -34,7 +34,7 @@ def load_pose_ndf(
     Raises MissingFileError, UsageError, or DataError for another network, one that does not fit what is said of it, and
     one that has not learned.
     """
-    found = _resolved(Path(path))
+    found = resolved(path)
     if found.suffix == ".tar":
         options, state = _published(found, Path(config) if config else _config_of(found), parents)
     elif config or parents:
@@ -61,8 +61,12 @@ def is_dead(network: PoseNDF) -> bool:
     return not bool(found.any())
 
 
-def _resolved(path: Path) -> Path:
-    """The file that a path means: a published folder means what is in it, or in its `checkpoints`."""
+def resolved(path: str | Path) -> Path:
+    """The file that a path means: a published folder means what is in it, or in its `checkpoints`.
+
+    Raises MissingFileError.
+    """
+    path = Path(path)
     said = "a folder with a checkpoint of train.train_posendf, or the checkpoint_epoch_best.tar of a published one"
     if not path.exists():
         raise MissingFileError(f"{path} does not exist; --model_path names {said}")

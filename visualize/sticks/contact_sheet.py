@@ -76,17 +76,19 @@ def write_drawn_sheet(
     captions: Sequence[str],
     columns: int,
     fps: Sequence[float],
+    notes: Callable[[int, int], str] | None = None,
 ) -> None:
     """Write a PNG of motions of some `lengths`, in frames: a row each, its caption at the left.
 
-    `draw(index, frames)` yields those frames of a motion, RGB uint8 [CELL, CELL, 3]. Raises DataError, and what it
-    raises.
+    `draw(index, frames)` yields those frames of a motion, RGB uint8 [CELL, CELL, 3]; `notes(index, frame)` is what
+    stands under a figure, else its second. Raises DataError, and what it raises.
     """
     _check(lengths, columns, captions)
     rows = []
     for index, caption in enumerate(captions):
         frames = _spread(lengths[index], columns)
-        row = _row(draw(index, frames), frames, fps[index])
+        under = None if notes is None else [notes(index, frame) for frame in frames]
+        row = _row(draw(index, frames), frames, fps[index], under)
         rows.append(np.concatenate([_caption(caption), row], axis=1))
     _write(path, rows)
 
@@ -102,14 +104,15 @@ def _spread(length: int, columns: int) -> list[int]:
     return np.rint(np.linspace(0, length - 1, columns)).astype(int).tolist()
 
 
-def _row(cells: Iterator[np.ndarray], frames: Sequence[int], fps: float) -> np.ndarray:
-    """Cells from left to right [CELL, columns * CELL, 3] with the seconds of their frames, and a line below."""
+def _row(
+    cells: Iterator[np.ndarray], frames: Sequence[int], fps: float, under: Sequence[str] | None = None
+) -> np.ndarray:
+    """Cells from left to right [CELL, columns * CELL, 3] with what stands under each, its second, and a line below."""
     row = np.concatenate(list(cells), axis=1)
     font = cv2.FontFace("sans")
-    for column, frame in enumerate(frames):
-        seconds = f"{frame / fps:.1f} s"
-        width = cv2.getTextSize((CELL, CELL), seconds, (0, 0), font, 11, 400)[2]
-        cv2.putText(row, seconds, (column * CELL + CELL - width - 8, CELL - 8), INK, font, 11, 400)
+    for column, note in enumerate(under or [f"{frame / fps:.1f} s" for frame in frames]):
+        width = cv2.getTextSize((CELL, CELL), note, (0, 0), font, 11, 400)[2]
+        cv2.putText(row, note, (column * CELL + CELL - width - 8, CELL - 8), INK, font, 11, 400)
     row[-1:] = np.array(PAPER) - 24
     return row
 
