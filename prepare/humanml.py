@@ -127,7 +127,6 @@ def within(positions: "np.ndarray", name: str, options: HumanMLOptions) -> "np.n
     return positions[first:last]
 
 
-<<<<<<< HEAD
 def told_within(lines: "list[TextLine]", name: str, options: HumanMLOptions) -> "list[TextLine]":
     """The lines of a clip in the seconds of what `--spans` leaves of it, without those about what lies outside."""
     from dataclasses import replace
@@ -142,17 +141,6 @@ def told_within(lines: "list[TextLine]", name: str, options: HumanMLOptions) -> 
     ]
 
 
-def part_of(name: str, said: str | None, options: HumanMLOptions) -> str:
-    """`train`, `val` or `test`: as the source says, else by a hash of the name; validation is a share of the rest."""
-    from data_loaders.common.splits import held_out
-
-    if said == "test" or (not said and held_out(name, options.test_share)):
-        return "test"
-    return "val" if said == "val" or held_out(f"val/{name}", options.val_share) else "train"
-
-
-=======
->>>>>>> poses-data
 def gait(positions: "np.ndarray", fps: float, actions: list[str]) -> dict[str, str]:
     """What positions [T, 22, 3] of a walk or a run tell beyond the label: `turn` left or right, `pace` slow or fast."""
     import numpy as np

@@ -89,7 +89,7 @@ def read_samples(path: Path) -> Tensor:
 
 
 def read_pairs(path: Path) -> Pairs:
-    """The training pairs of a file; levels of noise are NaN in a published one. Raises MissingFileError or DataError."""
+    """The training pairs of a file; levels are NaN in a published one. Raises MissingFileError or DataError."""
     content = load_archive(path)
     poses, distances, found = (_values(content, name, path) for name in ("pose", "dist", "nn_pose"))
     levels = content.get("level", np.full(len(poses), np.nan, np.float32))
