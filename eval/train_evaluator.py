@@ -9,7 +9,7 @@ from functools import partial
 from data_loaders.options import DataOptions
 from data_loaders.registry import DATASETS, dataset_spec, load_dataset
 from model.options import EvaluatorOptions
-from train.common.commands import Subject, parse_training_line, run_training, saved_options
+from train.common.commands import Subject, motions_of, parse_training_line, run_training, saved_options
 from train.common.runs import placed, refuse_denoisers
 from train.options import TrainingOptions
 from utils.run.errors import UsageError, run_command
@@ -60,7 +60,8 @@ def subject_of(line: EvaluatorTrainingLine) -> Subject:
         counts_padding=run.compat == "published",
     )  # fmt: skip
     build = partial(MotionVAE, dataset.mean.size, evaluator)
-    about, next_command = f", evaluated in {evaluator.truth.upper()}", "eval.test_evaluator --model_path"
+    about = motions_of(dataset, data, f", evaluated in {evaluator.truth.upper()}")
+    next_command = "eval.test_evaluator --model_path"
     return Subject(dataset, task, build, about, "an evaluator", next_command, to_published, from_published)
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from data_loaders.options import DataOptions
 from data_loaders.registry import DATASETS, dataset_spec, load_dataset
 from model.options import ContrastiveOptions
-from train.common.commands import Subject, parse_training_line, run_training, saved_options
+from train.common.commands import Subject, motions_of, parse_training_line, run_training, saved_options
 from train.common.runs import placed, refuse_denoisers
 from train.options import TrainingOptions
 from utils.run.errors import UsageError, run_command
@@ -90,7 +90,8 @@ def subject_of(line: TextEvaluatorLine) -> Subject:
         training.text_noise,
     )  # fmt: skip
     build = partial(Contrastive, dataset.spec.features, encode.width, contrastive)
-    about, next_command = f", {len(dataset.captions)} sentences", "eval.train_text_evaluator --measure"
+    about = motions_of(dataset, data, f", {len(dataset.captions)} sentences")
+    next_command = "eval.train_text_evaluator --measure"
     return Subject(dataset, task, build, about, "an evaluator", next_command)
 
 

@@ -122,3 +122,26 @@ class ComparisonOptions:
         ("uniform", "side", "hybrid"),
     )
     truth: str = option("2d", "3d: hold 3D motion against held-out 3D motion, where there is any", ("2d", "3d"))
+
+
+@dataclass(frozen=True)
+class PoseLossOptions:
+    """What a pose prior is trained on, and the weights of its terms."""
+
+    poses: str = option("dataset/poses", "the folder of poses that prepare.poses made", shipped=True)
+    data_dir: str = option("", "published: training pairs, <dataset>/*.npz, in place of --poses", advanced=True)
+    amass_dir: str = option("", "published: sampled poses, <dataset>/*.npz, that go with them", advanced=True)
+    single: bool = option(False, "published: the first file alone", advanced=True)
+    neighbours: int = option(
+        0, "nearest poses whose mean distance is learned (0: all that the pairs tell of)", min=0, advanced=True
+    )
+    loss_type: str = option("l1", "error of the distance: absolute or squared", ("l1", "l2"))
+    dist: float = option(1.0, "weight of that error", min=0)
+    man_loss: float = option(0.1, "weight of the distance that real poses are said to have", min=0)
+    eikonal: float = option(0.1, "weight of the error of the slope; 0 trains twice as fast", min=0)
+    eikonal_form: str = option(
+        "direction",
+        "slope: its length along the rotations is the distance's; direction: so is where it points; published: 1 for "
+        "each joint's four numbers",
+        ("slope", "direction", "published"),
+    )

@@ -12,7 +12,7 @@ from data_loaders.options import DataOptions
 from data_loaders.registry import DatasetSpec, dataset_defaults, dataset_spec, load_dataset
 from diffusion.options import DiffusionOptions
 from model.options import ModelOptions, translated
-from train.common.commands import MakeCallback, Subject, parse_training_line, run_training, saved_options
+from train.common.commands import MakeCallback, Subject, motions_of, parse_training_line, run_training, saved_options
 from train.common.runs import placed, statistics_beside
 from train.options import ComparisonOptions, TrainingOptions
 from utils.run.errors import UsageError, run_command
@@ -90,7 +90,7 @@ def subject_of(line: TrainLine) -> Subject:
         encoder_hides=spec.family.encoder_hides,
     )  # fmt: skip
     next_command = f"{spec.family.next_command} --model_path"
-    about = f", normalised by Mean and Std of {stats}" if stats else ""
+    about = motions_of(dataset, data, f", normalised by Mean and Std of {stats}" if stats else "")
     return Subject(dataset, task, build, about, model.arch, next_command, *file_layout(model))
 
 

@@ -31,9 +31,6 @@ class TrainingLine(Protocol):
     def run(self) -> RunOptions: ...
 
     @property
-    def data(self) -> DataOptions: ...
-
-    @property
     def training(self) -> TrainingOptions: ...
 
 
@@ -76,8 +73,8 @@ class Subject:
     """What a command trains.
 
     `build()` is the network before its training, whose weights `to_file` and `from_file` translate to and from the
-    file's names; `dataset` is what Mean and Std are of. `about` says what it is trained on, `network` what it is, and
-    `next_command` what to do with a checkpoint.
+    file's names; `dataset` is what Mean and Std are of, where it has them. `about` says what it is trained on,
+    `network` what it is, and `next_command` what to do with a checkpoint.
     """
 
     dataset: Any
@@ -88,6 +85,11 @@ class Subject:
     next_command: str
     to_file: "Callable[[dict[str, Tensor]], dict[str, Tensor]]" = dict
     from_file: "Callable[[dict[str, Tensor]], dict[str, Tensor]]" = dict
+
+
+def motions_of(dataset: Any, data: DataOptions, more: str = "") -> str:
+    """What a training on motions is on."""
+    return f"{len(dataset)} motions of {data.dataset} ({data.data_split}){more}"
 
 
 # From the platform to what is called with each milestone.
@@ -130,8 +132,7 @@ def run_training(
         network, subject.task, options, run.seed, device, run.precision, subject.to_file, subject.from_file
     )
     with run_folder(options, args, subject.dataset):
-        about = f"{len(subject.dataset)} motions of {line.data.dataset} ({line.data.data_split}){subject.about}"
-        print(about, *passed_over(subject.dataset), sep="\n")
+        print(subject.about, *passed_over(subject.dataset), sep="\n")
         parameters = sum(weight.numel() for weight in network.parameters())
         print(f"{subject.network} with {parameters / 1e6:.2f} M parameters on {device}")
         platform = open_platform(options.train_platform_type, options.save_dir, args)

@@ -97,11 +97,14 @@ def run_folder(training: TrainingOptions, args: Mapping[str, Any], dataset: Any)
         return
     import numpy as np
 
+    statistics = (dataset.mean, dataset.std) if hasattr(dataset, "mean") else ()
+    described = (*DESCRIBED[: len(statistics)], DESCRIBED[-1])
+
     def describe(folder: Path) -> None:
-        for name, values in zip(DESCRIBED, (dataset.mean, dataset.std), strict=False):
+        for name, values in zip(described, statistics, strict=False):
             with atomic_write(folder / name) as handle:
                 np.save(handle, values)
-        write_json(folder / DESCRIBED[-1], args)
+        write_json(folder / described[-1], args)
 
     folder = Path(training.save_dir)
     with contextlib.ExitStack() as held:
@@ -110,7 +113,7 @@ def run_folder(training: TrainingOptions, args: Mapping[str, Any], dataset: Any)
         if continues(training):
             set_aside(folder, training.resume_checkpoint)
             describe(folder)
-            claim(folder, DESCRIBED)
+            claim(folder, described)
         else:
             with atomic_folder(folder, training.overwrite_model, LATER) as made:
                 describe(made)
