@@ -56,7 +56,6 @@ class Descriptions:
         takes = self.takes[items]
         return (same | common | said | said.T | (takes[:, None] == takes)).to(device)
 
-
     def _has(self, items: Tensor, captions: Tensor) -> tuple[Tensor, Tensor]:
         """Which of all sentences of these items each has [B, S], and which of `captions` [B, B]."""
         texts = [self.texts[item] for item in items.tolist()]
