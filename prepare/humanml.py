@@ -77,6 +77,7 @@ class HumanMLOptions(ReadingOptions):
 
 def convert(motion: "Motion", path: Path, options: HumanMLOptions) -> "Clip":
     """A clip on the 22 joints at the folder's rate, with its labels and the captions found for it."""
+    from data_loaders.common.splits import part_by_name
     from data_loaders.text.captions import labels_in
     from prepare.text.folder import Clip
     from prepare.text.in_place import on_its_way
@@ -89,7 +90,8 @@ def convert(motion: "Motion", path: Path, options: HumanMLOptions) -> "Clip":
     positions = within(resample(body.positions, motion.fps, options.fps), motion.name, options)
     record = {field: meta.get(field) or "" for field in ("style", "licence", "content")}
     record |= {"name": motion.name, "source": path.stem if "text_source" in meta else path.suffix[1:].lower()}
-    record |= {"split": part_of(motion.name, meta.get("split"), options), "texts": list(motion.texts)}
+    split = part_by_name(motion.name, meta.get("split"), options.test_share, options.val_share)
+    record |= {"split": split, "texts": list(motion.texts)}
     record["told_test"] = meta.get("split") == "test"
     record["actions"] = labels
     if not record["content"] and len(positions) > 1:
@@ -137,15 +139,6 @@ def told_within(lines: "list[TextLine]", name: str, options: HumanMLOptions) -> 
         for line in lines
         if line.whole or first <= line.start < line.end <= last
     ]
-
-
-def part_of(name: str, said: str | None, options: HumanMLOptions) -> str:
-    """`train`, `val` or `test`: as the source says, else by a hash of the name; validation is a share of the rest."""
-    from data_loaders.common.splits import held_out
-
-    if said == "test" or (not said and held_out(name, options.test_share)):
-        return "test"
-    return "val" if said == "val" or held_out(f"val/{name}", options.val_share) else "train"
 
 
 def gait(positions: "np.ndarray", fps: float, actions: list[str]) -> dict[str, str]:

@@ -25,6 +25,13 @@ def held_out(name: str, share: float = TEST_SHARE) -> bool:
     return _fraction(name) < share
 
 
+def part_by_name(name: str, said: str | None, test_share: float = TEST_SHARE, val_share: float = TEST_SHARE) -> str:
+    """`train`, `val` or `test`: as the source says, else by a hash of the name; validation is a share of the rest."""
+    if said == "test" or (not said and held_out(name, test_share)):
+        return "test"
+    return "val" if said == "val" or held_out(f"val/{name}", val_share) else "train"
+
+
 def alike(clips: Sequence[np.ndarray], mirror: Sequence[int]) -> list[list[int]]:
     """Which clips, positions [T, J, 3] with y up, are mirror images or copies of each other: groups of two or more.
 
