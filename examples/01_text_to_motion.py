@@ -15,7 +15,7 @@ PROMPT = "a person walks and turns left"
 
 
 def main(folder: str = "runs/examples", steps: str = "10") -> None:
-    """Sample two motions of six seconds by DPM-Solver++ in ten steps."""
+    """Sample two motions by DPM-Solver++ in ten steps."""
     model = Predictor("save/mocap_text", sampler="dpm++", sampling_steps=int(steps))  # loaded once, asked many times
     motions = model.motions(PROMPT, num_repetitions=2)
     Path(folder).mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_loaders.registry import RIGHT
+from data_loaders.texts import LAST_SECOND
 from utils.formats.options import ReadingOptions
 from utils.run.errors import DataError, MissingFileError, UsageError, run_command
 from utils.run.folders import refuse_existing
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 GAITS = {"walk": {"walk", "walking"}, "run": {"run", "running", "jog", "jogging"}}
 SLOW, FAST = {"walk": 0.8, "run": 1.8}, {"walk": 1.5, "run": 3.2}  # metres a second
 CONVENTIONS = {"right": RIGHT, "published": {"face_order": "published", "yaw": "published"}}
+NOTHING_MADE = (
+    "no motion was made from these clips; that takes clips whose names or files say what is done, such as walk"
+)
 TURN = (50, 140)  # degrees from the first to the last frame that make a left or right turn
 
 
@@ -92,7 +96,8 @@ def convert(motion: "Motion", path: Path, options: HumanMLOptions) -> "Clip":
     record["actions"] = labels
     if not record["content"] and len(positions) > 1:
         record |= gait(positions, options.fps, record["actions"])
-    return Clip(positions, record, tuple(captions_of(motion.name, path, options.texts)))
+    lines = told_within(captions_of(motion.name, path, options.texts), motion.name, options)
+    return Clip(positions, record, tuple(lines))
 
 
 def spans_of(options: HumanMLOptions) -> dict[str, tuple[float, float]]:
@@ -101,11 +106,14 @@ def spans_of(options: HumanMLOptions) -> dict[str, tuple[float, float]]:
     for span in options.spans:
         try:
             name, first, last = span.rsplit(":", 2)
-            found[name] = float(first), float(last)
+            seconds = float(first), float(last)
         except ValueError:
             raise UsageError(f"--spans {span}: should be NAME:FROM:TO, such as JL_mm_run:0:75") from None
-        if not 0 <= found[name][0] < found[name][1]:
+        if not 0 <= seconds[0] < seconds[1] < LAST_SECOND:
             raise UsageError(f"--spans {span}: should go from one second to a later one")
+        if name in found:
+            raise UsageError(f"--spans {span}: {name} has a span already; one part of a clip can be used")
+        found[name] = seconds
     return found
 
 
@@ -117,6 +125,20 @@ def within(positions: "np.ndarray", name: str, options: HumanMLOptions) -> "np.n
     if len(positions) < first + 2:
         raise DataError(f"--spans {name}:{span[0]:g}:{span[1]:g}: the clip has {len(positions) / options.fps:.1f} s")
     return positions[first:last]
+
+
+def told_within(lines: "list[TextLine]", name: str, options: HumanMLOptions) -> "list[TextLine]":
+    """The lines of a clip in the seconds of what `--spans` leaves of it, without those about what lies outside."""
+    from dataclasses import replace
+
+    if (span := spans_of(options).get(name)) is None:
+        return lines
+    first, last = span
+    return [
+        line if line.whole else replace(line, start=line.start - first, end=line.end - first)
+        for line in lines
+        if line.whole or first <= line.start < line.end <= last
+    ]
 
 
 def gait(positions: "np.ndarray", fps: float, actions: list[str]) -> dict[str, str]:
@@ -230,7 +252,10 @@ def main(argv: list[str]) -> None:
     if options.made_share:
         from prepare.text.made import AMOUNTS, made_from
 
-        clips += made_from(clips, options.fps, 0, AMOUNTS.times(options.made_share))
+        made_clips = made_from(clips, options.fps, 0, AMOUNTS.times(options.made_share))
+        if not made_clips:
+            print(f"note: --made_share: {NOTHING_MADE}", file=sys.stderr)
+        clips += made_clips
     made = text_folder.write(
         options.output_dir, clips, options.fps, options.mirror, options.overwrite, CONVENTIONS[options.convention],
         options.captions == "motion",

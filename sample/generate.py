@@ -12,6 +12,7 @@ from sample.options import (
     GenerateLine,
     check_finish,
     defaults_of_generate,
+    holds_feet,
     parse_sampling_line,
     refuse_simulator,
 )
@@ -66,7 +67,8 @@ def main(argv: list[str]) -> None:
     )
     check(line)
 
-    from sample.choosing.candidates import finished, told_of
+    from sample.choosing.candidates import told_of
+    from sample.choosing.finishing import finished
     from sample.common.results import announcement, results_folder, summary, write_results
     from sample.common.samples import sampled_in_parts
     from sample.common.session import open_session
@@ -75,7 +77,7 @@ def main(argv: list[str]) -> None:
     folder = results_folder(line, line.spec.family.plain)
     session = open_session(line)
     request, sample = request_of(session, line)
-    sample = finished(session, sample, line.finish)
+    sample = finished(session, sample, line.finish.candidates, holds_feet(line.finish, line))
     print(announcement(session, request))
     with ProgressLine("sampling", "writing") as callback:
         session = replace(session, callback=callback)

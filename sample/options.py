@@ -48,7 +48,9 @@ class SamplingOptions:
     overwrite: bool = option(False, "replace what an earlier run wrote there; everything else stays")
     use_data: bool = option(False, "take the lengths of motions of the dataset", advanced=True)
     show_input_motions: bool = option(False, "also draw those motions (with --use_data)", advanced=True)
-    motion_length: float | None = option(None, "seconds (default: 6; with --use_data the data's own lengths)")
+    motion_length: float | None = option(
+        None, "seconds (default: as the sentence tells, 2 to 6; without one 6; with --use_data the data's own lengths)"
+    )
     text_prompt: tuple[str, ...] = option(
         (), "what the person does; several: one after another in one motion", many=True
     )
@@ -67,6 +69,9 @@ class FinishOptions:
     """What becomes of motions of sentences once they are sampled."""
 
     candidates: int = option(1, "of so many motions of each sentence take the one that fits it best", min=1)
+    hold_feet: bool | None = option(
+        None, "hold feet that stand where they stand (default: for our own models of sentences, not published ones)"
+    )
 
 
 @dataclass(frozen=True)
@@ -140,7 +145,10 @@ class SamplingLine:
 
 
 def check_finish(finish: FinishOptions, line: SamplingLine) -> None:
-    """Raise UsageError for candidates where no sentence chooses among them, or nobody sees whether they fit it."""
+    """Raise UsageError for candidates where no sentence chooses among them, or nobody sees whether they fit it, and for
+    feet of motion that is not in the world."""
+    if finish.hold_feet and line.spec.representation != "hml":
+        raise UsageError(f"--hold_feet: that is for motion of people in the world, not for that of {line.spec.name}")
     if finish.candidates == 1:
         return
     if line.run.compat == "published":
@@ -151,6 +159,17 @@ def check_finish(finish: FinishOptions, line: SamplingLine) -> None:
         raise UsageError(
             f"--candidates: the captioner that chooses sees 3D motion of 22 joints, not that of {line.spec.name}"
         )
+
+
+def holds_feet(finish: FinishOptions, line: SamplingLine) -> bool:
+    """Whether feet are held: as is said, else for models of sentences whose architecture is ours.
+
+    What published models and programs make stays as they make it.
+    """
+    if finish.hold_feet is not None:
+        return finish.hold_feet
+    ours = line.model.arch == "dit" and line.data.cond == "text" and line.run.compat != "published"
+    return ours and line.spec.representation == "hml"
 
 
 SampledLine = TypeVar("SampledLine", bound=SamplingLine)

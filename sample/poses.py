@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 RARE = (
-    "skeleton_type", "clip", "fit", "num_smplify_iters", "root", "foot_lock", "model_config", "step_size", "order",
+    "skeleton_type", "clip", "fit", "num_smplify_iters", "root", "foot_lock",
 )  # fmt: skip
 
 

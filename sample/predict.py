@@ -29,6 +29,9 @@ class PredictOptions:
     text_encoder_path: str = option("", "folder of CLIP's or DistilBERT's weights (default: transformers' cache)")
     output_dir: str = option("", "the folder to write (default: predict_... beside the checkpoint)")
     candidates: int = option(1, "of so many motions each time take the one that fits the sentence best", min=1)
+    hold_feet: bool | None = option(
+        None, "hold feet that stand where they stand (default: for our own models, not published ones)"
+    )
     overwrite: bool = option(False, "replace what an earlier run wrote there; everything else stays")
 
 
@@ -48,7 +51,8 @@ def main(argv: list[str]) -> None:
     )  # fmt: skip
     sure = certain_files(question.output_format)
     folder = output_folder(named, run.seed, "predict", FAMILIES["hml"].folder, sure)
-    predictor = Predictor(question.model_path, run, question.text_encoder_path, candidates=question.candidates)
+    after = {"candidates": question.candidates, "hold_feet": question.hold_feet}
+    predictor = Predictor(question.model_path, run, question.text_encoder_path, **after)
     files = predictor.predict(
         question.prompt, question.num_repetitions, question.output_format, run.seed, folder, question.overwrite
     )

@@ -22,7 +22,7 @@ from typing import Any
 from body.from_joints import make_body
 from body.models import load_body
 from body.options import BodyOptions
-from sample.choosing.candidates import finished
+from sample.choosing.finishing import finished
 from sample.common.plain import sample_plain
 from sample.common.request import make_request
 from sample.common.samples import Samples, samples_of
@@ -36,6 +36,7 @@ from sample.options import (
     SamplingLine,
     SamplingOptions,
     check_finish,
+    holds_feet,
     parse_sampling_line,
 )
 from utils.formats import hik, video
@@ -83,7 +84,7 @@ class Predictor:
         check_finish(finish, line)
         sampling = replace(line.sampling, **{name: changes[name] for name in changes if name not in after})
         self._session = open_session(replace(line, sampling=sampling))
-        self._sample = finished(self._session, sample_answer, finish)
+        self._sample = finished(self._session, sample_answer, finish.candidates, holds_feet(finish, line))
         self._asking = threading.Lock()
 
     def predict(
@@ -95,7 +96,9 @@ class Predictor:
         folder: str | Path | None = None,
         overwrite: bool = False,
     ) -> list[Path]:
-        """Six seconds of what `prompt` says, made `num_repetitions` times: an mp4 of each, in order.
+        """What `prompt` says, made `num_repetitions` times: an mp4 of each, in order.
+
+        The motion is as long as such motion usually takes, 2 to 6 s (6 s with encoders whose sentences tell no length).
 
         With the `output_format` json_file one file holds the joint angles of them all on a body (`utils.formats.hik`;
         the body is SMPL where its files are, else the free body); with one of `visualize.render_mesh` (glb, bvh, ...)

@@ -67,14 +67,14 @@ def chosen_prompts(session: "Session", options: StreamOptions, stopped: "Callabl
     import math
     import sys
 
-    from sample.common.request import requested_frames
+    from sample.common.request import frames_of
     from sample.endless.streaming import in_turn, read_in_background, typed, watched
     from sample.endless.windows import window_frames
 
     if not session.encode:
-        return in_turn([""], 1)
-    each = math.ceil(requested_frames(session) / window_frames(session.model_options))
-    said = in_turn(session.sampling.text_prompt, each)
+        return in_turn([""], [1])
+    texts, window = session.sampling.text_prompt, window_frames(session.model_options)
+    said = in_turn(texts, [math.ceil(frames / window) for frames in frames_of(session, texts)])
     if options.prompts == "-":
         return typed(read_in_background(sys.stdin.fileno()), said, options.seconds > 0, stopped)
     return watched(options.prompts, said) if options.prompts else said

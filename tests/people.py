@@ -97,3 +97,20 @@ def standing_smpl22() -> np.ndarray:
     return np.array(
         [np.array(_POSE[name.split("_")[-1]]) * (-1 if "right" in name else 1, 1, 1) for name in SMPL.joints]
     )
+
+
+def crouching() -> np.ndarray:
+    """A standing body [22, 3] with its knees a little ahead, feet on the floor, and so with room to bend."""
+    clip = standing_smpl22()
+    clip[:, 1] -= clip[[7, 8, 10, 11], 1].min() - 0.02
+    upper = [joint for joint in range(22) if joint not in (4, 5, 7, 8, 10, 11)]
+    clip[upper, 1] -= 0.08
+    for hip, knee, ankle in ((1, 4, 7), (2, 5, 8)):
+        clip[knee] = (clip[hip] + clip[ankle]) / 2 + (0, 0, 0.15)
+    return clip
+
+
+def drifting(frames: int = 60, speed: float = 0.15) -> np.ndarray:
+    """The same [T, 22, 3], which slides to and fro sideways as a whole, feet and all, and never lifts one."""
+    way = speed * np.sin(np.arange(frames) / 10)
+    return crouching()[None] + way[:, None, None] * np.array([1.0, 0, 0])

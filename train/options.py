@@ -57,6 +57,10 @@ class TrainingOptions:
     loss_weight: str = option(
         "uniform", "weight of a diffusion step: uniform, 1/sqrt(1-abar), 1/(1-abar)", LOSS_WEIGHTS, advanced=True
     )
+    noisiest_share: float = option(
+        0.0, "share of the motions in an update that get the noisiest eighth of the steps, where sentences decide",
+        min=0, max=1, advanced=True,
+    )  # fmt: skip
     text_noise: float = option(
         0.0, "noise on the vectors of sentences, whose numbers are of order one: words like those of training will do",
         min=0, advanced=True,

@@ -83,7 +83,7 @@ def subject_of(line: TrainLine) -> Subject:
         dataset, build_process(diffusion.noise_schedule, diffusion.diffusion_steps), training.train_batch_size, seed,
         target=diffusion.model_mean_type, weighting=training.loss_weight, terms=terms(spec, training, dataset),
         hide=model.cond_mask_prob, encode=encode, text_noise=training.text_noise if encode else 0.0,
-        context=model.context_len, aim=aims(spec, model, training, dataset),
+        context=model.context_len, noisiest=training.noisiest_share, aim=aims(spec, model, training, dataset),
     )  # fmt: skip
     build = partial(
         build_denoiser, model, spec.features, spec.num_actions(data.cond), encode.width if encode else 0,

@@ -6,9 +6,10 @@ import numpy as np
 
 from data_loaders.captioner import arms, legs, locomotion, posture
 from data_loaders.captioner import thresholds as at
-from data_loaders.captioner.measures import SIDES, Body, measure, own
+from data_loaders.captioner.measures import JOINT, SIDES, Body, measure, own
 from data_loaders.captioner.phases import BODY, Phase
 from data_loaders.captioner.signals import merged
+from utils.run.errors import DataError, NumericError
 
 CODE = {kind: code for code, kind in enumerate(BODY)}  # "walk" stands for a run too, until it is told from one
 RIGHT_TURN = CODE["turn"] + len(BODY)  # a turn to the right, lest one after another to the left become one with it
@@ -18,7 +19,9 @@ def phases_of(positions: np.ndarray, fps: float) -> tuple[Phase, ...]:
     """What happens in positions [T, 22, 3] (metres, y up, joints of `smpl22`) at `fps` frames a second, by start.
 
     The phases of the body follow one another from the first frame to the last; those of arms and legs lie over them.
+    Raises DataError for other joints or no frame, NumericError for NaN or infinity.
     """
+    _check(positions)
     body = measure(positions, fps)
     jumped = legs.jumps(body)
     codes, marched = _codes(body, jumped)
@@ -30,6 +33,14 @@ def phases_of(positions: np.ndarray, fps: float) -> tuple[Phase, ...]:
     going = np.isin(codes, (CODE["walk"], CODE["run"]))
     limbs = [*arms.arm_phases(body, going, codes == CODE["jump"]), *_leg_phases(body, codes)]
     return tuple(sorted((_at_ends(body, phase) for phase in [*found, *limbs]), key=lambda phase: phase.start))
+
+
+def _check(positions: np.ndarray) -> None:
+    shape = np.shape(positions)
+    if len(shape) != 3 or shape[1:] != (len(JOINT), 3) or not shape[0]:
+        raise DataError(f"positions {list(shape)}: the captioner sees one frame or more of {len(JOINT)} joints")
+    if not np.isfinite(positions).all():
+        raise NumericError("positions hold NaN or infinity, in which the captioner sees nothing")
 
 
 def _codes(body: Body, jumped: list[legs.Jump]) -> tuple[np.ndarray, np.ndarray]:

@@ -75,7 +75,7 @@ def kicks(body: Body, free: np.ndarray) -> list[tuple[int, int, int, int, float]
         ankle, hip = body.joints[:, ANKLES[index]], body.joints[:, HIPS[index]]
         speed = np.linalg.norm(rates(ankle - body.joints[:, PELVIS], body.fps), axis=-1)
         reach = np.linalg.norm((ankle - hip)[:, [0, 2]], axis=-1)
-        stands = body.joints[:, TOES[1 - index], 1] < at.KICK_STANDS * body.size
+        stands = (body.joints[:, TOES[1 - index], 1] < at.KICK_STANDS * body.size) & (body.hips >= at.KICK_HIPS)
         up = (ankle[:, 1] > at.KICK_HEIGHT * body.size) & stands & free
         fast = (speed - body.speed > at.KICK_SPEED * body.size) & (reach > at.KICK_REACH * body.size)
         series: list[tuple[int, int, int, int, float]] = []

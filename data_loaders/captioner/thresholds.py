@@ -108,6 +108,7 @@ HOP_PAUSE = 1.0  # seconds from landing to the next flight of one series
 KICK_SPEED = 2.5  # metres a second of an ankle against the pelvis, more than the pelvis' own
 KICK_HEIGHT = 0.25  # of the ankle
 KICK_STANDS = 0.12  # greatest height of the toe of the other foot, which stands
+KICK_HIPS = 0.75  # least height of the hips, of that when standing: who kicks has a straight leg to stand on
 KICK_REACH = 0.35  # metres of the ankle from the hip along the floor
 BACKSWING = 0.3  # seconds from the swing back to the kick, at most
 KICK_PAUSE = 1.0  # between kicks of one series

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from data_loaders.captioner.phases import BODY, Phase
-from data_loaders.captioner.phrases import PACES
+from data_loaders.captioner.phrases import PACES, TAKEN
 
 MEANT = 0.85  # share of a fit that tells whether each step is done, the rest: whether nothing else is
 LEAST_TURN = math.radians(35)  # a turn to a side without an angle is one from here on
@@ -257,7 +257,7 @@ def _worth(step: Told, phase: Phase, phases: Sequence[Phase], steps: Sequence[To
     if step.count:
         off = abs(sum(each.count for each in seen if each.kind == phase.kind) - step.count)
         facts.append(1.0 if off == 0 else COUNT_OFF if off == 1 else 0.0)
-    if step.pace and phase.kind in PACES:
+    if step.pace and phase.kind in (*PACES, *TAKEN):
         facts.append(_paced(step.pace, phase))
     return step.kinds[phase.kind] * (1 + sum(facts)) / (1 + len(facts))
 
@@ -285,8 +285,11 @@ def _turning(step: Told, turned: float) -> float:
 
 
 def _paced(pace: str, phase: Phase) -> float:
-    """How slow or quick a phase is, between what is called so."""
-    slow, quick = PACES[phase.kind]
-    speed = abs(phase.turned) / max(phase.seconds, 1e-6) if phase.kind == "turn" else phase.speed
+    """How slow or quick a phase is, between what is called so: by its speed, or by the time that it takes."""
+    if phase.kind in PACES:
+        slow, quick = PACES[phase.kind]
+        speed = abs(phase.turned) / max(phase.seconds, 1e-6) if phase.kind == "turn" else phase.speed
+    else:
+        (quick, slow), speed = TAKEN[phase.kind], phase.seconds
     share = min(max((speed - slow) / (quick - slow), 0.0), 1.0)
     return share if pace == "quick" else 1 - share

@@ -117,6 +117,8 @@ def _condition(text: str, whole: str) -> Condition:
         number = float(value)
     except ValueError:
         raise DataError(f"{whole!r}: {text!r} compares {field} with what is no number") from None
+    if not math.isfinite(number):
+        raise DataError(f"{whole!r}: {text!r} compares {field} with what is no number")
     if sign == "=" and field != "count":
         raise DataError(f"{whole!r}: {text!r} should be {field}~{value}, for nothing measured is exactly a number")
     if match["plain"] and (field not in ("speed", "seconds") or sign not in "<>"):

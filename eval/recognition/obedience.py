@@ -176,7 +176,8 @@ def _real_figures(real: RealMotions, kind: str, frames: int) -> np.ndarray | Non
 def summed_up(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Of each group and of all: sentences, those obeyed, share of motions; and the metrics together over the real ones.
 
-    `over_real` is the sum of what was made over the sum of the real, of sentences that have real motion beside them.
+    Of sentences that have real motion beside them, `over_real` is the median of the ratios, and `together` the sum of
+    what was made over the sum of the real, which one motion that flies apart can spoil.
     """
 
     def counted(some: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -189,18 +190,18 @@ def summed_up(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
     groups = {group: [row for row in rows if row["group"] == group] for group in GROUPS}
     beside = [row for row in rows if row["real"]]
-    over = {
-        name: sum(row["made"][name] for row in beside) / max(sum(row["real"][name] for row in beside), 1e-9)
-        for name in METRICS
-    }
+    made, real = (np.array([[row[side][name] for name in METRICS] for row in beside]) for side in ("made", "real"))
+    over = np.median(made / np.maximum(real, 1e-9), axis=0) if beside else []
+    together = made.sum(0) / np.maximum(real.sum(0), 1e-9) if beside else []
     return {
         "all": counted(rows),
         "groups": {group: counted(some) for group, some in groups.items() if some},
         "in_training": sum(row["in_training"] for row in rows),
         "beside_real": len(beside),
-        "over_real": over if beside else {},
+        "over_real": dict(zip(METRICS, map(float, over), strict=False)),
+        "together": dict(zip(METRICS, map(float, together), strict=False)),
         "penetration": {
-            name: float(np.mean([row[name]["penetration"] for row in beside])) if beside else 0.0
+            name: float(np.median([row[name]["penetration"] for row in beside])) if beside else 0.0
             for name in ("made", "real")
         },
     }
@@ -265,7 +266,7 @@ def markdown(rows: Sequence[dict[str, Any]], total: dict[str, Any], tried: Seque
 
 def summary_lines(total: dict[str, Any]) -> list[str]:
     """What it comes to, in sentences."""
-    every, over, deep = total["all"], total["over_real"], total["penetration"]
+    every, over, together, deep = (total[name] for name in ("all", "over_real", "together", "penetration"))
     lines = [
         f"Obeyed: {every['right']} of {every['sentences']} sentences ({100 * every['share']:.0f} % of "
         f"{every['motions']} motions); {total['in_training']} of the sentences are training sentences."
@@ -273,8 +274,11 @@ def summary_lines(total: dict[str, Any]) -> list[str]:
     if over:
         lines.append(
             f"Over real motion of the kind ({total['beside_real']} sentences that have some): "
-            f"speed {over['speed']:.2f}, foot sliding {over['sliding']:.2f}, jitter {over['jitter']:.2f}; "
-            f"penetration {deep['made']:.1f} cm (real {deep['real']:.1f})."
+            + ", ".join(
+                f"{said} median {over[name]:.2f}, together {together[name]:.2f}"
+                for said, name in (("speed", "speed"), ("foot sliding", "sliding"), ("jitter", "jitter"))
+            )
+            + f"; penetration median {deep['made']:.1f} cm (real {deep['real']:.1f})."
         )
     return lines
 

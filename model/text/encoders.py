@@ -7,7 +7,7 @@ is too long the end is not read.
 
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -27,7 +27,6 @@ from utils.run.files import read_json
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-BATCH = 32
 MEMORY = 3 * 2**30  # a hundred thousand sentences word by word
 # Tokens that are read, start and end among them. CLIP could read 77; the published models were shown 20 words.
 LONGEST = {"minilm": 128, "minilm_words": 128, "clip": 22}
@@ -96,7 +95,8 @@ class Encoder:
 
 
 class Remembering:
-    """A text encoder that encodes each distinct sentence once, in batches of sentences of about one length.
+    """A text encoder that encodes each distinct sentence once and by itself: its vectors are bitwise the same whatever
+    was asked for before, as a training that is resumed needs.
 
     Between calls it keeps the vectors, up to `memory` bytes; those not needed for longest go first.
     """
@@ -112,7 +112,7 @@ class Remembering:
         if not texts:
             return torch.zeros(0, 1, self.width), torch.zeros(0, 1, dtype=torch.bool)
         found = {text: self.known[text] for text in texts if text in self.known}
-        found |= self._encode(sorted(set(texts) - set(found), key=lambda text: (len(text), text)))
+        found |= {text: self._encoded(text) for text in dict.fromkeys(texts) if text not in found}
         self._keep(found)
         return padded([found[text] for text in texts])
 
@@ -120,11 +120,10 @@ class Remembering:
         """Whether the end of a sentence is not read."""
         return self.encoder.too_long(text)
 
-    def _encode(self, texts: list[str]) -> Iterator[tuple[str, Tensor]]:
-        for start in range(0, len(texts), BATCH):
-            batch = texts[start : start + BATCH]
-            for text, vectors, visible in zip(batch, *self.encoder(batch), strict=True):
-                yield text, vectors[visible]
+    def _encoded(self, text: str) -> Tensor:
+        # Matrices of another height, as beside other sentences, are summed in another order.
+        vectors, visible = self.encoder([text])
+        return vectors[visible]
 
     def _keep(self, found: dict[str, Tensor]) -> None:
         for text, vectors in found.items():

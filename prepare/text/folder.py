@@ -73,7 +73,7 @@ def write(
     """
     usable, skipped = _usable(clips)
     records = [clip.record | {"start": 0, "stop": len(clip.positions)} for clip in usable]
-    shares = clip_weights(records, dataset_spec("mocap2d"), BALANCE) if usable else []
+    shares = clip_weights(records, dataset_spec("mocap2d"), BALANCE) if usable else np.zeros(0)
     names, index, seen = _named(usable), {}, []
     told = [
         told_of(clip.positions[:-1], clip.record, name, fps) if windows else Told([], [])

@@ -24,6 +24,7 @@ from utils.run.randomness import numpy_rng
 LENGTHS = (2.0, 3.0, 4.0, 5.0, 6.0)  # seconds
 STRIDE = 0.5  # of its length, from window to window
 SEEN, TOLD = 2, 2  # sentences of a window by the captioner, and from labels
+STANDING = ("idle", "move")  # kinds of labels with which a window in which nothing is seen is one of standing
 CIRCLE = 0.4  # share of a circle from which a path goes round
 RARE, BALANCE, MOST = 0.1, 0.5, 5.0  # see with_rare_ones
 COVERED = 0.6  # of a clip that a window must show before sentences about the whole clip are said of it
@@ -32,8 +33,8 @@ COVERED = 0.6  # of a clip that a window must show before sentences about the wh
 def windows_of(frames: int, fps: float) -> list[tuple[int, int]]:
     """First frame and length of each window of a clip: of every length that fits, the whole clip if none does."""
     found = []
-    for seconds in LENGTHS:
-        length = round(seconds * fps) // UNIT * UNIT
+    # At a frame or two a second some lengths are less than a unit, and others alike.
+    for length in sorted({round(seconds * fps) // UNIT * UNIT for seconds in LENGTHS} - {0}):
         if length > frames:
             break
         count = 1 + -(-(frames - length) // max(1, round(STRIDE * length)))
@@ -60,7 +61,9 @@ def told_of(positions: np.ndarray, record: Mapping[str, Any], name: str, fps: fl
     for first, length in windows_of(len(positions), fps):
         rng = numpy_rng("window", name, first, length)
         phases = phases_of(positions[first : first + length], fps)
-        texts = sentences(phases, rng, SEEN, style)
+        # Who does something that the captioner misses seems to stand: a wave from the wrist, a laugh.
+        doubted = kind not in STANDING and all(phase.kind == "stand" for phase in phases)
+        texts = [] if doubted else sentences(phases, rng, SEEN, style)
         if _parts_in(record, first / fps, (first + length) / fps) and _shown(
             record, kind, flip, phases, length / len(positions)
         ):

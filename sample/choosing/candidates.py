@@ -18,7 +18,6 @@ from data_loaders.captioner.told import fit, told
 from sample.choosing.evaluator import OURS, SCALE, OwnTextEvaluator, load_contrastive
 from sample.common.samples import Chosen, Samples, Title, as_samples
 from sample.common.session import Request, Session
-from sample.options import FinishOptions
 from utils.run.errors import NumericError
 from utils.run.progress import part_of
 from utils.run.project import found
@@ -26,13 +25,6 @@ from utils.run.project import found
 EVALUATOR_COUNTS = 0.5  # of the cosine of sentence and motion, beside a fit of 0 to 1
 Sampling = Callable[[Session, Request], Tensor | Samples]
 Scores = Callable[[Session, Samples], dict[str, Tensor]]
-
-
-def finished(session: Session, sample: Sampling, options: FinishOptions) -> Callable[[Session, Request], Samples]:
-    """`sample` with what the options ask for after it. Raises what loading the evaluator raises."""
-    if options.candidates == 1:
-        return lambda session, request: as_samples(request, sample(session, request))
-    return best_of(sample, options.candidates, scores_of(session))
 
 
 def best_of(sample: Sampling, count: int, scores: Scores) -> Callable[[Session, Request], Samples]:

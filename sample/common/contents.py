@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from data_loaders.representations import rotations_of
 from sample.common.samples import Samples, caption
 from sample.common.session import Session
 from utils.formats import results
+from utils.geometry.kinematics import global_rotations, local_rotations
 from utils.geometry.rotations import about_axis
 from utils.run.provenance import provenance
 
@@ -19,11 +21,16 @@ def features_content(session: Session, samples: Samples) -> dict[str, Any]:
     joints = samples.joints(session)
     texts = [title if isinstance(title, str) else list(dict.fromkeys(title)) for title in samples.titles]
     rotations = rotations_of(session.spec.representation, skeleton)(samples.features)
+    if samples.turned is not None:
+        world = samples.turned @ global_rotations(rotations, skeleton.parents)
+        rotations = local_rotations(world, skeleton.parents)
     if samples.rotated is not None:
         root = skeleton.parents.index(-1)
         rotations[..., root, :, :] = about_axis("Y", samples.rotated)[:, None] @ rotations[..., root, :, :]
+    raw = {} if samples.turned is None else {"motion_raw": _published(session.joints(samples.features))}
     return {
-        "motion": joints.permute(0, 2, 3, 1).contiguous().numpy().astype(np.float32),
+        "motion": _published(joints),
+        **raw,
         "text": texts,
         "lengths": samples.lengths.numpy(),
         "num_samples": len(joints) // repetitions,
@@ -33,6 +40,11 @@ def features_content(session: Session, samples: Samples) -> dict[str, Any]:
         **_candidates(samples),
         **_origin(session),
     }
+
+
+def _published(joints: Tensor) -> np.ndarray:
+    """Joints [N, T, J, 3] in the published order [N, J, 3, T]."""
+    return joints.permute(0, 2, 3, 1).contiguous().numpy().astype(np.float32)
 
 
 def _candidates(samples: Samples) -> dict[str, Any]:

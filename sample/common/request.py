@@ -11,6 +11,7 @@ from data_loaders.common.order import epoch_order
 from data_loaders.registry import DatasetSpec
 from diffusion.windows import total_frames
 from model.denoisers.conditions import HIDDEN
+from model.text import lengths
 from sample.common.session import Request, Session
 from sample.options import DRAWN
 from utils.run.errors import DataError, MissingFileError, UsageError
@@ -18,38 +19,75 @@ from utils.run.files import read_text
 from utils.run.parser import nearest
 from utils.run.randomness import numpy_rng
 
-DEFAULT_SECONDS = 6.0
+DEFAULT_SECONDS = 6.0  # where nothing tells a length, and the longest that a sentence tells
+SHORTEST_SECONDS = 2.0  # that a sentence tells: shorter windows are in no training
 
 
 def make_request(session: Session) -> Request:
-    """What to sample, from the options: fixed lengths, or those of motions of the dataset."""
+    """What to sample, from the options: as long as is asked for, as motions of the dataset, or as sentences tell."""
     sampling = session.sampling
     if session.encode and len(sampling.text_prompt) > 1:
         return one_after_another(session, sampling.text_prompt)
     condition, titles = choose_conditions(session, sampling.num_samples)
     inputs = session.compat.data_motions(session) if sampling.use_data else None
-    lengths = inputs["lengths"] if inputs else None
-    if lengths is None or sampling.motion_length is not None:
-        lengths = torch.full((len(titles),), requested_frames(session))
-    return Request(lengths, condition, titles, inputs)
+    frames = inputs["lengths"] if inputs else None
+    if frames is None or sampling.motion_length is not None:
+        frames = torch.tensor(frames_of(session, titles))
+    return Request(frames, condition, titles, inputs)
 
 
 def one_after_another(session: Session, texts: Sequence[str]) -> Request:
-    """Motions in which the prompts follow each other, `--motion_length` seconds of each, joined smoothly."""
-    sampling, frames = session.sampling, requested_frames(session)
-    count, overlap = sampling.num_samples * sampling.num_repetitions, round(sampling.overlap * session.spec.fps)
-    total = total_frames([frames] * len(texts), overlap)
+    """Motions in which the prompts follow each other, each as long as `frames_of` says, joined smoothly."""
+    sampling, overlap = session.sampling, round(session.sampling.overlap * session.spec.fps)
+    count, frames = sampling.num_samples * sampling.num_repetitions, frames_of(session, texts, overlap)
     condition = {name: rows.repeat_interleave(count, 0) for name, rows in session.text_condition(texts).items()}
-    segments = Request(torch.full((len(texts) * count,), frames), condition)
-    title = [texts[min(i // (frames - overlap), len(texts) - 1)] for i in range(total)]
+    segments = Request(torch.tensor(frames).repeat_interleave(count), condition)
+    own = [length - overlap for length in frames[:-1]]  # frames before the next prompt begins
+    total = total_frames(frames, overlap)
+    title = [text for text, length in zip(texts, [*own, total - sum(own)], strict=True) for _ in range(length)]
     return Request(torch.full((count,), total), titles=[title] * count, segments=segments, overlap=overlap)
 
 
+def frames_of(session: Session, texts: Sequence[str], overlap: int = 0) -> list[int]:
+    """The frames of a motion of each sentence: those of `--motion_length`, or without it as many as they usually take.
+
+    Of prompts that follow each other, each sharing `overlap` frames with the next, every one has a second of its own.
+    Raises what `requested_frames` does.
+    """
+    if not tells_lengths(session):
+        return [requested_frames(session)] * len(texts)
+    longest = _longest(session.spec)
+    middles = seconds_told(session, texts)[:, 1].clamp(min(SHORTEST_SECONDS, longest), longest).tolist()
+    least = [overlap * ((i > 0) + (i + 1 < len(texts))) + round(session.spec.fps) for i in range(len(texts))]
+    return [
+        max(frames_in(middle, session.spec), few if overlap else 0) for middle, few in zip(middles, least, strict=True)
+    ]
+
+
+def tells_lengths(session: Session) -> bool:
+    """Whether sentences tell how long their motions are: nobody asked for a length, and their vectors are known."""
+    asked = session.sampling.motion_length is not None or session.run.compat == "published"
+    return session.encode is not None and not asked and lengths.knows(session.encode.name)
+
+
+def seconds_told(session: Session, texts: Sequence[str]) -> Tensor:
+    """The seconds [N, 3] that motions of sentences usually take, least, middle and greatest of two in three."""
+    return lengths.seconds_of(session.text_condition(texts)["text"][:, 0])
+
+
+def _longest(spec: DatasetSpec) -> float:
+    """The seconds of a motion of a dataset that nobody asked for a length of, at most."""
+    return min(DEFAULT_SECONDS, spec.max_frames / spec.fps) if spec.max_frames else DEFAULT_SECONDS
+
+
 def requested_frames(session: Session) -> int:
-    """The frames that `--motion_length` asks for. Raises UsageError where they are none, or more than is known."""
+    """The frames that `--motion_length` asks for, else those of six seconds.
+
+    Raises UsageError where they are none, or more than is known.
+    """
     spec, seconds = session.spec, session.sampling.motion_length
     if seconds is None:
-        seconds = min(DEFAULT_SECONDS, spec.max_frames / spec.fps) if spec.max_frames else DEFAULT_SECONDS
+        seconds = _longest(spec)
     frames = frames_in(seconds, spec)
     if spec.max_frames and frames > spec.max_frames and not session.model_options.context_len:
         raise UsageError(

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from sample.common.pictures import WORLD, Clip, Drawing, Pictures, inputs_of
+from sample.common.request import frames_of, seconds_told, tells_lengths
 from sample.common.samples import Samples, put_together
 from sample.common.session import Request, Session
 from sample.options import SamplingLine, SamplingOptions
@@ -107,8 +108,27 @@ def announcement(session: Session, request: Request) -> str:
         lines.append("note: this model recurs over the batch, as published, so samples depend on each other")
     if not model.mask_frames and (model.arch == "trans_dec" or not session.spec.family.encoder_hides):
         lines.append("note: this model sees padded frames, as published, so samples depend on the longest")
-    count, name = len(request.lengths), session.spec.name
-    return "\n".join([*lines, f"sampling {count} motions of {request.frames} frames ({name}, {session.path})"])
+    lines += lengths_told(session, request)
+    count, name, shortest = len(request.lengths), session.spec.name, int(request.lengths.min())
+    frames = f"{shortest} to {request.frames}" if shortest < request.frames else f"{request.frames}"
+    return "\n".join([*lines, f"sampling {count} motions of {frames} frames ({name}, {session.path})"])
+
+
+def lengths_told(session: Session, request: Request) -> list[str]:
+    """A line about lengths that come from the sentences, with the range of one sentence's, where they do."""
+    texts = sorted({text for title in request.titles for text in ([title] if isinstance(title, str) else title)})
+    of_data = bool(set(request.inputs or {}) - {"prefix"})  # --use_data, or motion that is edited
+    of_windows = not session.sampling.text_prompt and not all(isinstance(title, str) for title in request.titles)
+    if of_data or of_windows or not tells_lengths(session):
+        return []
+    frames = frames_of(session, texts)
+    shortest, longest = (each / session.spec.fps for each in (min(frames), max(frames)))
+    if len(texts) > 1:
+        said = f"each sentence tells how long its motion is, {shortest:.1f} to {longest:.1f} s"
+    else:
+        low, _, high = seconds_told(session, texts)[0].tolist()
+        said = f"motion of such a sentence usually takes {low:.1f} to {high:.1f} s, so it gets {longest:.1f} s"
+    return [f"note: {said}; --motion_length wins"]
 
 
 def summary(folder: Path, request: Request) -> str:

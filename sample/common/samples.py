@@ -33,7 +33,9 @@ class Samples:
     title for each motion, or one a frame. `known` [B, T, J] is true where a joint was not sampled but given; `placed`
     [B, T, J, 3] are joints in the world, where the features alone do not say it, which may be `rotated` [B] about y
     against them. `inputs` are the motions that were edited, one a sample: joints [T, J, 3] in the world and a title.
-    `condition` is that of the request, `data` the motions whose lengths it took. `chosen`: of candidates.
+    `condition` is that of the request, `data` the motions whose lengths it took. `chosen`: of candidates. `turned`
+    [B, T, J, 3, 3]: `placed` are the joints of the features with feet held (`finishing`), and in the world the bone
+    that ends at each joint is turned by that.
     """
 
     features: Tensor
@@ -46,6 +48,7 @@ class Samples:
     condition: Mapping[str, Tensor] = field(default_factory=dict)
     data: Mapping[str, Tensor] | None = None
     chosen: Chosen | None = None
+    turned: Tensor | None = None
 
     def joints(self, session: Session) -> Tensor:
         """Right-handed joints [B, T, J, 3] in the world."""
@@ -66,8 +69,16 @@ def put_together(parts: Sequence[Samples]) -> Samples:
         torch.cat([part.lengths for part in parts]),
         [title for part in parts for title in part.titles],
         condition={name: torch.cat([part.condition[name] for part in parts]) for name in parts[0].condition},
+        placed=_all_of([part.placed for part in parts]),
         chosen=_all_chosen([part.chosen for part in parts if part.chosen]),
+        turned=_all_of([part.turned for part in parts]),
     )
+
+
+def _all_of(parts: Sequence[Tensor | None]) -> Tensor | None:
+    """The tensors of all parts, of which each has one, or none has."""
+    there = [part for part in parts if part is not None]
+    return torch.cat(there) if there else None
 
 
 def _all_chosen(parts: Sequence[Chosen]) -> Chosen | None:

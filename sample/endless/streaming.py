@@ -33,11 +33,11 @@ WAIT = 0.02  # seconds between two looks at whether something has come
 REPORT = 10.0  # seconds between two lines of progress
 
 
-def in_turn(texts: Sequence[str], windows_of_each: int) -> Prompts:
-    """A prompt for every window: each text for so many of them, the last one for ever; without texts none at all."""
+def in_turn(texts: Sequence[str], windows: Sequence[int]) -> Prompts:
+    """A prompt for every window: each text for its number of them, the last one for ever; without texts none at all."""
     if not texts:
         return iter(())
-    return chain(*(repeat(text, windows_of_each) for text in texts[:-1]), repeat(texts[-1]))
+    return chain(*(repeat(text, count) for text, count in zip(texts[:-1], windows, strict=False)), repeat(texts[-1]))
 
 
 def typed(

@@ -21,7 +21,7 @@ from diffusion.autoregressive import continued
 from diffusion.noise import per_sample
 from diffusion.sampling import sample
 from model.options import GOALS, ModelOptions
-from sample.common.request import make_request, read_lines, requested_frames
+from sample.common.request import frames_of, make_request, read_lines
 from sample.common.samples import Samples
 from sample.common.session import Request, Session
 from sample.common.sources import first_clips, source_of
@@ -116,18 +116,19 @@ def endless_request(session: Session, begin: PrefixOptions, options: EndlessOpti
 
     Titles that change from frame to frame are the prompts of those frames. Raises the errors of bad options.
     """
-    prompts, frames = _prompts(session, options)
+    prompts = _prompts(session, options)
     sampling = session.sampling
     if prompts:
         count = sampling.num_samples * sampling.num_repetitions
-        titles = [[prompt for prompt in prompts for _ in range(frames)]] * count
+        titles = [[prompt for prompt, frames in prompts for _ in range(frames)]] * count
         request = Request(torch.full((count,), len(titles[0])), titles=titles)
     else:
         request = replace(make_request(session), condition={})
     samples = len(request.titles) // sampling.num_repetitions
     prefix = find_prefix(session, begin, samples)
     if prefix.captions and session.encode and not (prompts or sampling.text_prompt or sampling.input_text):
-        request = replace(request, titles=prefix.captions * sampling.num_repetitions)
+        titles = prefix.captions * sampling.num_repetitions
+        request = replace(request, titles=titles, lengths=torch.tensor(frames_of(session, titles)))
     goals = read_targets(session, options.target, len(request.titles)) if options.target else {}
     shown = prefix.features.repeat(sampling.num_repetitions, 1, 1)
     return replace(request, condition=goals, inputs={"prefix": shown}), prefix.source
@@ -145,14 +146,14 @@ def aimed_request(session: Session, options: EndlessOptions) -> Request:
     return replace(request, condition=request.condition | goals)
 
 
-def _prompts(session: Session, options: EndlessOptions) -> tuple[Sequence[str], int]:
-    """Prompts that follow each other, and the frames of each; none where a motion has one prompt."""
+def _prompts(session: Session, options: EndlessOptions) -> list[tuple[str, int]]:
+    """Prompts that follow each other, each with its frames; none where a motion has one prompt."""
     if path := options.dynamic_text_path:
         if not session.encode:
             raise UsageError(f"--dynamic_text_path {path}: this model reads no text")
-        return read_lines(path, "--dynamic_text_path"), window_frames(session.model_options)
+        return [(text, window_frames(session.model_options)) for text in read_lines(path, "--dynamic_text_path")]
     texts = session.sampling.text_prompt if session.encode else ()
-    return (texts, requested_frames(session)) if len(texts) > 1 else ((), 0)
+    return list(zip(texts, frames_of(session, texts), strict=True)) if len(texts) > 1 else []
 
 
 def sample_endless(session: Session, request: Request, include_prefix: bool = False) -> Samples:

@@ -331,7 +331,7 @@ def test_what_cannot_be_resumed(ends, model, tmp_path, data):
     for where in ((), ("--save_dir", tmp_path / "new")):
         assert "weights only: it can be sampled from, but not resumed" in ends(DATA, *line, path, *where)
     torch.save(content, path)
-    assert "does not fit the model" in ends(DATA, *line, path, "--latent_dim 16")
+    assert "does not fit the model: size mismatch" in ends(DATA, *line, path, "--latent_dim 16")
     assert "does not fit the model" in ends(DATA, *line, path, "--save_dir", tmp_path / "new", "--layers 3")
     torch.save(content | {"extra": hostile(tmp_path / "bait")}, path)
     assert "opened safely" in ends(DATA, *line, path)

@@ -83,6 +83,7 @@ def test_a_motion_fits_its_sentences_and_its_mirror_image_the_mirrored_ones(moti
         ("sits down and stands up", SITS_AND_RISES, [Phase("rise", 0, 2), Phase("sit down", 3, 5)]),
         ("waves three times", MOTIONS["wave"], [MOTIONS["wave"][0], replace(MOTIONS["wave"][1], count=1)]),
         ("walks slowly", [replace(WALK, speed=0.6)], [WALK]),
+        ("sits down slowly", [Phase("sit down", 0, 3)], [Phase("sit down", 0, 1)]),
         ("runs fast", [Phase("run", 0, 4, speed=4.0)], [Phase("run", 0, 4, speed=2.0)]),
         ("walks in a circle", MOTIONS["circle"], [replace(MOTIONS["circle"][0], turned=-HALF / 2, circle=-0.25)]),
         ("stands still", [STAND], [WALK]),

@@ -126,6 +126,8 @@ def test_fields_of_several_phases():
         ("walk(direction>left)", "one of forward"),
         ("walk(speed=1)", "speed~1"),
         ("walk(count<many)", "no number"),
+        ("walk(turned~nan)", "no number"),
+        ("walk(turned~inf)", "no number"),
         ("walk(turned<0.9 plain)", "only speed and seconds"),
         ("walk()", "no condition such as"),
         ("no walk then jump", "no place in an order"),

@@ -109,6 +109,9 @@ def test_the_sum_of_groups_and_the_misses():
         "order": {"sentences": 1, "right": 1, "motions": 3, "share": 1.0},
     }
     assert total["over_real"] == dict.fromkeys(METRICS, 3.0) and total["beside_real"] == 2
+    wild = summed_up([*rows[:2], row("side", [True], 100.0)])
+    assert wild["over_real"]["sliding"] == 4.0 and wild["together"]["sliding"] == pytest.approx(106 / 3)
+    assert summed_up(rows[2:])["over_real"] == {}
     assert misses(rows) == ["side: of side [walk] 1 of 3: seen"]
 
 

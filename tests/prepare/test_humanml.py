@@ -14,7 +14,7 @@ from data_loaders.representations import hml
 from data_loaders.text.humanml import load
 from data_loaders.texts import mirrored, read_lines
 from prepare import humanml
-from prepare.humanml import HumanMLOptions, gait, part_of
+from prepare.humanml import HumanMLOptions, gait, part_of, spans_of
 from prepare.text import folder as text_folder
 from tests.people import SMPL, standing_smpl22
 from utils.run.errors import DataError, MissingFileError, UsageError
@@ -292,3 +292,29 @@ def test_one_clip_is_trained_on_whatever_its_name(tmp_path, capsys):
         run(tmp_path / f"out_{name}", "--sources", tmp_path / f"{name}.npy", "--mirror", "False")
         assert (tmp_path / f"out_{name}" / "train.txt").read_text().split() == [f"npy_{name}"]
     assert "too few clips to hold some out" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "spans", [["a:0:inf"], ["a:0:1e300"], ["a:nan:2"], ["a:-1:2"], ["a:2:1"], ["a:1"], ["a:b:2"], ["a:0:1", "a:2:3"]]
+)
+def test_spans_that_are_none_are_refused(spans: list[str]):
+    with pytest.raises(UsageError, match=f"--spans {spans[-1]}: "):
+        spans_of(HumanMLOptions(spans=tuple(spans)))
+
+
+def test_sentences_about_parts_of_a_clip_go_with_its_span(tmp_path):
+    np.save(tmp_path / "walk.npy", person(101))
+    spans = {"all": "0#0", "starts before": "0#2", "inside": "1.5#3", "is the part": "1#4", "ends later": "2#4.5"}
+    told = "".join(f"{caption}#{caption}/OTHER#{span}\n" for caption, span in spans.items())
+    (tmp_path / "walk.txt").write_text(told)
+    run(tmp_path / "out", "--sources", tmp_path / "walk.npy", "--spans", "walk:1:4")
+    lines = read_lines(tmp_path / "out" / "texts" / "npy_walk.txt")
+    assert [(line.caption, line.start, line.end) for line in lines] == [
+        ("all", 0, 0), ("inside", 0.5, 2), ("is the part", 0, 3),
+    ]  # fmt: skip
+
+
+def test_nothing_made_is_said(tmp_path, capsys):
+    np.save(tmp_path / "clip_07.npy", person())
+    run(tmp_path / "out", "--sources", tmp_path / "clip_07.npy", "--made_share", "1")
+    assert "no motion was made" in capsys.readouterr().err

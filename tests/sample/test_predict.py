@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from model.text.lengths import seconds_of
 from sample import predictor as module
 from sample.predictor import Predictor
 from tests.commands import listing, refusal, toy, train
@@ -55,12 +56,15 @@ def test_a_video_of_each_repetition(ready, tmp_path):
     assert first != second
 
 
-def test_six_seconds_three_times(ready, tmp_path, monkeypatch):
+def test_as_long_as_the_sentence_tells_three_times(ready, tmp_path, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setattr(
         module.figures, "draw_world", lambda clip, *_: [torch.zeros(8, 8, 3).byte().numpy()] * len(clip)
     )
-    assert [frame_count(video) for video in ready.predict("a person walks", folder=tmp_path / "out")] == [120] * 3
+    _, middle, _ = seconds_of(ready._session.text_condition(["a person runs"])["text"][:, 0])[0].tolist()
+    assert 2 < middle < 4
+    videos = ready.predict("a person runs", folder=tmp_path / "out")
+    assert [frame_count(video) for video in videos] == [int(middle * 20)] * 3
 
 
 def test_an_answer_depends_on_the_question_alone(ready, models):

@@ -124,9 +124,9 @@ def test_a_stream_begins_as_any_longer_one():
 
 
 def test_prompts_take_turns_and_the_last_stays():
-    assert list(itertools.islice(in_turn(["a", "b", "c"], 2), 7)) == list("aabbccc")
-    assert list(itertools.islice(in_turn(["a"], 3), 4)) == list("aaaa")
-    assert list(in_turn([], 3)) == []
+    assert list(itertools.islice(in_turn(["a", "b", "c"], [2, 2, 2]), 7)) == list("aabbccc")
+    assert list(itertools.islice(in_turn(["a"], [3]), 4)) == list("aaaa")
+    assert list(in_turn([], [])) == []
 
 
 def said(*lines: str | None) -> "queue.SimpleQueue[str | None]":
@@ -142,7 +142,7 @@ def never() -> bool:
 
 def test_a_line_counts_from_the_next_window_on():
     lines = said("a")
-    prompts = typed(lines, in_turn([], 1), False, never)
+    prompts = typed(lines, in_turn([], []), False, never)
     assert [next(prompts), next(prompts)] == ["a", "a"]
     for line in ("b", "c"):
         lines.put(line)
@@ -153,7 +153,7 @@ def test_a_line_counts_from_the_next_window_on():
 
 def test_until_a_line_comes_prompts_take_turns():
     lines = said()
-    prompts = typed(lines, in_turn(["x", "y"], 2), True, never)
+    prompts = typed(lines, in_turn(["x", "y"], [2, 2]), True, never)
     assert [next(prompts) for _ in range(3)] == ["x", "x", "y"]
     lines.put("a")
     lines.put(None)
@@ -162,11 +162,11 @@ def test_until_a_line_comes_prompts_take_turns():
 
 def test_when_nothing_is_said():
     with pytest.raises(UsageError, match="standard input ended before it said"):
-        next(typed(said(None), in_turn([], 1), True, never))
-    assert next(typed(said(None), in_turn(["x"], 1), False, never), None) is None
-    assert next(typed(said(None), in_turn(["x"], 1), True, never)) == "x"
+        next(typed(said(None), in_turn([], []), True, never))
+    assert next(typed(said(None), in_turn(["x"], [1]), False, never), None) is None
+    assert next(typed(said(None), in_turn(["x"], [1]), True, never)) == "x"
     ends = iter((False, False, True))
-    assert next(typed(said(), in_turn([], 1), False, lambda: next(ends)), None) is None
+    assert next(typed(said(), in_turn([], []), False, lambda: next(ends)), None) is None
 
 
 def test_lines_are_read_as_they_come():
@@ -187,7 +187,7 @@ def test_lines_are_read_as_they_come():
 def test_a_file_is_read_again_when_it_changes(tmp_path):
     path = tmp_path / "prompt.txt"
     path.write_text("a person walks\n")
-    prompts = watched(str(path), in_turn([], 1))
+    prompts = watched(str(path), in_turn([], []))
     assert [next(prompts), next(prompts)] == ["a person walks"] * 2
     with open(path, "a") as handle:
         handle.write("a person waves\n\n")
@@ -206,14 +206,14 @@ def test_a_file_is_read_again_when_it_changes(tmp_path):
 def test_a_file_that_says_nothing_yet(tmp_path):
     path = tmp_path / "prompt.txt"
     with pytest.raises(MissingFileError, match="--prompts: .*prompt.txt does not exist"):
-        next(watched(str(path), in_turn([], 1)))
-    prompts = watched(str(path), in_turn(["x", "y"], 1))
+        next(watched(str(path), in_turn([], [])))
+    prompts = watched(str(path), in_turn(["x", "y"], [1, 1]))
     assert [next(prompts), next(prompts)] == ["x", "y"]
     path.write_text("z")
     assert next(prompts) == "z"
     path.write_text("\n")
     with pytest.raises(DataError, match="holds no line"):
-        next(watched(str(path), in_turn([], 1)))
+        next(watched(str(path), in_turn([], [])))
 
 
 class Clock:

@@ -20,10 +20,12 @@ FLAGS = ROOT / "tests" / "cli" / "flags.txt"
 COMMANDS = (
     "eval.eval_humanact12_uestc", "eval.eval_humanml", "eval.evaluate", "eval.obedience", "eval.prompts",
     "eval.quality", "eval.report", "eval.test_evaluator", "eval.train_evaluator", "eval.train_text_evaluator",
-    "prepare.bake_body", "prepare.check", "prepare.humanml", "prepare.mocap", "prepare.motion_stats",
-    "prepare.round_trip", "prepare.ship", "prepare.toy_motion", "sample.ablations", "sample.dreamfusion",
-    "sample.edit", "sample.generate", "sample.mas", "sample.predict", "sample.stream", "train.train_mdm",
-    "visualize.convert_skeleton", "visualize.export", "visualize.render_mesh", "visualize.simplify_loc2rot",
+    "prepare.bake_body", "prepare.check", "prepare.humanml", "prepare.lengths", "prepare.mocap", "prepare.motion_stats",
+    "prepare.poses", "prepare.round_trip", "prepare.ship", "prepare.toy_motion", "sample.ablations",
+    "sample.dreamfusion", "sample.edit", "sample.generate", "sample.mas", "sample.poses", "sample.predict",
+    "sample.stream", "train.train_mdm", "train.train_posendf",
+    "visualize.convert_skeleton", "visualize.export", "visualize.render_mesh",
+    "visualize.simplify_loc2rot",
     "visualize.view",
 )  # fmt: skip
 

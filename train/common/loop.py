@@ -230,7 +230,7 @@ def restore_weights(model: nn.Module, content: dict[str, Any], from_file: Callab
     try:
         model.load_state_dict(from_file(content["model"]))
     except (RuntimeError, KeyError) as error:
-        raise DataError(f"the checkpoint does not fit the model: {str(error).splitlines()[0]}") from error
+        raise DataError(f"the checkpoint does not fit the model: {str(error).splitlines()[-1].strip()}") from error
 
 
 def restore(state: State, content: dict[str, Any], from_file: Callable[[Weights], Weights]) -> None:

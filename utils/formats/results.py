@@ -5,7 +5,7 @@ MAS: `motions` float32, 2D [B, J, 2, T], or 3D [B, T, J, 3] in the camera frame 
 MDM: `motion` float32 [N, J, 3, F] (right-handed, in the units of the dataset), `text` N sentences, or N lists of them,
 `lengths` int [N], `num_samples`, `num_repetitions`: repetition r of sample s is row r * num_samples + s. Ours:
 `features` float32 [N, F, D] as the model made them, `rotations` [N, F, J, 3, 3] relative to the parents where it makes
-them.
+them, `motion_raw` as `motion`, before feet were held, where they were, `candidates` where motions were chosen.
 Ours in both: `fps`, `joint_names`, `parents`, `dataset`, `format_version`, `provenance`.
 """
 
@@ -24,7 +24,7 @@ from utils.run.files import atomic_write
 
 FORMAT_VERSION = 1
 _MDM_KEYS = ("text", "lengths", "num_samples", "num_repetitions")
-_ARRAYS = ("motions", "motion", "features", "rotations")
+_ARRAYS = ("motions", "motion", "motion_raw", "features", "rotations")
 PUBLISHED_RATES = {"smpl22": 20.0, "kit21": 12.5, "smpl24": 20.0}  # of motion of HumanML3D, KIT-ML, action data
 
 

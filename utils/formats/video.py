@@ -22,6 +22,7 @@ _X264 = "partitions=i4x4:aq-mode=1:aq-strength=0.4:deblock=0,0"
 _MP4 = f"-c:v libx264 -preset ultrafast -crf 27 -x264-params {_X264} -movflags +faststart -f mp4"
 _GIF = "-filter_complex split[a][b];[a]palettegen=stats_mode=diff[p];[b][p]paletteuse=dither=none -f gif"
 _FORMATS = {".mp4": ("yuv420p", _MP4), ".gif": ("rgb24", _GIF)}
+DECODER = 64 << 20  # bytes that a decoder of video may take, its threads with it
 
 
 def write_video(path: str | Path, frames: Iterable[np.ndarray], fps: float, threads: int = 1) -> None:
@@ -61,7 +62,7 @@ def recorded(path: str | Path, frames: Iterable[np.ndarray], fps: float, threads
 def frame_count(path: str | Path) -> int:
     """How many frames a video holds, by its header; the first one is decoded to see that it reads back.
 
-    Raises MissingFileError or DataError.
+    Raises MissingFileError or DataError, and MemoryError where there is not what a decoder takes.
     """
     if not Path(path).is_file():
         raise MissingFileError(f"{path} does not exist")
@@ -69,6 +70,7 @@ def frame_count(path: str | Path) -> int:
     try:
         count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
         if count < 1 or not capture.read()[0]:
+            np.empty(DECODER, np.uint8)  # without it, a decoder fails as if the file were no video
             raise DataError(f"{path} does not read back as a video")
         return count
     finally:

@@ -7,11 +7,14 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
 from utils.run.errors import DataError, MissingFileError
+
+SYNCED_AT_ONCE = 16
 
 
 def sync_folder(folder: Path) -> None:
@@ -29,6 +32,12 @@ def sync_file(path: Path) -> None:
     """Have what a file holds on the disk."""
     with open(path, "rb") as written:
         os.fsync(written.fileno())
+
+
+def sync_files(paths: Iterable[Path]) -> None:
+    """Have what many files hold on the disk: it writes many in about the time of one."""
+    with ThreadPoolExecutor(SYNCED_AT_ONCE) as pool:
+        list(pool.map(sync_file, paths))
 
 
 def temporary_name(path: Path) -> Path:

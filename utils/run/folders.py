@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from utils.run.errors import DataError, UsageError
-from utils.run.files import digest, read_json, sync_file, sync_folder, temporary_name, write_json
+from utils.run.files import digest, read_json, sync_files, sync_folder, temporary_name, write_json
 from utils.run.program import command_line, command_name
 
 LOCK = "run.lock"  # in a folder that a process holds
@@ -101,8 +101,7 @@ def atomic_folder(folder: str | Path, overwrite: bool = False, later: Collection
             yield temporary
             _may_write(folder, overwrite)
             made = {name: _entry(temporary / name) for name in _files(temporary)}
-            for name in made:
-                sync_file(temporary / name)
+            sync_files(temporary / name for name in made)
             if place.exists():
                 _replace(folder, temporary, made, _own(place, later))
             else:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from utils.run.errors import PolykineError
-from utils.run.files import is_left, read_json, sync_file, sync_folder, write_json
+from utils.run.files import is_left, read_json, sync_files, sync_folder, write_json
 
 _GIVEN = "given.json"  # beside a staging folder's content: all is made, and what stood in the places of its names
 
@@ -30,8 +30,7 @@ def staged(folder: str | Path) -> Iterator[Path]:
     try:
         staging.mkdir()
         yield staging
-        for path in filter(Path.is_file, staging.rglob("*")):
-            sync_file(path)
+        sync_files(filter(Path.is_file, staging.rglob("*")))
         names = sorted(entry.name for entry in staging.iterdir())
         write_json(work / _GIVEN, {name: _state(folder / name) for name in names})
         for name in names:

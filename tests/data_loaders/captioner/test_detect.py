@@ -9,6 +9,7 @@ from data_loaders.captioner.detect import phases_of
 from data_loaders.captioner.phases import BODY, LIMBS, Phase
 from tests import actors
 from utils.geometry.resample import resample
+from utils.run.errors import DataError, NumericError
 
 MOTIONS = {
     "stand": actors.stand(2),
@@ -238,6 +239,20 @@ def test_a_window_says_what_began_before_it():
 @pytest.mark.parametrize("frames", [1, 2, 3, 7])
 def test_very_short_motions_are_read(frames: int):
     assert phases_of(MOTIONS["stand"][:frames], actors.FPS)[0].kind == "stand"
+
+
+@pytest.mark.parametrize("shape", [(0, 22, 3), (5, 3, 3), (5, 24, 3), (5, 22, 2), (22, 3)])
+def test_other_joints_and_no_frames_are_refused(shape: tuple[int, ...]):
+    with pytest.raises(DataError, match="one frame or more of 22 joints"):
+        phases_of(np.zeros(shape), actors.FPS)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_is_no_standing(value: float):
+    motion = MOTIONS["walk"].copy()
+    motion[5, 0, 0] = value
+    with pytest.raises(NumericError, match="NaN or infinity"):
+        phases_of(motion, actors.FPS)
 
 
 def assert_same(ours, theirs) -> None:
