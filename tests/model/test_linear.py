@@ -142,4 +142,5 @@ def test_the_published_network_rounds_by_onednn_hardly_worse_than_by_torch():
         processor.choose("auto")
     exact = network.double()(x.double(), step, told | {"text": text.double()})
     mkl, onednn = (float((found[choice] - exact).square().mean().sqrt()) for choice in ("mkl", "onednn"))
-    assert onednn < 1.2 * mkl
+    # 1.2 times at most on the processors tried (an AMD EPYC); with the last map too it would be 1.4 times.
+    assert onednn < 1.3 * mkl

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from data_loaders.common.splits import held_out
+from data_loaders.common.splits import held_out, part_by_name
 from data_loaders.options import DataOptions
 from data_loaders.registry import DATASETS
 from data_loaders.representations import hml
 from data_loaders.text.humanml import load
 from data_loaders.texts import mirrored, read_lines
 from prepare import humanml
-from prepare.humanml import HumanMLOptions, gait, part_of, spans_of
+from prepare.humanml import HumanMLOptions, gait, spans_of
 from prepare.text import folder as text_folder
 from tests.people import SMPL, standing_smpl22
 from utils.run.errors import DataError, MissingFileError, UsageError
@@ -191,15 +191,14 @@ def test_names_are_file_names_and_each_its_own():
 
 
 def test_parts():
-    options = HumanMLOptions()
     many = [f"clip{number}" for number in range(400)]
-    parts = [part_of(name, None, options) for name in many]
+    parts = [part_by_name(name, None) for name in many]
     assert [part == "test" for part in parts] == [held_out(name, 0.1) for name in many]
     assert 20 < parts.count("val") < 60
-    assert {part_of(name, "test", options) for name in many} == {"test"}
-    kept = [part_of(name, "train", options) for name in many]
+    assert {part_by_name(name, "test") for name in many} == {"test"}
+    kept = [part_by_name(name, "train") for name in many]
     assert set(kept) == {"train", "val"} and 25 < kept.count("val") < 60
-    assert {part_of(name, "val", options) for name in many} == {"val"}
+    assert {part_by_name(name, "val") for name in many} == {"val"}
 
 
 @pytest.mark.parametrize(
