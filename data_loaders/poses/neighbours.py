@@ -21,7 +21,7 @@ from data_loaders.poses.distances import JOINTS, WEIGHTS, distance_of
 from utils.geometry.rotations import quaternion_normalise
 
 _QUERIES = 256  # looked up at a time: little enough that memory is not given back to the system in between
-_OPENED = 32  # the same of queries with joints of open sign
+_OPENED = 64  # the same of queries with joints of open sign
 _GROUP = 8  # entries of which the best stands for all; the variants of a reference are in one group
 _GROUPS = 128  # multiplied at a time, which gives a result that the cache holds
 _BEYOND = 0.5**0.5  # cosine to the mean quaternion below which the sign of a product is open

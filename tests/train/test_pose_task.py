@@ -166,5 +166,5 @@ def test_a_perfect_network_measures_so():
 
     found, table = measure(True_(), held_out, 1, 0)
     assert found["correlation"] > 0.99999 and found["error"] < 1e-6 and found["clean"] < 1e-6
-    assert found["auc_0.1"] == found["auc_0.5"] == 1.0
+    assert found["auc_0.1"] == found["auc_0.5"] == found["pair_0.25"] == 1.0
     assert len(table) == 1 + len(LEVELS) and table[1].split()[:2] == ["0", "40"]

@@ -8,7 +8,6 @@ the nearest pose: `slope` holds the length over all joints to it, `direction` th
 21, so that they are means over the joints of squares of sines.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -114,7 +113,8 @@ def measure(model: nn.Module, held_out: PosePairs, k: int, seed: int) -> tuple[d
     """How right a network is on held-out pairs, and a table of that by level of noise.
 
     The correlation of predicted and true distance over all pairs, `clean`: what it says of real poses, `auc_<angle>`:
-    the chance that a real pose is said to be nearer than one some of whose joints are turned by so many radians.
+    the chance that a real pose is said to be nearer than another one some of whose joints are turned by so many
+    radians, and `pair_<angle>` than its own turned self.
     """
     pairs = rows(held_out.pairs, chosen_of(len(held_out), seed, "pairs"))
     true, said = pairs.distances[:, : k or None].mean(1), distances_of(model, pairs.poses)
@@ -124,7 +124,9 @@ def measure(model: nn.Module, held_out: PosePairs, k: int, seed: int) -> tuple[d
     found["clean"] = float(of_real.mean())
     for angle in ANGLES:
         moved = turned(real, angle, numpy_rng(seed, "rows").permutation(len(real)), seed, "turned", f"{angle:g}")
-        found[f"auc_{angle:g}"] = auc(of_real, distances_of(model, moved))
+        of_moved = distances_of(model, moved)
+        found[f"auc_{angle:g}"] = auc(of_real, of_moved)
+        found[f"pair_{angle:g}"] = float((of_moved > of_real).double().mean())
     return found, by_level(pairs, true, said)
 
 
@@ -162,8 +164,3 @@ def auc(low: Tensor, high: Tensor) -> float:
     ranks = (counts.cumsum(0) - (counts - 1) / 2)[place]
     total = ranks[len(low) :].sum() - len(high) * (len(high) + 1) / 2
     return float(total / (len(low) * len(high)))
-
-
-def as_metrics(found: Mapping[str, float]) -> dict[str, float]:
-    """The figures under the names that a platform shows."""
-    return {f"held_out_{name}": value for name, value in found.items()}
