@@ -7,16 +7,12 @@ shows is found by the captioner from the motion alone.
 
 from dataclasses import dataclass
 
-from data_loaders.registry import dataset_spec
-from diffusion.options import DiffusionOptions
-from eval.options import OF_ONE_RUN
-from model.options import ModelOptions
+from eval.options import RARELY_OF_SENTENCES, check_reads_sentences
 from sample.options import TEXT_MODEL, SamplingLine, parse_sampling_line
-from utils.run.errors import UsageError, run_command
+from utils.run.errors import run_command
 from utils.run.options import option
 
 PRESETS = {"num_samples": 4, "motion_length": 6.0}
-ADVANCED = (ModelOptions, DiffusionOptions, *(name for name in OF_ONE_RUN if name not in ("num_samples", "overwrite")))
 
 
 @dataclass(frozen=True)
@@ -38,16 +34,11 @@ class ObedienceLine(SamplingLine):
 
 def main(argv: list[str]) -> None:
     """Run the command."""
-    line = parse_sampling_line(ObedienceLine, "eval.obedience", __doc__ or "", argv, TEXT_MODEL, PRESETS, ADVANCED)
-    run, sampling, data, requested = line.run, line.sampling, line.data, line.prompts
-    spec = dataset_spec(data.dataset)
-    if data.cond != "text" or spec.skeleton.name != "smpl22":
-        raise UsageError(
-            f"eval.obedience is for text models of 22 joints (mocap, humanml); {sampling.model_path} is of {spec.name} "
-            f"with --cond {data.cond}"
-        )
-    if sampling.text_prompt or sampling.input_text:
-        raise UsageError("eval.obedience takes its sentences from --prompts: leave --text_prompt and --input_text out")
+    line = parse_sampling_line(
+        ObedienceLine, "eval.obedience", __doc__ or "", argv, TEXT_MODEL, PRESETS, RARELY_OF_SENTENCES
+    )
+    run, sampling, requested = line.run, line.sampling, line.prompts
+    check_reads_sentences(line, "eval.obedience")
 
     from data_loaders.representations import hml
     from eval.common.work import steps_shown

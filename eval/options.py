@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from data_loaders.registry import DATASETS, DatasetSpec
 from diffusion.options import DiffusionOptions
 from model.options import ModelOptions
-from sample.options import ABLATIONS
+from sample.options import ABLATIONS, SamplingLine
 from train.options import ComparisonOptions
 from utils.run.errors import UsageError
 from utils.run.options import option
@@ -28,6 +28,10 @@ OF_ONE_RUN = (
     "use_data", "show_input_motions", "data_augmentations", "dataset", "cond",
 )  # fmt: skip
 RARELY = (ModelOptions, DiffusionOptions, *OF_ONE_RUN)
+# The same of evaluations that make so many motions of each sentence of a file.
+RARELY_OF_SENTENCES = (
+    ModelOptions, DiffusionOptions, *(name for name in OF_ONE_RUN if name not in ("num_samples", "overwrite"))
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,18 @@ class EvaluationOptions:
     num_visualize_samples: int = option(4, "how many videos of each", min=1)
     samples_dir: str = option("", "where motions are kept (default: <checkpoint>_eval_samples)")
     resume: bool = option(False, "take the motions that an earlier run kept there, and make only the others")
+
+
+def check_reads_sentences(line: SamplingLine, command: str) -> None:
+    """Raise UsageError unless a model is of people and sentences, which come from --prompts and nowhere else."""
+    sampling, data, spec = line.sampling, line.data, line.spec
+    if data.cond != "text" or spec.skeleton.name != "smpl22":
+        raise UsageError(
+            f"{command} is for text models of 22 joints (mocap, humanml); {sampling.model_path} is of {spec.name} "
+            f"with --cond {data.cond}"
+        )
+    if sampling.text_prompt or sampling.input_text:
+        raise UsageError(f"{command} takes its sentences from --prompts: leave --text_prompt and --input_text out")
 
 
 def checked(options: ComparisonOptions, spec: DatasetSpec) -> ComparisonOptions:

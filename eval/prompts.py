@@ -6,16 +6,12 @@ small classifier, its test part measures it). 5 motions of 4 s for each prompt b
 
 from dataclasses import dataclass
 
-from data_loaders.registry import dataset_spec
-from diffusion.options import DiffusionOptions
-from eval.options import OF_ONE_RUN
-from model.options import ModelOptions
+from eval.options import RARELY_OF_SENTENCES, check_reads_sentences
 from sample.options import TEXT_MODEL, SamplingLine, parse_sampling_line
 from utils.run.errors import UsageError, run_command
 from utils.run.options import option
 
 PRESETS = {"num_samples": 5, "motion_length": 4.0}
-ADVANCED = (ModelOptions, DiffusionOptions, *(name for name in OF_ONE_RUN if name not in ("num_samples", "overwrite")))
 
 
 @dataclass(frozen=True)
@@ -36,16 +32,11 @@ class PromptsLine(SamplingLine):
 
 def main(argv: list[str]) -> None:
     """Run the command."""
-    line = parse_sampling_line(PromptsLine, "eval.prompts", __doc__ or "", argv, TEXT_MODEL, PRESETS, ADVANCED)
-    run, sampling, data, requested = line.run, line.sampling, line.data, line.prompts
-    spec = dataset_spec(data.dataset)
-    if data.cond != "text" or spec.skeleton.name != "smpl22":
-        raise UsageError(
-            f"eval.prompts is for text models of 22 joints (mocap, humanml); {sampling.model_path} is of {spec.name} "
-            f"with --cond {data.cond}"
-        )
-    if sampling.text_prompt or sampling.input_text:
-        raise UsageError("eval.prompts takes its sentences from --prompts: leave --text_prompt and --input_text out")
+    line = parse_sampling_line(
+        PromptsLine, "eval.prompts", __doc__ or "", argv, TEXT_MODEL, PRESETS, RARELY_OF_SENTENCES
+    )
+    run, sampling, requested = line.run, line.sampling, line.prompts
+    check_reads_sentences(line, "eval.prompts")
     if requested.folds == 1:
         raise UsageError("--folds 1 would leave nothing to learn from; choose 0, or 2 or more")
 
