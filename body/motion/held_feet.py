@@ -5,6 +5,7 @@ down; hip and knee make up for it (`legs.bend_legs`), the foot keeps how it is t
 added goes over smoothly.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,17 +41,28 @@ def hold_feet(clip: np.ndarray, fps: float, skeleton: Skeleton) -> Held:
     contacts = feet_contacts(positions.numpy(), fps, [leg.foot for leg in legs])
     soles = {joint: 0.0 for leg in legs for joint in leg.foot}
     moved = [moved_feet(positions, contacts, leg, soles, fps) for leg in legs]
-    held, turned = positions.clone(), torch.eye(3).double().repeat(*positions.shape[:2], 1, 1)
-    held[..., 1] -= sinking(positions, torch.stack(moved), legs, fps)[:, None]
     facing = _facing(positions, legs[0].hip, legs[-1].hip)
-    for leg, way in zip(legs, moved, strict=True):
-        _bend(held, turned, positions[:, leg.ankle] + way, leg, facing)
-        if leg.toe is not None:
-            held[:, leg.toe] = held[:, leg.ankle] + positions[:, leg.toe] - positions[:, leg.ankle]
+    held, turned = with_feet_moved(positions, torch.stack(moved), legs, facing, fps)
     feet = [(leg.foot[0], leg.foot[-1]) for leg in legs]
     if sliding(held.numpy(), fps, feet) > sliding(positions.numpy(), fps, feet):
         held, turned = positions, torch.eye(3).double().expand_as(turned)
     return Held(held.numpy().astype(clip.dtype), turned.numpy().astype(clip.dtype))
+
+
+def with_feet_moved(
+    positions: torch.Tensor, moved: torch.Tensor, legs: Sequence[Leg], facing: torch.Tensor, fps: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Positions [T, J, 3] with their feet moved by `moved` [legs, T, 3], and what turned [T, J, 3, 3], as in `Held`.
+
+    Where legs are too short for it the body sinks. `facing` [T, 3, 3]: a straight knee bends about their x axis.
+    """
+    held, turned = positions.clone(), torch.eye(3).double().repeat(*positions.shape[:2], 1, 1)
+    held[..., 1] -= sinking(positions, moved, legs, fps)[:, None]
+    for leg, way in zip(legs, moved, strict=True):
+        _bend(held, turned, positions[:, leg.ankle] + way, leg, facing)
+        if leg.toe is not None:
+            held[:, leg.toe] = held[:, leg.ankle] + positions[:, leg.toe] - positions[:, leg.ankle]
+    return held, turned
 
 
 def _bend(held: torch.Tensor, turned: torch.Tensor, goal: torch.Tensor, leg: Leg, facing: torch.Tensor) -> None:

@@ -409,12 +409,15 @@ def _placed(positions: Tensor, lengths: list[int], layout: Layout, offsets: Tens
 
 def _uniform(positions: Tensor, layout: Layout, offsets: Tensor, first: Tensor, clip: Tensor) -> Tensor:
     """Positions [N, J, 3] with bones as long as the target's and the root's path as long as its legs."""
-    parents = layout.skeleton.parents
     lengths = torch.linalg.vector_norm(offsets, dim=-1).to(positions)
     scale = lengths[list(layout.legs)].sum() / _legs(positions[first], layout)
-    bones = positions - positions[:, [max(parent, 0) for parent in parents]]
-    bones = normalize(bones, dim=-1) * lengths[:, None]
-    return _from_bones(bones, positions[:, 0] * scale[clip, None], layout.skeleton)
+    return with_lengths(positions, lengths, positions[:, 0] * scale[clip, None], layout.skeleton)
+
+
+def with_lengths(positions: Tensor, lengths: Tensor, root: Tensor, skeleton: Skeleton) -> Tensor:
+    """Positions [N, J, 3] with bones of these lengths [J] in their own directions, from a root [N, 3]."""
+    bones = positions - positions[:, [max(parent, 0) for parent in skeleton.parents]]
+    return _from_bones(normalize(bones, dim=-1) * lengths[:, None], root, skeleton)
 
 
 def _legs(positions: Tensor, layout: Layout) -> Tensor:

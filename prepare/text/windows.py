@@ -64,11 +64,9 @@ def told_of(positions: np.ndarray, record: Mapping[str, Any], name: str, fps: fl
         # Who does something that the captioner misses seems to stand: a wave from the wrist, a laugh.
         doubted = kind not in STANDING and all(phase.kind == "stand" for phase in phases)
         texts = [] if doubted else sentences(phases, rng, SEEN, style)
-        if _parts_in(record, first / fps, (first + length) / fps) and _shown(
-            record, kind, flip, phases, length / len(positions)
-        ):
-            texts += [of_labels[index] for index in rng.permutation(len(of_labels))[:TOLD]]
         span = (first / fps, (first + length) / fps)
+        if _said(record, span, length / len(positions)) and agrees(kind, flip, phases):
+            texts += [of_labels[index] for index in rng.permutation(len(of_labels))[:TOLD]]
         told.lines.extend(TextLine(text, tagged(text), *span) for text in dict.fromkeys(map(normalised, texts)))
         told.done.append(frozenset(map(kind_of_phase, phases)))
     return told
@@ -103,14 +101,14 @@ def with_rare_ones(shares: np.ndarray, told: Sequence[Told]) -> np.ndarray:
     return balanced * shares.sum() / balanced.sum()
 
 
-def _parts_in(record: Mapping[str, Any], start: float, end: float) -> bool:
-    """Whether a window (seconds) shows most of each part of a clip that was joined: its sentences tell of all."""
-    parts = record.get("parts", ())
+def _said(record: Mapping[str, Any], span: tuple[float, float], share: float) -> bool:
+    """Whether what labels say of a clip is about a window (seconds) that is a `share` of it.
+
+    Sentences about a clip that was joined tell of all parts, of which the window must show most.
+    """
+    if share < COVERED and len(record.get("actions", ())) > 1:
+        return False
+    parts, (start, end) = record.get("parts", ()), span
     return len(parts) < 2 or all(
         min(end, part["end"]) - max(start, part["start"]) >= COVERED * (part["end"] - part["start"]) for part in parts
     )
-
-
-def _shown(record: Mapping[str, Any], kind: str, flip: bool, phases: Sequence[Phase], share: float) -> bool:
-    """Whether what labels say of a clip is to be seen in a window that is a `share` of it."""
-    return (share >= COVERED or len(record.get("actions", ())) < 2) and agrees(kind, flip, phases)

@@ -6,8 +6,9 @@ Positions are [T, 22, 3] in metres, y up. Bones keep their lengths, feet how the
 import numpy as np
 import torch
 
-from body.motion.foot_lock import moved_feet, sinking
-from body.motion.legs import bend_legs, legs_of
+from body.motion.foot_lock import moved_feet
+from body.motion.held_feet import with_feet_moved
+from body.motion.legs import legs_of
 from data_loaders.representations import hml
 from utils.geometry.contacts import feet_contacts
 from utils.geometry.rotations import about_axis
@@ -26,18 +27,9 @@ def contacts_of(points: np.ndarray, fps: float) -> np.ndarray:
 
 def with_feet_at(points: np.ndarray, moved: np.ndarray, fps: float) -> np.ndarray:
     """The motion with its feet moved by `moved` [legs, T, 3]; where legs are too short for that the body sinks."""
-    before, ways = torch.from_numpy(np.asarray(points, np.float64)), torch.from_numpy(moved)
-    found = before.clone()
-    found[..., 1] -= sinking(before, ways, LEGS, fps)[:, None]
+    before = torch.from_numpy(np.asarray(points, np.float64))
     facing = about_axis("Y", hml.heading(before, LAYOUT))
-    for leg, way in zip(LEGS, ways, strict=True):
-        hip, knee, ankle = (found[:, joint].clone() for joint in (leg.hip, leg.knee, leg.ankle))
-        thigh, _, reached = bend_legs(hip, knee, ankle, before[:, leg.ankle] + way, facing, facing)
-        found[:, leg.knee] = hip + (thigh @ facing.mT @ (knee - hip)[..., None]).squeeze(-1)
-        found[:, leg.ankle] = reached
-        for toe in leg.foot[1:]:
-            found[:, toe] = reached + before[:, toe] - before[:, leg.ankle]
-    return found.numpy()
+    return with_feet_moved(before, torch.from_numpy(moved), LEGS, facing, fps)[0].numpy()
 
 
 def with_feet_held(points: np.ndarray, contacts: np.ndarray, fps: float) -> np.ndarray:
@@ -50,13 +42,7 @@ def with_feet_held(points: np.ndarray, contacts: np.ndarray, fps: float) -> np.n
 
 def rigid(points: torch.Tensor) -> np.ndarray:
     """The positions [T, 22, 3] with bones as long as the layout's, their directions as they are."""
-    bones = points - points[:, [max(parent, 0) for parent in BODY.parents]]
-    size = torch.linalg.vector_norm(bones, dim=-1, keepdim=True).clamp_min(1e-9)
-    bones = bones / size * torch.tensor(LAYOUT.lengths)[:, None]
-    placed = [points[:, 0]]
-    for joint in range(1, LAYOUT.joints):
-        placed.append(placed[BODY.parents[joint]] + bones[:, joint])
-    return torch.stack(placed, 1).numpy()
+    return hml.with_lengths(points, torch.tensor(LAYOUT.lengths), points[:, 0], BODY).numpy()
 
 
 def turned(flat: np.ndarray, angle: np.ndarray) -> np.ndarray:
