@@ -8,6 +8,7 @@ from utils.run.options import option
 ARCHITECTURES = ("trans_enc", "trans_dec", "gru", "dit")
 TEXT_WIDTHS = {"clip": 512, "bert": 768, "minilm": 384, "minilm_words": 384}  # of each text encoder's vectors
 WORDS = ("bert", "minilm_words")  # text encoders that give a vector a token, the first being that of the sentence
+PLAN_WIDTH = 50  # numbers a frame of a plan of what is done when
 GOALS = ("pelvis", "left_foot", "right_foot", "left_wrist", "right_wrist", "head", "traj", "heading")
 
 
@@ -39,6 +40,7 @@ class ModelOptions:
         min=0,
         advanced=True,
     )
+    plan: bool = option(False, "dit: the model is told what is done when, by a plan of the sentence", advanced=True)
     recurrence: str = option(
         "time", "gru: what it recurs over", ("time", "batch"), saved_default="batch", advanced=True
     )

@@ -57,13 +57,16 @@ def checked(line: TrainLine) -> TrainLine:
     return replace(line, training=placed(line.training))
 
 
-def window(spec: DatasetSpec, model: ModelOptions) -> dict[str, int]:
-    """What a loader of HumanML3D-style folders must know of the model: its window, and whether padding matters."""
+def window(spec: DatasetSpec, model: ModelOptions) -> dict[str, int | bool]:
+    """What a loader of HumanML3D-style folders must know of the model: its window, whether padding matters, and whether it
+    is told what is done when."""
     if spec.representation != "hml":
         return {}
+    told = {"planned": model.plan}
     if model.context_len:
-        return {"exact": model.context_len + (model.pred_len or model.context_len), "context": model.context_len}
-    return {} if model.mask_frames else {"pad_to": spec.max_frames}
+        exact = model.context_len + (model.pred_len or model.context_len)
+        return told | {"exact": exact, "context": model.context_len}
+    return told if model.mask_frames else told | {"pad_to": spec.max_frames}
 
 
 def subject_of(line: TrainLine) -> Subject:

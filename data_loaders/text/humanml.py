@@ -2,7 +2,7 @@
 
 On disk: the lists `train.txt`, `val.txt`, `test.txt`, `new_joint_vecs/NAME.npy` (features [frames, F]),
 `texts/NAME.txt` (see `texts`), `Mean.npy` and `Std.npy` [F], and in folders of ours `index.json` with each clip's share
-of an epoch. A caption that tells a span of seconds makes an item of its own of that span; in folders of ours it tells
+of an epoch, and `phases/NAME.json`, what is done in each window of a clip. A caption that tells a span of seconds makes an item of its own of that span; in folders of ours it tells
 of a window of its clip, and clips that have such are seen through them alone.
 In memory: all frames end to end; an item is a span of them with the captions that describe it.
 """
@@ -10,7 +10,7 @@ In memory: all frames end to end; an item is a span of them with the captions th
 import json
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from data_loaders.captioner import plans as plans_of
 from data_loaders.common import cache
 from data_loaders.options import DataOptions
 from data_loaders.points import keypoints as base
@@ -43,6 +44,8 @@ BATCH = -1  # position of the draw that belongs to the whole batch
 
 RngOf = Callable[[int], np.random.RandomState]
 Window = tuple[int, int, list[int]]  # first frame in the clip, frames, captions
+Span = tuple[int, int]  # first frame in the clip, frames
+Rows = list[list[Any]]  # phases, as `captioner.plans` writes them
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,8 @@ class TextMotions:
 
     `texts[i]` are indices into `captions`; `tags` are the captions' words with their part of speech. `weights` are the
     items' shares of an epoch, or None for equal ones; `skipped` counts what was passed over, by reason, and `faults`
-    names each file, and line, that is wrong. `windows[i]` are the windows of clip i that captions tell of, if any.
+    names each file, and line, that is wrong. `windows[i]` are the windows of clip i that captions tell of, if any, and
+    `phases[i]` what is done in each of them, as rows, if that is known. `planned`: batches tell it.
     """
 
     spec: DatasetSpec
@@ -65,6 +69,8 @@ class TextMotions:
     mean: np.ndarray
     std: np.ndarray
     windows: list[list[Window]] = field(default_factory=list)
+    phases: list[list[Rows]] = field(default_factory=list)
+    planned: bool = False
     weights: np.ndarray | None = None
     longest: int = 196
     augmentations: tuple[str, ...] = ()
@@ -86,15 +92,17 @@ class TextMotions:
         """The items `indices` as one batch; item k draws its window and caption from `rng_of(k)`.
 
         Returns motion [B, T, F] (normalised, then zero after each end) and mask [B, T, 1], both float32, lengths [B],
-        action [B] (-1: none) and caption [B] (an index into `captions`), all int64. Every item counts `exact` frames
-        if that is set, else a multiple of 4; T is the longest of the batch, or `pad_to`.
+        action [B] (-1: none) and caption [B] (an index into `captions`), all int64; if `planned` also plan [B, T, P],
+        zeros where it is not known what is done. Every item counts `exact` frames if that is set, else a multiple of 4;
+        T is the longest of the batch, or `pad_to`.
         """
         longest = self._longest(rng_of)
-        windows, chosen = [], []
+        windows, chosen, plans = [], [], []
         for k, index in enumerate(map(int, indices)):
             rng = rng_of(k)
-            first, length, caption = self._shown(index, longest, rng)
+            first, length, caption, number = self._shown(index, longest, rng)
             chosen.append(caption)
+            plans.append(self._plan(index, number, first, length) if self.planned else None)
             start = int(self.starts[index]) + first
             window = self.features[start : start + length]
             if "transition_aug" in self.augmentations and rng.uniform() < GO_OVER:
@@ -105,33 +113,47 @@ class TextMotions:
         motion = np.zeros((len(windows), frames, self.spec.features), np.float32)
         for k, window in enumerate(windows):
             motion[k, : len(window)] = base.normalise(window, self.mean, self.std)
-        return {
+        batch = {
             "motion": torch.from_numpy(motion),
             "mask": (torch.arange(frames) < lengths[:, None])[..., None].float(),
             "lengths": lengths,
             "action": torch.full((len(windows),), -1, dtype=torch.int64),
             "caption": torch.tensor(chosen, dtype=torch.int64),
         }
+        if self.planned:
+            batch["plan"] = torch.zeros(len(windows), frames, plans_of.WIDTH)
+            for row, plan in zip(batch["plan"], plans, strict=True):
+                if plan is not None:
+                    row[: len(plan)] = torch.from_numpy(plan)
+        return batch
 
-    def _shown(self, index: int, longest: int, rng: np.random.RandomState) -> tuple[int, int, int]:
-        """First frame, number of frames and caption of what is shown of an item."""
+    def _plan(self, index: int, number: int, first: int, length: int) -> np.ndarray | None:
+        """What is done in the frames shown of a window of an item [length, P], if that is known."""
+        if number < 0 or not self.phases or not (rows := self.phases[index][number]):
+            return None
+        start = self.windows[index][number][0]
+        return plans_of.plan_of(plans_of.from_rows(rows), length, self.spec.fps, (first - start) / self.spec.fps)
+
+    def _shown(self, index: int, longest: int, rng: np.random.RandomState) -> tuple[int, int, int, int]:
+        """First frame, number of frames and caption of what is shown of an item, and the number of its window or -1."""
         have = int(self.frames[index])
         if self.windows and self.windows[index]:
             return self._window(self.windows[index], self.exact or longest, rng)
         caption = self.texts[index][rng.randint(len(self.texts[index]))]
         length = self.exact or self._length(have, longest, rng)
-        return rng.randint(have - length + 1), length, caption
+        return rng.randint(have - length + 1), length, caption, -1
 
-    def _window(self, windows: list[Window], length: int, rng: np.random.RandomState) -> tuple[int, int, int]:
+    def _window(self, windows: list[Window], length: int, rng: np.random.RandomState) -> tuple[int, int, int, int]:
         """One of the windows nearest to a length; where every item has `exact` frames, those of one no shorter."""
-        enough = [window for window in windows if window[1] >= self.exact]
-        least = min(abs(window[1] - length) for window in enough)
-        near = [window for window in enough if abs(window[1] - length) == least]
-        first, frames, texts = near[rng.randint(len(near))]
+        enough = [number for number, window in enumerate(windows) if window[1] >= self.exact]
+        least = min(abs(windows[number][1] - length) for number in enough)
+        near = [number for number in enough if abs(windows[number][1] - length) == least]
+        number = near[rng.randint(len(near))]
+        first, frames, texts = windows[number]
         caption = texts[rng.randint(len(texts))]
         if self.exact:
             first, frames = first + rng.randint(frames - self.exact + 1), self.exact
-        return first, frames, caption
+        return first, frames, caption, number
 
     def _from_another(self, window: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
         """The window [exact, F] that begins with frames of another item, those that a model is shown."""
@@ -180,12 +202,13 @@ def load(
     pad_to: int = 0,
     context: int = 0,
     stats: Path | None = None,
+    planned: bool = False,
 ) -> TextMotions:
     """The part `options.data_split` of a folder with motion and sentences.
 
     `exact` is the number of frames of every item (shorter clips are passed over), `pad_to` the least number of frames
     of a batch, `context` that of the frames that a model is shown. The Mean and Std of the folder `stats` normalise as
-    they stand, in place of the data's own with `options.root_emphasis`. `compat="published"` takes KIT-ML's spans at 20
+    they stand, in place of the data's own with `options.root_emphasis`. `planned`: batches tell what is done when. `compat="published"` takes KIT-ML's spans at 20
     frames a second, as the published loader does.
     Raises MissingFileError, DataError or UsageError.
     """
@@ -203,7 +226,7 @@ def load(
     fps = PUBLISHED_FPS if compat == "published" else spec.fps
     content = _content(spec, folder, options.data_split, names, fps)
     told = json.loads(bytes(content["told"]))
-    windows = told["windows"]
+    windows, phases = told["windows"], told["phases"]
     longest_of = [
         max((frames for _, frames, _ in each), default=have)
         for each, have in zip(windows, content["frames"], strict=True)
@@ -227,6 +250,8 @@ def load(
         mean=mean,
         std=std,
         windows=[windows[k] for k in kept],
+        phases=[phases[k] for k in kept],
+        planned=planned,
         weights=shares / shares.sum() if shares.min() >= 0 and shares.sum() > 0 else None,
         longest=max(UNIT, longest // UNIT * UNIT),
         augmentations=augmentations,
@@ -293,7 +318,8 @@ def _content(spec: DatasetSpec, folder: Path, split: str, names: list[str], fps:
     files = [folder / f"{split}.txt", folder / "index.json"]
     files += [folder / "new_joint_vecs" / f"{name}.npy" for name in names]
     files += [folder / "texts" / f"{name}.txt" for name in names]
-    key = cache.key_of(files, "windows", spec.name, spec.features, spec.minimum_length, fps)
+    files += [path for path in (_phases_file(folder, name) for name in names) if path.is_file()]
+    key = cache.key_of(files, "phases", spec.name, spec.features, spec.minimum_length, fps)
     content = cache.read(folder, split, key)
     if content is None:
         content = _read(spec, folder, split, names, fps)
@@ -310,6 +336,7 @@ class _Items:
     frames: list[int] = field(default_factory=list)
     texts: list[list[int]] = field(default_factory=list)
     windows: list[list[Window]] = field(default_factory=list)
+    phases: list[list[Rows]] = field(default_factory=list)
     shares: list[float] = field(default_factory=list)
     captions: dict[str, int] = field(default_factory=dict)
     tags: list[str] = field(default_factory=list)
@@ -330,6 +357,7 @@ class _Items:
     def add(self, name: str, start: int, frames: int, lines: Sequence[TextLine], share: float) -> None:
         self.texts.append([self.known(line) for line in lines])
         self.windows.append([])
+        self.phases.append([])
         self.names.append(name)
         self.starts.append(start)
         self.frames.append(frames)
@@ -348,6 +376,7 @@ def _read(spec: DatasetSpec, folder: Path, split: str, names: list[str], fps: fl
         before = len(items.faults)
         try:
             features, lines = _features(spec, path), read_lines(words, items.faults)
+            phases = _read_phases(_phases_file(folder, name), fps) if own(spec) else {}
         except DataError as error:
             items.skip("unreadable", str(error))
             continue
@@ -363,7 +392,7 @@ def _read(spec: DatasetSpec, folder: Path, split: str, names: list[str], fps: fl
         elif not lines:
             items.skip("without a sentence")
         else:
-            _add_clip(items, spec, name, rows, len(features), lines, shares.get(name, -1.0), fps)
+            _add_clip(items, spec, name, rows, len(features), lines, phases, shares.get(name, -1.0), fps)
             parts.append(features)
             rows += len(features)
     if not items.names:
@@ -376,6 +405,7 @@ def _read(spec: DatasetSpec, folder: Path, split: str, names: list[str], fps: fl
         )
     told = {"names": items.names, "texts": items.texts, "windows": items.windows, "captions": list(items.captions)}
     told |= {
+        "phases": items.phases,
         "tags": items.tags,
         "skipped": items.skipped,
         "faults": [fault.removeprefix(f"{folder}{os.sep}") for fault in items.faults],
@@ -400,6 +430,7 @@ def _add_clip(
     start: int,
     frames: int,
     lines: Sequence[TextLine],
+    phases: Mapping[Span, Rows],
     share: float,
     fps: float,
 ) -> None:
@@ -410,6 +441,7 @@ def _add_clip(
     if own(spec):
         items.add(name, start, frames, lines, share)
         items.windows[-1] = _windows(items, lines, frames, fps)
+        items.phases[-1] = [phases.get((first, count), []) for first, count, _ in items.windows[-1]]
         return
     if whole := [line for line in lines if line.whole]:
         items.add(name, start, frames, whole, share)
@@ -434,6 +466,23 @@ def _windows(items: _Items, lines: Sequence[TextLine], frames: int, fps: float) 
             else:
                 items.skip("span too short")
     return [(first, count, texts) for (first, count), texts in windows.items()]
+
+
+def _phases_file(folder: Path, name: str) -> Path:
+    return folder / "phases" / f"{name}.json"
+
+
+def _read_phases(path: Path, fps: float) -> dict[Span, Rows]:
+    """What is done in the windows of a clip, by their frames; nothing where that file is not there. Raises DataError."""
+    if not path.is_file():
+        return {}
+    with reading(path, "a list of windows with what is done in them"):
+        found = {}
+        for start, end, rows in read_json(path):
+            plans_of.from_rows(rows)
+            first = round(start * fps)
+            found[first, (round(end * fps) - first) // UNIT * UNIT] = rows
+        return found
 
 
 def _features(spec: DatasetSpec, path: Path) -> np.ndarray:

@@ -5,7 +5,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from model.options import WORDS, ModelOptions
+from model.options import PLAN_WIDTH, WORDS, ModelOptions
 from utils.run.errors import UsageError
 
 Weights = dict[str, Tensor]
@@ -31,7 +31,7 @@ def build_denoiser(
         if options.word_layers and text_width and options.text_encoder_type not in WORDS:
             raise UsageError(f"--word_layers: {options.text_encoder_type} gives no words; choose {' or '.join(WORDS)}")
         tokens = {name: getattr(options, name) for name in ("frames_per_token", "smooth_width", "word_layers")}
-        tokens["context"] = options.context_len
+        tokens |= {"context": options.context_len, "plan_width": PLAN_WIDTH if options.plan else 0}
         return DiT(features, **size, **tokens, goals=goals)
     from model.denoisers.sequence import SequenceDenoiser
 

@@ -2,10 +2,10 @@
 
 A condition is a mapping of tensors, batch leading; a missing entry is not told:
 `lengths` [B] frames of x that count; `action` [B] labels; `text` [B, L, E] vectors of a sentence (L = 1) or of its
-words, `text_visible` [B, L] true at real words; `prefix` [B, C, F] frames before x; `goal` [B, 8, 3] where joints shall
+words, `text_visible` [B, L] true at real words; `plan` [B, T, P] what is done in each frame; `prefix` [B, C, F] frames before x; `goal` [B, 8, 3] where joints shall
 be at the end, in the order of GOALS, `goal_asked` [B, 8] true at those that are told (the heading's too), `goal_hidden`
 [B] true where none is. Hidden is an action of -1, which embeds as zeros, a text of zeros, which embeds as the bias of
-its projection, and a hidden goal, which adds nothing (Ho & Salimans 2022, section 3.2).
+its projection, a plan of zeros, which adds nothing, and a hidden goal, which adds nothing (Ho & Salimans 2022, section 3.2).
 """
 
 from collections.abc import Mapping
@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from model.options import GOALS
 from utils.run.errors import UsageError
 
-KEYS = ("lengths", "action", "text", "text_visible", "prefix", "goal", "goal_asked", "goal_hidden")
+KEYS = ("lengths", "action", "text", "text_visible", "plan", "prefix", "goal", "goal_asked", "goal_hidden")
 HIDDEN = -1
+PLAN_HIDDEN = 0.15  # share of the samples that are told a sentence alone
 Condition = Mapping[str, Tensor]
 
 
@@ -27,28 +28,35 @@ def action_vector(table: nn.Embedding, action: Tensor) -> Tensor:
 
 
 def hidden(condition: Condition) -> dict[str, Tensor]:
-    """The condition with what guidance hides hidden: action and text. Goals and prefix stay told, as published."""
+    """The condition with what guidance hides hidden: action, text and plan. Goals and prefix stay told, as published."""
     unconditional = dict(condition)
     if "action" in condition:
         unconditional["action"] = torch.full_like(condition["action"], HIDDEN)
-    if "text" in condition:
-        unconditional["text"] = torch.zeros_like(condition["text"])
+    for name in ("text", "plan"):
+        if name in condition:
+            unconditional[name] = torch.zeros_like(condition[name])
     return unconditional
 
 
 def drop(condition: Condition, share: float, generator: torch.Generator) -> dict[str, Tensor]:
     """The condition with each sample's text and action hidden with probability `share`, and each goal by another draw.
 
+    A plan is hidden with the text, and by itself in `PLAN_HIDDEN` of the samples.
     What training shows a network that guidance will ask without its condition.
     """
     shown = dict(condition)
     told = next((condition[name] for name in ("action", "text") if name in condition), None)
+    gone = torch.zeros((), dtype=torch.bool)
     if told is not None:
         gone = torch.rand(len(told), generator=generator, device=told.device) < share
         for name, blank in (("action", HIDDEN), ("text", 0.0)):
             if name in condition:
                 value = condition[name]
                 shown[name] = value.masked_fill(gone.view(-1, *[1] * (value.ndim - 1)), blank)
+    if "plan" in condition:
+        plan = condition["plan"]
+        alone = torch.rand(len(plan), generator=generator, device=plan.device) < PLAN_HIDDEN
+        shown["plan"] = plan.masked_fill((alone | gone)[:, None, None], 0.0)
     if "goal" in condition:
         goal = condition["goal"]
         gone = torch.rand(len(goal), generator=generator, device=goal.device) < share

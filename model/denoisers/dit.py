@@ -66,7 +66,7 @@ class DiT(nn.Module):
     `text_width` is that of the vectors of a sentence, of which it reads the mean (0: it reads none), or the first and,
     with `word_layers` of their own, the others as words. `context` is the number of frames that it is shown before the
     motion, `goals` what reads where joints shall be. `smooth_width` is that of a convolution over nine frames that sees
-    across the seams of the tokens (0: none).
+    across the seams of the tokens (0: none), `plan_width` that of a plan, which tells what is done in each frame.
     """
 
     def __init__(
@@ -83,6 +83,7 @@ class DiT(nn.Module):
         goals: nn.Module | None = None,
         smooth_width: int = 0,
         word_layers: int = 0,
+        plan_width: int = 0,
     ):
         super().__init__()
         if num_heads < 1 or latent_dim % (2 * num_heads):
@@ -100,6 +101,7 @@ class DiT(nn.Module):
         self.text = _two_layers(text_width, latent_dim) if text_width else None
         readers = range(min(1, layers - 1), layers, 2) if text_width and word_layers else range(0)
         self.words = WordReader(text_width, latent_dim, num_heads, word_layers, len(readers)) if readers else None
+        self.plan = _two_layers(plan_width * frames_per_token, latent_dim) if plan_width else None
         self.goals = goals
         self.shown = nn.Parameter(torch.zeros(latent_dim)) if context else None
         self.modulation = nn.Linear(latent_dim, 6 * latent_dim)
@@ -111,6 +113,7 @@ class DiT(nn.Module):
         self.smooth_in = nn.Conv1d(features, smooth_width, 5, padding=2) if smooth_width else None
         self.smooth_out = nn.Conv1d(smooth_width, features, 5, padding=2) if smooth_width else None
         silent = [self.modulation, self.final, self.head] + ([self.smooth_out] if self.smooth_out else [])
+        silent += [self.plan[-1]] if self.plan else []
         for weight in (weight for layer in silent for weight in layer.parameters()):
             nn.init.zeros_(weight)
         if self.action is not None:
@@ -135,6 +138,8 @@ class DiT(nn.Module):
         if self.shown is not None:
             seen = torch.arange(tokens.shape[1], device=x.device) < self.context // self.frames_per_token
             tokens = tokens + seen[:, None] * self.shown
+        if self.plan is not None and "plan" in condition:
+            tokens = tokens + self.planned(condition["plan"], tokens.shape[1])
         condition = self.with_words(condition, batch)
         told = F.silu(self.told(step, condition))
         modulation = self.modulation(told).unflatten(-1, (6, -1))
@@ -146,6 +151,14 @@ class DiT(nn.Module):
         if self.context:
             output = torch.cat((x[:, : self.context].float(), output), dim=1)
         return self.smoothed(output, lengths)[:, self.context :]
+
+    def planned(self, plan: Tensor, tokens: int) -> Tensor:
+        """What tokens [B, L, d] are told of a plan [B, T, P] for the last of them; nothing where it is zeros."""
+        assert self.plan is not None
+        plan = F.pad(plan, (0, 0, 0, -plan.shape[1] % self.frames_per_token))
+        plan = plan.reshape(len(plan), -1, self.frames_per_token * plan.shape[-1])
+        told = self.plan(plan) * (plan != 0).any(-1, keepdim=True)
+        return F.pad(told, (0, 0, tokens - told.shape[1], 0))
 
     def run_layers(
         self, x: Tensor, modulation: Tensor, table: Table, hidden: Tensor | None, condition: Mapping[str, Tensor]

@@ -2,7 +2,8 @@
 
 `Mean.npy`, `Std.npy` [F], the lists `train.txt`, `val.txt`, `test.txt`, `all.txt`, and for each name in them
 `new_joint_vecs/NAME.npy` (features [T - 1, F]), `new_joints/NAME.npy` (positions [T - 1, J, 3]) and `texts/NAME.txt`;
-mirrored copies are called `M` + NAME. Our addition is `index.json`: where each clip is from and its share of an epoch.
+mirrored copies are called `M` + NAME. Our additions are `index.json`: where each clip is from and its share of an epoch, and with captions of windows
+`phases/NAME.json`: of each window its first and last second, and what the captioner sees in it.
 """
 
 import json
@@ -16,6 +17,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from data_loaders.captioner.phases import mirrored_phases
+from data_loaders.captioner.plans import as_rows
 from data_loaders.points.projections import clip_weights
 from data_loaders.registry import RIGHT, dataset_spec
 from data_loaders.representations import hml
@@ -82,7 +85,7 @@ def write(
     shares = with_rare_ones(shares, told) if windows and usable else shares
     captions: set[str] = set()
     with atomic_folder(folder, overwrite) as made:
-        for part in ("new_joint_vecs", "new_joints", "texts"):
+        for part in ("new_joint_vecs", "new_joints", "texts", *(["phases"] if windows else [])):
             (made / part).mkdir()
         for flip in (False, True)[: 1 + mirror]:
             for number, features in enumerate(_encoded(usable, flip, encoding)):
@@ -92,6 +95,8 @@ def write(
                     continue
                 lines = [*_captions(clip, name, flip), *_mirrored(told[number].lines, flip)]
                 _write_clip(made, name, features, lines)
+                if windows:
+                    _write_phases(made, name, told[number], flip)
                 index[name] = {field: clip.record.get(field, "") for field in _RECORD}
                 index[name] |= {"frames": len(features), "share": float(shares[number])}
                 captions.update(line.caption for line in lines)
@@ -162,6 +167,12 @@ def _write_clip(folder: Path, name: str, features: torch.Tensor, lines: Sequence
     np.save(folder / "new_joints" / f"{name}.npy", hml.decode(features, hml.layout_of(_BODY)).numpy())
     text = "".join(f"{written(line)}\n" for line in lines)
     (folder / "texts" / f"{name}.txt").write_text(text, encoding="utf-8")
+
+
+def _write_phases(folder: Path, name: str, told: Told, flip: bool) -> None:
+    """What the captioner sees in each window of a clip, or of its mirror image."""
+    rows = [[start, end, as_rows(mirrored_phases(phases) if flip else phases)] for start, end, phases in told.windows]
+    (folder / "phases" / f"{name}.json").write_text(json.dumps(rows, allow_nan=False), encoding="utf-8")
 
 
 def _write_statistics(folder: Path, features: Sequence[torch.Tensor]) -> None:

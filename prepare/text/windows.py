@@ -46,10 +46,10 @@ def windows_of(frames: int, fps: float) -> list[tuple[int, int]]:
 
 @dataclass(frozen=True)
 class Told:
-    """The lines about the windows of a clip, and what is done in each window (`kind_of_phase`)."""
+    """The lines about the windows of a clip, and of each window its span (seconds) and what the captioner sees."""
 
     lines: list[TextLine]
-    done: list[frozenset[str]]
+    windows: list[tuple[float, float, tuple[Phase, ...]]]
 
 
 def told_of(positions: np.ndarray, record: Mapping[str, Any], name: str, fps: float) -> Told:
@@ -68,7 +68,7 @@ def told_of(positions: np.ndarray, record: Mapping[str, Any], name: str, fps: fl
         if _said(record, span, length / len(positions)) and agrees(kind, flip, phases):
             texts += [of_labels[index] for index in rng.permutation(len(of_labels))[:TOLD]]
         told.lines.extend(TextLine(text, tagged(text), *span) for text in dict.fromkeys(map(normalised, texts)))
-        told.done.append(frozenset(map(kind_of_phase, phases)))
+        told.windows.append((*span, phases))
     return told
 
 
@@ -88,14 +88,15 @@ def with_rare_ones(shares: np.ndarray, told: Sequence[Told]) -> np.ndarray:
     A clip gets as many times its share as the rarest of what it shows is less common than in `RARE` of all windows, to
     the power of `BALANCE`, in proportion to how many of its windows show that.
     """
+    done = [[frozenset(map(kind_of_phase, phases)) for *_, phases in each.windows] for each in told]
     common: Counter[str] = Counter()
-    for share, each in zip(shares, told, strict=True):
-        for kinds in each.done:
-            common.update(dict.fromkeys(kinds, share / len(each.done)))
+    for share, each in zip(shares, done, strict=True):
+        for kinds in each:
+            common.update(dict.fromkeys(kinds, share / len(each)))
     extra = {kind: min((RARE / share) ** BALANCE, MOST) for kind, share in common.items() if share < RARE}
     factors = [
-        np.mean([max([1.0, *(extra[kind] for kind in kinds if kind in extra)]) for kinds in each.done or [()]])
-        for each in told
+        np.mean([max([1.0, *(extra[kind] for kind in kinds if kind in extra)]) for kinds in each or [()]])
+        for each in done
     ]
     balanced = shares * np.array(factors)
     return balanced * shares.sum() / balanced.sum()

@@ -87,7 +87,7 @@ class DiffusionTask:
             batch["text"], batch["text_visible"] = self.encode([self.dataset.captions[i] for i in captions])
         if self.context:
             batch["prefix"] = batch["motion"][:, : self.context]
-            batch |= {name: batch[name][:, self.context :] for name in ("motion", "mask")}
+            batch |= {name: batch[name][:, self.context :] for name in ("motion", "mask", "plan") if name in batch}
             batch["lengths"] = batch["lengths"] - self.context
         draws = torch_generator(self.seed, "diffusion", step)
         if self.text_noise:
