@@ -70,6 +70,15 @@ class ModelOptions:
 
 
 @dataclass(frozen=True)
+class PlannerOptions:
+    """Size of the network that writes plans of sentences."""
+
+    planner_width: int = option(160, "width of the network", min=8)
+    planner_layers: int = option(3, "layers that read a sentence, and as many that write its plan", min=1)
+    planner_dropout: float = option(0.1, "share of activations dropped in training", min=0, max=1, advanced=True)
+
+
+@dataclass(frozen=True)
 class EvaluatorOptions:
     """Size of the evaluator, and what it evaluates."""
 

@@ -57,12 +57,12 @@ def checked(line: TrainLine) -> TrainLine:
     return replace(line, training=placed(line.training))
 
 
-def window(spec: DatasetSpec, model: ModelOptions) -> dict[str, int | bool]:
-    """What a loader of HumanML3D-style folders must know of the model: its window, whether padding matters, and whether it
+def window(spec: DatasetSpec, model: ModelOptions) -> dict[str, Any]:
+    """What a loader of HumanML3D-style folders must know of the model: its window, whether padding counts, whether it
     is told what is done when."""
     if spec.representation != "hml":
         return {}
-    told = {"planned": model.plan}
+    told: dict[str, Any] = {"planned": model.plan}
     if model.context_len:
         exact = model.context_len + (model.pred_len or model.context_len)
         return told | {"exact": exact, "context": model.context_len}

@@ -2,8 +2,9 @@
 
 On disk: the lists `train.txt`, `val.txt`, `test.txt`, `new_joint_vecs/NAME.npy` (features [frames, F]),
 `texts/NAME.txt` (see `texts`), `Mean.npy` and `Std.npy` [F], and in folders of ours `index.json` with each clip's share
-of an epoch, and `phases/NAME.json`, what is done in each window of a clip. A caption that tells a span of seconds makes an item of its own of that span; in folders of ours it tells
-of a window of its clip, and clips that have such are seen through them alone.
+of an epoch, and `phases/NAME.json`, what is done in each window of a clip. A caption that tells a span of seconds makes
+an item of its own of that span; in folders of ours it tells of a window of its clip, and clips that have such are seen
+through them alone.
 In memory: all frames end to end; an item is a span of them with the captions that describe it.
 """
 
@@ -127,6 +128,15 @@ class TextMotions:
                     row[: len(plan)] = torch.from_numpy(plan)
         return batch
 
+    def plans(self, indices: Sequence[int], rng_of: RngOf) -> list[tuple[int, float, Rows]]:
+        """What is shown of items, as `batch` draws it: caption, seconds, and what is done, where that is known."""
+        longest, found = self._longest(rng_of), []
+        for k, index in enumerate(map(int, indices)):
+            _, length, caption, number = self._shown(index, longest, rng_of(k))
+            if number >= 0 and (rows := self.phases[index][number]):
+                found.append((caption, length / self.spec.fps, rows))
+        return found
+
     def _plan(self, index: int, number: int, first: int, length: int) -> np.ndarray | None:
         """What is done in the frames shown of a window of an item [length, P], if that is known."""
         if number < 0 or not self.phases or not (rows := self.phases[index][number]):
@@ -208,8 +218,8 @@ def load(
 
     `exact` is the number of frames of every item (shorter clips are passed over), `pad_to` the least number of frames
     of a batch, `context` that of the frames that a model is shown. The Mean and Std of the folder `stats` normalise as
-    they stand, in place of the data's own with `options.root_emphasis`. `planned`: batches tell what is done when. `compat="published"` takes KIT-ML's spans at 20
-    frames a second, as the published loader does.
+    they stand, in place of the data's own with `options.root_emphasis`. `compat="published"` takes KIT-ML's spans at 20
+    frames a second, as the published loader does. `planned`: batches tell what is done when.
     Raises MissingFileError, DataError or UsageError.
     """
     augmentations = base.chosen_augmentations(spec, options, AUGMENTATIONS if own(spec) else ())
@@ -473,7 +483,7 @@ def _phases_file(folder: Path, name: str) -> Path:
 
 
 def _read_phases(path: Path, fps: float) -> dict[Span, Rows]:
-    """What is done in the windows of a clip, by their frames; nothing where that file is not there. Raises DataError."""
+    """What is done in the windows of a clip, by their frames; nothing where there is no such file. Raises DataError."""
     if not path.is_file():
         return {}
     with reading(path, "a list of windows with what is done in them"):

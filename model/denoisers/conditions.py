@@ -2,10 +2,11 @@
 
 A condition is a mapping of tensors, batch leading; a missing entry is not told:
 `lengths` [B] frames of x that count; `action` [B] labels; `text` [B, L, E] vectors of a sentence (L = 1) or of its
-words, `text_visible` [B, L] true at real words; `plan` [B, T, P] what is done in each frame; `prefix` [B, C, F] frames before x; `goal` [B, 8, 3] where joints shall
-be at the end, in the order of GOALS, `goal_asked` [B, 8] true at those that are told (the heading's too), `goal_hidden`
-[B] true where none is. Hidden is an action of -1, which embeds as zeros, a text of zeros, which embeds as the bias of
-its projection, a plan of zeros, which adds nothing, and a hidden goal, which adds nothing (Ho & Salimans 2022, section 3.2).
+words, `text_visible` [B, L] true at real words; `plan` [B, T, P] what is done in each frame; `prefix` [B, C, F] frames
+before x; `goal` [B, 8, 3] where joints shall be at the end, in the order of GOALS, `goal_asked` [B, 8] true at those
+that are told (the heading's too), `goal_hidden` [B] true where none is. Hidden is an action of -1, which embeds as
+zeros, a text of zeros, which embeds as the bias of its projection, and a plan of zeros or a hidden goal, which add
+nothing (Ho & Salimans 2022, section 3.2).
 """
 
 from collections.abc import Mapping
@@ -28,7 +29,7 @@ def action_vector(table: nn.Embedding, action: Tensor) -> Tensor:
 
 
 def hidden(condition: Condition) -> dict[str, Tensor]:
-    """The condition with what guidance hides hidden: action, text and plan. Goals and prefix stay told, as published."""
+    """The condition with what guidance hides hidden: action, text, plan. Goals and prefix stay told, as published."""
     unconditional = dict(condition)
     if "action" in condition:
         unconditional["action"] = torch.full_like(condition["action"], HIDDEN)

@@ -2,8 +2,9 @@
 
 `Mean.npy`, `Std.npy` [F], the lists `train.txt`, `val.txt`, `test.txt`, `all.txt`, and for each name in them
 `new_joint_vecs/NAME.npy` (features [T - 1, F]), `new_joints/NAME.npy` (positions [T - 1, J, 3]) and `texts/NAME.txt`;
-mirrored copies are called `M` + NAME. Our additions are `index.json`: where each clip is from and its share of an epoch, and with captions of windows
-`phases/NAME.json`: of each window its first and last second, and what the captioner sees in it.
+mirrored copies are called `M` + NAME. Our additions are `index.json`: where each clip is from and its share of an
+epoch, and with captions of windows `phases/NAME.json`: of each window its first and last second, and what the captioner
+sees in it.
 """
 
 import json

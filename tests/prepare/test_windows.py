@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data_loaders.captioner.phases import Phase
 from data_loaders.texts import mirrored, read_lines
 from prepare.text.windows import LENGTHS, Told, told_of, windows_of, with_rare_ones
 from tests.people import SMPL
@@ -27,7 +28,7 @@ def test_windows_cover_a_clip(frames):
 def test_windows_at_slow_rates_have_frames_and_come_once(fps: float):
     windows = windows_of(30, fps)
     assert windows and all(length >= 4 for _, length in windows) and len(windows) == len(set(windows))
-    assert told_of(person(30, speed=0.5, fps=fps), {"actions": ["walk"]}, "slow", fps).done
+    assert told_of(person(30, speed=0.5, fps=fps), {"actions": ["walk"]}, "slow", fps).windows
 
 
 def both_ways() -> np.ndarray:
@@ -93,7 +94,10 @@ def test_without_the_flag_the_whole_clip_alone_is_told(tmp_path: Path):
 
 
 def test_what_is_rarely_done_is_seen_more_often():
-    walks, kicks = Told([], [frozenset({"walk forward"})] * 2), Told([], [frozenset({"stand"}), frozenset({"kick"})])
+    walk, stand, kick = (
+        Phase(kind, 0, 1, direction="forward" * (kind == "walk")) for kind in ("walk", "stand", "kick")
+    )
+    walks, kicks = Told([], [(0, 1, (walk,))] * 2), Told([], [(0, 1, (stand,)), (0, 1, (kick,))])
     told = [walks] * 99 + [kicks]
     shares = with_rare_ones(np.full(100, 0.01), told)
     assert shares.sum() == pytest.approx(1) and np.ptp(shares[:99]) == 0
