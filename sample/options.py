@@ -19,6 +19,7 @@ ABLATIONS = (
 )  # fmt: skip
 SHIPPED_MODEL = "save/mocap2d"
 TEXT_MODEL = "save/mocap_text"
+PLANNER = "save/mocap_planner"
 DRAWN = "drawn"
 OF_THE_CHECKPOINT = (DataOptions, ModelOptions, DiffusionOptions)  # what a checkpoint says by itself
 
@@ -55,6 +56,12 @@ class SamplingOptions:
         (), "what the person does; several: one after another in one motion", many=True
     )
     input_text: str = option("", "a file of prompts, one a line: a motion for each", shipped=True)
+    planner_path: str = option(
+        PLANNER,
+        "what writes the plan of a sentence, for models that are told one (--plan)",
+        advanced=True,
+        shipped=True,
+    )
     action_name: str = option(
         "", "kind of motion, for models with --cond action; drawn: one for each sample (default: any)"
     )

@@ -22,10 +22,11 @@ _SUBJECTS = (
 )  # fmt: skip
 _PLACES = (
     "across the yard", "in the garden", "along the path", "in front of a mirror", "on a stage", "at home",
-    "in the hall", "at the bus stop", "towards a car", "past a shop", "on the grass", "near a tree", "by the window", 
-    "in the kitchen",    "along the corridor", "over the bridge", "at the beach", "in the snow", "next to a table", "on the pavement",
-    "through the gate", "in a large room", "down the road", "at the station", "in the office", "behind a fence",
-    "to the shop", "on the platform", "in the playground", "by the river", "before the audience", "at the gym",
+    "in the hall", "at the bus stop", "towards a car", "past a shop", "on the grass", "near a tree", "by the window",
+    "in the kitchen", "along the corridor", "over the bridge", "at the beach", "in the snow", "next to a table",
+    "on the pavement", "through the gate", "in a large room", "down the road", "at the station", "in the office",
+    "behind a fence", "to the shop", "on the platform", "in the playground", "by the river",
+    "before the audience", "at the gym",
 )  # fmt: skip
 _OCCASIONS = (
     "in the morning", "at the party", "after lunch", "as the music plays", "when the bell rings", "during the break",

@@ -62,21 +62,24 @@ class Planner(nn.Module):
 
     @torch.no_grad()
     def sample(
-        self, text: Tensor, visible: Tensor, seconds: Tensor, most: int, temperature: float, generator: torch.Generator
+        self, text: Tensor, visible: Tensor, seconds: Tensor, draws: Tensor, temperature: float
     ) -> tuple[Tensor, Tensor]:
-        """Rows [B, <= most, F], zeros from where a plan ends on, and the logarithm of their probability [B]."""
+        """Rows [B, <= N, F], zeros from where a plan ends on, and the logarithm of their probability [B].
+
+        `draws` [B, N, F], uniform in 0 to 1, decide; a `temperature` below 1 makes what is likely likelier.
+        """
         memory, hidden = self.read(text, visible, seconds)
         rows = torch.zeros(len(text), 0, len(self.heads), dtype=torch.int64, device=text.device)
-        ended, likely = torch.zeros(len(text), dtype=torch.bool, device=text.device), torch.zeros(len(text))
-        while rows.shape[1] < most and not ended.all():
-            known = self.state(rows, memory, hidden)[:, -1]
-            row = []
+        ended, likely = torch.zeros_like(seconds, dtype=torch.bool), torch.zeros_like(seconds)
+        while rows.shape[1] < draws.shape[1] and not ended.all():
+            known, row = self.state(rows, memory, hidden)[:, -1], []
             for i, head in enumerate(self.heads):
-                log = F.log_softmax(head(known).float(), dim=-1).cpu()
-                drawn = torch.multinomial((log / temperature).softmax(-1), 1, generator=generator)
-                drawn = drawn.masked_fill(ended.cpu()[:, None], 0)
-                likely += log.gather(1, drawn)[:, 0].masked_fill(ended.cpu(), 0.0)
-                row.append(drawn[:, 0].to(text.device))
+                log = F.log_softmax(head(known).float(), dim=-1)
+                below = (log / temperature).softmax(-1).cumsum(-1)
+                drawn = torch.searchsorted(below, below[:, -1:] * draws[:, rows.shape[1], i, None])
+                drawn = drawn.clamp(max=log.shape[-1] - 1).masked_fill(ended[:, None], 0)
+                likely = likely + log.gather(1, drawn)[:, 0].masked_fill(ended, 0.0)
+                row.append(drawn[:, 0])
                 ended = ended | (row[0] == 0) if i == 0 else ended
                 if i < len(self.known):
                     known = known + self.known[i](row[-1])

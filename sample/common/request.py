@@ -33,6 +33,8 @@ def make_request(session: Session) -> Request:
     frames = inputs["lengths"] if inputs else None
     if frames is None or sampling.motion_length is not None:
         frames = torch.tensor(frames_of(session, titles))
+    if session.encode:
+        condition |= session.plan_condition(titles, frames.tolist())
     return Request(frames, condition, titles, inputs)
 
 
@@ -40,7 +42,8 @@ def one_after_another(session: Session, texts: Sequence[str]) -> Request:
     """Motions in which the prompts follow each other, each as long as `frames_of` says, joined smoothly."""
     sampling, overlap = session.sampling, round(session.sampling.overlap * session.spec.fps)
     count, frames = sampling.num_samples * sampling.num_repetitions, frames_of(session, texts, overlap)
-    condition = {name: rows.repeat_interleave(count, 0) for name, rows in session.text_condition(texts).items()}
+    told = session.text_condition(texts) | session.plan_condition(texts, frames)
+    condition = {name: rows.repeat_interleave(count, 0) for name, rows in told.items()}
     segments = Request(torch.tensor(frames).repeat_interleave(count), condition)
     own = [length - overlap for length in frames[:-1]]  # frames before the next prompt begins
     total = total_frames(frames, overlap)

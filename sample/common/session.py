@@ -23,6 +23,7 @@ from model.denoisers.dit import DiT
 from model.options import TEXT_WIDTHS, ModelOptions
 from model.text.encoders import TextEncoder, load_text_encoder
 from sample.common.compat import Compat, compat_of
+from sample.common.plans import SentencePlanner, as_condition, load_planner
 from sample.options import SamplingLine, SamplingOptions
 from utils.run import checkpoint
 from utils.run.device import arithmetic, device_of
@@ -92,6 +93,7 @@ class Session:
     device: torch.device
     path: Path
     encode: TextEncoder | None = None
+    planner: SentencePlanner | None = None
     callback: Callback = ignored
 
     @property
@@ -127,6 +129,14 @@ class Session:
             return {}
         text, visible = self.encode(texts)
         return {"text": text, "text_visible": visible}
+
+    def plan_condition(self, texts: Sequence[str], frames: Sequence[int]) -> dict[str, Tensor]:
+        """What motions with these sentences and lengths are told of what is done when; nothing where none is told."""
+        if not self.planner:
+            return {}
+        fps = self.spec.fps
+        plans = self.planner(texts, [count / fps for count in frames], self.run.seed)
+        return {"plan": as_condition(plans, frames, fps)}
 
     def denoiser(self, request: Request, views: int = 1) -> Callable[[Tensor, int], Tensor]:
         """The function (x_t [V * B, T, ...], t) -> estimate of x_0, guidance inside; views lead."""
@@ -206,12 +216,13 @@ def open_session(line: SamplingLine, callback: Callback = ignored) -> Session:
             f"{path} does not fit {model.arch} for {data.dataset} ({len(spec.skeleton.joints)} joints): {reason}"
         ) from error
     mean, std = _stats(spec, path.parent, data)
+    encode = load_text_encoder(model.text_encoder_type, data.text_encoder_path) if width else None
     diffusion, steps = line.diffusion, [sampling.sampling_steps] if sampling.sampling_steps else None
     return Session(
         run, sampling, data, model, diffusion, spec,
         build_process(diffusion.noise_schedule, diffusion.diffusion_steps, steps),
         network.to(device).eval(), torch.from_numpy(mean).float(), torch.from_numpy(std).float(), device, path,
-        load_text_encoder(model.text_encoder_type, data.text_encoder_path) if width else None, callback,
+        encode, load_planner(sampling.planner_path, encode) if model.plan and encode else None, callback,
     )  # fmt: skip
 
 
