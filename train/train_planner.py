@@ -52,7 +52,7 @@ def subject_of(line: PlannerLine) -> Subject:
     motions = load_dataset(
         dataset_spec(line.data.dataset), replace(line.data, data_augmentations=("length_aug",)), seed=line.run.seed
     )
-    encode = load_text_encoder(ENCODER, line.data.text_encoder_path)
+    encode = load_text_encoder(ENCODER, line.data.text_encoder_path).encoder
     task = PlanTask(motions, encode, line.training.train_batch_size, line.run.seed, WORD_NOISE)
     build = partial(Planner, line.network, encode.width, tuple(SIZES.values()))
     next_command = "sample.generate --planner_path"
