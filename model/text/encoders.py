@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 MEMORY = 3 * 2**30  # a hundred thousand sentences word by word
+AT_ONCE = 16  # sentences: a short one beside a long one takes as long as that
 # Tokens that are read, start and end among them. CLIP could read 77; the published models were shown 20 words.
 LONGEST = {"minilm": 128, "minilm_words": 128, "clip": 22}
 REPOSITORIES = {"clip": "openai/clip-vit-base-patch32", "bert": "distilbert/distilbert-base-uncased"}
@@ -75,14 +76,23 @@ class Encoder:
     device: torch.device
 
     def __call__(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Encode sentences, one or more, as one batch. Raises UsageError for an empty one."""
+        """Encode sentences, one or more, those of like length at once. Raises UsageError for an empty one."""
         if not all(text.strip() for text in texts):
             raise UsageError("a sentence is empty; say what the motion shall be")
-        ids, visible = padded([torch.tensor(self.ids(text)) for text in texts])
+        ids = [torch.tensor(self.ids(text)) for text in texts]
+        rows, order = [torch.empty(0)] * len(ids), sorted(range(len(ids)), key=lambda i: len(ids[i]))
+        for first in range(0, len(order), AT_ONCE):
+            part = order[first : first + AT_ONCE]
+            for i, row in zip(part, self._encoded([ids[i] for i in part]), strict=True):
+                rows[i] = row
+        return padded(rows)
+
+    def _encoded(self, ids: list[Tensor]) -> list[Tensor]:
+        """The vectors [1 or L, width] of each of several sentences, encoded as one batch."""
+        batch, visible = padded(ids)
         with torch.no_grad():
-            vectors = self.network(ids.to(self.device), visible.to(self.device)).cpu()
-        visible = visible[:, : vectors.shape[1]]
-        return vectors * visible[..., None], visible
+            vectors = self.network(batch.to(self.device), visible.to(self.device)).cpu()
+        return [row[real] for row, real in zip(vectors, visible[:, : vectors.shape[1]], strict=True)]
 
     def ids(self, text: str) -> list[int]:
         """The tokens of a sentence, at most `longest`; the last is always the one that ends a sentence."""

@@ -247,3 +247,27 @@ def test_a_convolution_sees_across_the_seams():
     torch.testing.assert_close(cut[1, :13], whole[1, :13], atol=rounding, rtol=0)
     alone = model(x[1:, :13], steps(2)[1:], {})
     torch.testing.assert_close(alone[0], whole[1, :13], atol=rounding, rtol=0)
+
+
+def test_a_plan_is_told_to_the_frames_that_it_is_of():
+    """Zeros, and no plan at all, are a hidden one; what is planned late says nothing of a motion that ends before."""
+    model, x = told_network(plan_width=5), motion(2, 12)
+    plan = torch.randn(2, 12, 5)
+    with torch.no_grad():
+        none, told = model(x, steps(2), {}), model(x, steps(2), {"plan": plan})
+        torch.testing.assert_close(model(x, steps(2), {"plan": torch.zeros_like(plan)}), none, atol=1e-6, rtol=0)
+        assert (told - none).abs().amax((1, 2)).min() > 1e-3
+        other = torch.cat((plan[:, :8], plan[:, 8:] + 1), dim=1)
+        short = {"lengths": torch.tensor([8, 12])}
+        first, second = (model(x, steps(2), short | {"plan": each}) for each in (plan, other))
+        torch.testing.assert_close(first[0, :8], second[0, :8], atol=1e-6, rtol=0)
+        assert (first[1] - second[1]).abs().max() > 1e-3
+
+
+def test_the_frames_before_a_motion_have_no_plan():
+    model, x = told_network(plan_width=5, context=8), motion(1, 12)
+    condition = {"prefix": motion(1, 8)}
+    tokens = model.planned(torch.randn(1, 12, 5), 5)
+    assert not tokens[:, :2].any() and tokens[:, 2:].any(-1).all()
+    plan = {"plan": torch.randn(1, 12, 5)}
+    assert (model(x, steps(1), condition | plan) - model(x, steps(1), condition)).abs().max() > 1e-3

@@ -296,6 +296,17 @@ def test_training_hides_a_share_of_what_is_told() -> None:
     assert all(torch.equal(same[name], value) for name, value in batch.items()) and not same["goal_hidden"].any()
 
 
+def test_a_plan_is_hidden_with_its_sentence_and_sometimes_alone() -> None:
+    batch = told(batch=20_000)
+    batch["plan"] = torch.ones(20_000, 2, 3)
+    shown = drop(batch, 0.1, torch.Generator().manual_seed(0))
+    silent, without = (shown["text"] == 0).all((1, 2)), (shown["plan"] == 0).all((1, 2))
+    assert without[silent].all() and 0.13 < without[~silent].float().mean() < 0.17
+    assert (shown["plan"][~without] == 1).all() and not hidden(batch)["plan"].any()
+    plain = drop({name: batch[name] for name in batch if name != "plan"}, 0.1, torch.Generator().manual_seed(0))
+    assert torch.equal(plain["text"], shown["text"]), "the draws of other models stay as they were"
+
+
 @pytest.mark.parametrize("rows", [None, 200, 5000])
 def test_published_files_with_any_table(golden: Path, rows: int | None) -> None:
     record = tensors(golden / "mdm" / "net_dip.npz")

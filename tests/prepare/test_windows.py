@@ -4,8 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from data_loaders.captioner.detect import phases_of
 from data_loaders.captioner.phases import Phase
+from data_loaders.captioner.plans import from_rows, plan_of
+from data_loaders.options import DataOptions
+from data_loaders.registry import dataset_spec
+from data_loaders.representations import hml
+from data_loaders.text.humanml import load
 from data_loaders.texts import mirrored, read_lines
 from prepare.text.windows import LENGTHS, Told, told_of, windows_of, with_rare_ones
 from tests.people import SMPL
@@ -104,3 +111,31 @@ def test_what_is_rarely_done_is_seen_more_often():
     # Kicks, and the standing before, are in 0.5 % of all windows: 10 % are 20 times as many.
     assert shares[99] / shares[0] == pytest.approx(20**0.5)
     assert with_rare_ones(np.full(100, 0.01), [walks] * 100) == pytest.approx(np.full(100, 0.01))
+
+
+def test_what_is_done_in_a_window_is_in_its_folder_and_told_to_models_that_are_planned(tmp_path: Path):
+    lifted = np.clip(np.arange(81) / FPS - 1, 0, 1) * 2.8
+    np.save(tmp_path / "raise_left_01.npy", still(81, lifted))
+    run(tmp_path / "out", "--sources", tmp_path / "raise_left_01.npy", "--captions", "motion", "--test_share", 0)
+    options = DataOptions(dataset="mocap", datapath=str(tmp_path / "out"), data_split="all")
+    data = load(dataset_spec("mocap"), options, planned=True)
+    found = {}
+    for item, name in enumerate(data.names):
+        batch = data.batch([item], lambda place: np.random.RandomState(0))
+        ((caption, seconds, rows),) = data.plans([item], lambda place: np.random.RandomState(0))
+        assert caption == batch["caption"][0] and seconds * FPS == batch["lengths"][0] == batch["plan"].shape[1]
+        joints = hml.decode(torch.from_numpy(data.item(item)), hml.layout_of(SMPL)).numpy()
+        plan = batch["plan"][0].numpy()
+        assert (plan == plan_of(from_rows(rows), len(plan), FPS)).all() and plan[:, -1].all()
+        assert {p.kind for p in phases_of(joints[: len(plan)], FPS)} == {p.kind for p in from_rows(rows)}
+        found[name] = {p.side for p in from_rows(rows) if p.kind == "raise arm"}
+    assert list(found.values()) in ([{"left"}, {"right"}], [{"right"}, {"left"}]), "and of its mirror image"
+    assert "plan" not in load(dataset_spec("mocap"), options).batch([0], lambda place: np.random.RandomState(0))
+
+
+def test_phases_that_are_none_are_refused(tmp_path: Path):
+    np.save(tmp_path / "walk_01.npy", person(81))
+    run(tmp_path / "out", "--sources", tmp_path / "walk_01.npy", "--captions", "motion", "--test_share", 0)
+    next((tmp_path / "out" / "phases").iterdir()).write_text('[[0.0, 2.0, [["walk", 1]]]]')
+    options = DataOptions(dataset="mocap", datapath=str(tmp_path / "out"), data_split="all")
+    assert any("windows" in fault for fault in load(dataset_spec("mocap"), options).faults)
