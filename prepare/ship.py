@@ -73,8 +73,9 @@ def main(argv: list[str]) -> None:
     with atomic_folder(options.output_dir, options.overwrite, LATER) as made:
         checkpoint.save(made, checkpoint.step_of(source), {"model": weights})
         write_json(made / "args.json", args)
-        for name in ("Mean.npy", "Std.npy"):
-            (made / name).write_bytes((source.parent / name).read_bytes())
+        for path in (source.parent / name for name in ("Mean.npy", "Std.npy")):
+            if path.is_file():
+                (made / path.name).write_bytes(path.read_bytes())
         if (source.parent / "progress.jsonl").is_file():
             draw_curve(source.parent / "progress.jsonl", made / "training_curve.png")
     size = sum(path.stat().st_size for path in Path(options.output_dir).iterdir()) / 2**20

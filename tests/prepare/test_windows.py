@@ -117,7 +117,7 @@ def test_what_is_done_in_a_window_is_in_its_folder_and_told_to_models_that_are_p
     lifted = np.clip(np.arange(81) / FPS - 1, 0, 1) * 2.8
     np.save(tmp_path / "raise_left_01.npy", still(81, lifted))
     run(tmp_path / "out", "--sources", tmp_path / "raise_left_01.npy", "--captions", "motion", "--test_share", 0)
-    options = DataOptions(dataset="mocap", datapath=str(tmp_path / "out"), data_split="all")
+    options = DataOptions(dataset="mocap", datapath=str(tmp_path / "out"), data_split="train")
     data = load(dataset_spec("mocap"), options, planned=True)
     found = {}
     for item, name in enumerate(data.names):
@@ -137,5 +137,5 @@ def test_phases_that_are_none_are_refused(tmp_path: Path):
     np.save(tmp_path / "walk_01.npy", person(81))
     run(tmp_path / "out", "--sources", tmp_path / "walk_01.npy", "--captions", "motion", "--test_share", 0)
     next((tmp_path / "out" / "phases").iterdir()).write_text('[[0.0, 2.0, [["walk", 1]]]]')
-    options = DataOptions(dataset="mocap", datapath=str(tmp_path / "out"), data_split="all")
+    options = DataOptions(dataset="mocap", datapath=str(tmp_path / "out"), data_split="train")
     assert any("windows" in fault for fault in load(dataset_spec("mocap"), options).faults)

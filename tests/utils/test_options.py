@@ -23,7 +23,7 @@ COMMANDS = (
     "prepare.bake_body", "prepare.check", "prepare.humanml", "prepare.lengths", "prepare.mocap", "prepare.motion_stats",
     "prepare.poses", "prepare.round_trip", "prepare.ship", "prepare.toy_motion", "sample.ablations",
     "sample.dreamfusion", "sample.edit", "sample.generate", "sample.mas", "sample.poses", "sample.predict",
-    "sample.stream", "train.train_mdm", "train.train_posendf",
+    "sample.stream", "train.train_mdm", "train.train_planner", "train.train_posendf",
     "visualize.convert_skeleton", "visualize.export", "visualize.render_mesh",
     "visualize.simplify_loc2rot",
     "visualize.view",
