@@ -68,8 +68,9 @@ def _places(phase: Phase) -> list[tuple[int, int, int, list[int]]]:
         reach = [len(ARMS) + REACHES.index(phase.direction)] if phase.direction in REACHES else []
         arms = [number for number, side in enumerate(SIDES) if phase.side in (side, "both")]
         return [(_BODY_WIDTH + arm * _ARM_WIDTH, _ARM_WIDTH, ARMS.index(phase.kind), reach) for arm in arms]
-    name = phase.kind if phase.kind == "bow" else f"{phase.kind} {phase.side}"
-    return [(_BODY_WIDTH + 2 * _ARM_WIDTH, len(_LEG) + 2, _LEG.index(name), [])]
+    legs = [side for side in SIDES if phase.side in (side, "both")] or list(SIDES)
+    names = ["bow"] if phase.kind == "bow" else [f"{phase.kind} {side}" for side in legs]
+    return [(_BODY_WIDTH + 2 * _ARM_WIDTH, len(_LEG) + 2, _LEG.index(name), []) for name in names]
 
 
 def as_rows(phases: Iterable[Phase]) -> list[list[Any]]:

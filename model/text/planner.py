@@ -69,22 +69,25 @@ class Planner(nn.Module):
         `draws` [B, N, F], uniform in 0 to 1, decide; a `temperature` below 1 makes what is likely likelier.
         """
         memory, hidden = self.read(text, visible, seconds)
-        rows = torch.zeros(len(text), 0, len(self.heads), dtype=torch.int64, device=text.device)
-        ended, likely = torch.zeros_like(seconds, dtype=torch.bool), torch.zeros_like(seconds)
-        while rows.shape[1] < draws.shape[1] and not ended.all():
-            known, row = self.state(rows, memory, hidden)[:, -1], []
+        rows = torch.zeros(draws.shape, dtype=torch.int64, device=text.device)
+        likely, going = torch.zeros_like(seconds), torch.arange(len(text), device=text.device)
+        for number in range(draws.shape[1]):
+            known = self.state(rows[going, :number], memory[going], hidden[going])[:, -1]
             for i, head in enumerate(self.heads):
                 log = F.log_softmax(head(known).float(), dim=-1)
                 below = (log / temperature).softmax(-1).cumsum(-1)
-                drawn = torch.searchsorted(below, below[:, -1:] * draws[:, rows.shape[1], i, None])
-                drawn = drawn.clamp(max=log.shape[-1] - 1).masked_fill(ended[:, None], 0)
-                likely = likely + log.gather(1, drawn)[:, 0].masked_fill(ended, 0.0)
-                row.append(drawn[:, 0])
-                ended = ended | (row[0] == 0) if i == 0 else ended
+                drawn = torch.searchsorted(below, below[:, -1:] * draws[going, number, i, None])
+                drawn = drawn.clamp(max=log.shape[-1] - 1)
+                likely[going] += log.gather(1, drawn)[:, 0]
+                rows[going, number, i] = drawn[:, 0]
+                if i == 0:
+                    goes_on = drawn[:, 0] > 0
+                    known, drawn, going = known[goes_on], drawn[goes_on], going[goes_on]
                 if i < len(self.known):
-                    known = known + self.known[i](row[-1])
-            rows = torch.cat((rows, torch.stack(row, dim=-1)[:, None]), dim=1)
-        return rows, likely
+                    known = known + self.known[i](drawn[:, 0])
+            if not len(going):
+                break
+        return rows[:, : number + 1], likely
 
 
 def plan_loss(logits: Sequence[Tensor], rows: Tensor) -> dict[str, Tensor]:

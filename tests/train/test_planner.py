@@ -102,8 +102,6 @@ def test_clips_of_which_nothing_is_known_are_refused(tmp_path: Path, capsys):
         "train.train_planner",
         "--datapath",
         tmp_path / "data",
-        "--data_split",
-        "all",
         "--save_dir",
         tmp_path / "run",
     )
