@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from data_loaders.options import DataOptions
 from data_loaders.registry import DatasetSpec, dataset_defaults, dataset_spec
 from diffusion.options import DiffusionOptions
-from model.options import ModelOptions, translated
+from model.options import ModelOptions, PosePriorOptions, translated
 from train.options import ComparisonOptions, TrainingOptions
 from utils.formats.options import ReadingOptions
 from utils.run.errors import UsageError
@@ -249,12 +249,11 @@ class EditOptions(ReadingOptions):
     )
 
 
-POSE_PRIOR = "save/pose_ndf"
 POSE_TASKS = ("generate", "project", "interpolate", "score")
 
 
 @dataclass(frozen=True)
-class PosesOptions:
+class PosesOptions(PosePriorOptions):
     """What is done with poses, by which pose prior, and where it goes."""
 
     task: str = option(
@@ -264,16 +263,6 @@ class PosesOptions:
         "plausible",
         POSE_TASKS,
     )
-    model_path: str = option(
-        POSE_PRIOR, "checkpoint file, or a folder: its newest; published: checkpoint_epoch_best.tar", shipped=True
-    )
-    model_config: str = option(
-        "", "config.yaml of a published checkpoint (default: beside it, or in the folder above)", advanced=True
-    )
-    parents: str = option(
-        "", "list of parents that a published checkpoint was trained with (default: published, which is one off)",
-        ("", "published", "right"), advanced=True,
-    )  # fmt: skip
     output_dir: str = option("", "the folder to write (default: poses_<task> beside the input, else the checkpoint)")
     num_samples: int = option(10, "generate: how many poses", min=1)
     max_dist: float = option(0.001, "distance at which a pose is plausible enough, and left alone", min=0)
@@ -293,7 +282,6 @@ class PosesOptions:
         0.1, "interpolate by the published rule: share of the rest in each step", min=0, max=1, advanced=True
     )
     threshold: float = option(0.01, "score: distance from which a frame counts as implausible", min=0)
-    order: str = option("", "the numbers of a file's quaternions (default: wxyz)", ("", "wxyz", "xyzw"))
     pose_fps: float = option(
         0.0, "frames a second of poses without a rate in GLB (default: 2 for generate, else 20)", min=0, max=1000,
         advanced=True,

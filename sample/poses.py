@@ -41,8 +41,8 @@ def _folder_of(model: Path) -> Path:
 
 def scored(network: "nn.Module", folder: Path, options: PosesOptions, source: BodyOptions) -> list[str]:
     """Write the scores of the clips of a file or a folder, and return the lines that tell of them."""
+    from body.posing.sources import read_folder, read_poses
     from sample.posing.scores import Score, told, write_scores
-    from sample.posing.sources import read_folder, read_poses
     from sample.posing.tasks import distances_of
     from utils.run.folders import atomic_folder
 
@@ -80,8 +80,8 @@ def main(argv: list[str]) -> None:
         print("\n".join(scored(network, folder, options, source)))
         return
 
+    from body.posing.sources import read_poses
     from sample.posing.results import summary, write_outcomes
-    from sample.posing.sources import read_poses
     from sample.posing.tasks import generated, interpolated, made_plausible
     from utils.run.folders import atomic_folder
 

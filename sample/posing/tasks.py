@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from body.options import BodyOptions
+from body.posing.bodies import posed, standing_bodies
+from body.posing.sources import Poses, body_of
 from model.poses.interpolation import PosePath, interpolate, interpolate_published
 from model.poses.projection import Projection, project
 from sample.options import PosesOptions
-from sample.posing.bodies import posed, standing_bodies
-from sample.posing.sources import Poses, body_of
 from utils.geometry.body import BodyMotion
 from utils.run.errors import DataError, UsageError
 from utils.run.progress import Callback, ignored
