@@ -249,7 +249,7 @@ class EditOptions(ReadingOptions):
     )
 
 
-POSE_TASKS = ("generate", "project", "interpolate", "score")
+POSE_TASKS = ("generate", "project", "interpolate", "score", "perturb")
 
 
 @dataclass(frozen=True)
@@ -260,7 +260,7 @@ class PosesOptions(PosePriorOptions):
         "generate",
         "generate: plausible poses from random ones, or from those of a file; project: clips made plausible, as far as "
         "needed; interpolate: from pose to pose of a file by way of plausible ones; score: how far frames are from "
-        "plausible",
+        "plausible; perturb: noise on every joint, and what it does to that",
         POSE_TASKS,
     )
     output_dir: str = option("", "the folder to write (default: poses_<task> beside the input, else the checkpoint)")
@@ -280,6 +280,9 @@ class PosesOptions(PosePriorOptions):
     num_steps: int = option(20, "interpolate: steps from each pose to the next, on average", min=1)
     step_size: float = option(
         0.1, "interpolate by the published rule: share of the rest in each step", min=0, max=1, advanced=True
+    )
+    noise_magnitude: float = option(
+        0.01, "perturb: deviation of the normal noise on the four numbers of each quaternion", min=0, max=100
     )
     threshold: float = option(0.01, "score: distance from which a frame counts as implausible", min=0)
     pose_fps: float = option(

@@ -4,6 +4,7 @@
 `python -m sample.poses --task project --input_path take.bvh`
 `python -m sample.poses --task interpolate --input_path poses.npz --poses 0 7 -1`
 `python -m sample.poses --task score --input_path take.npz`
+`python -m sample.poses --task perturb --input_path take.npz --noise_magnitude 0.05`
 """
 
 from pathlib import Path
@@ -82,7 +83,8 @@ def main(argv: list[str]) -> None:
 
     from body.posing.sources import read_poses
     from sample.posing.results import summary, write_outcomes
-    from sample.posing.tasks import generated, interpolated, made_plausible
+    from sample.posing.scores import write_perturbed
+    from sample.posing.tasks import disturbance, generated, interpolated, made_plausible, perturbed_clips
     from utils.run.folders import atomic_folder
 
     found = read_poses(source, options.order, print) if source.input_path else []
@@ -90,10 +92,14 @@ def main(argv: list[str]) -> None:
         made = [generated(network, options, source, run.seed, found)]
     elif options.task == "project":
         made = made_plausible(network, options, source, found, print)
+    elif options.task == "perturb":
+        made = perturbed_clips(network, options, source, found, run.seed, print)
     else:
         made = [interpolated(network, options, source, found)]
     with atomic_folder(folder, options.overwrite) as target:
         write_outcomes(target, made, options, run.seed, path)
+        if options.task == "perturb":
+            write_perturbed(target, [disturbance(each) for each in made])
     print("\n".join(summary(made, options)))
     print(f"results.npy, a GLB of each clip and contact_sheet.png are in {folder}")
 

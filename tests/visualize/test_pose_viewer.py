@@ -1,4 +1,4 @@
-"""The viewer of poses: what is turned moves the body, what is told of it is what the prior says, projection is played."""
+"""The viewer of poses: what turns moves the body, what is told of it is what the prior says, projection is played."""
 
 import importlib.util
 from collections.abc import Iterator
@@ -119,7 +119,7 @@ def test_shape_and_view_are_obeyed(viewer):
     viewer.dress()
     assert not viewer.figure.mesh.visible and not viewer.gizmo.visible
     viewer.shake()
-    assert 0.01 < float((viewer.poses[0] - viewer.file[0]).abs().max())
+    assert float((viewer.poses[0] - viewer.file[0]).abs().max()) > 0.01
 
 
 @pytest.mark.parametrize(
