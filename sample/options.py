@@ -265,6 +265,14 @@ class PosesOptions(PosePriorOptions):
     )
     output_dir: str = option("", "the folder to write (default: poses_<task> beside the input, else the checkpoint)")
     num_samples: int = option(10, "generate: how many poses", min=1)
+    prior: str = option(
+        "ndf",
+        "generate: ndf: random poses are brought to --max_dist; diffusion: they are sampled from --diffusion_path",
+        ("ndf", "diffusion"),
+    )
+    diffusion_path: str = option(
+        "", "checkpoint, or a folder, of train.train_posendf --prior diffusion; --model_path tells the distances"
+    )
     max_dist: float = option(0.001, "distance at which a pose is plausible enough, and left alone", min=0)
     max_steps: int = option(1000, "most steps towards that; a step that is taken back counts", min=0)
     rule: str = option(

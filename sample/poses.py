@@ -24,6 +24,19 @@ RARE = (
 )  # fmt: skip
 
 
+def refuse_prior(options: PosesOptions, source: BodyOptions) -> None:
+    """Raise UsageError for what does not go with the diffusion prior, or goes with that alone."""
+    diffusion = options.prior == "diffusion"
+    if diffusion and options.task != "generate":
+        raise UsageError(f"--prior diffusion generates poses; --task {options.task} asks Pose-NDF")
+    if diffusion and source.input_path:
+        raise UsageError("--prior diffusion begins with noise, not with the poses of a file")
+    if diffusion and options.keep_steps:
+        raise UsageError("--keep_steps: those of a projection; --prior diffusion has none")
+    if diffusion != bool(options.diffusion_path):
+        raise UsageError("--prior diffusion and --diffusion_path, its checkpoint, go together")
+
+
 def output_folder(options: PosesOptions, source: BodyOptions, seed: int) -> Path:
     """Where the results go. Raises UsageError where that may not be written."""
     if options.output_dir:
@@ -66,6 +79,7 @@ def main(argv: list[str]) -> None:
         raise UsageError(f"--task {options.task} takes the poses of a file: name it with --input_path")
     if source.body == "capsules":
         raise UsageError("--body capsules: poses are those of SMPL's joints; choose smpl, free or an SMPL file")
+    refuse_prior(options, source)
     folder = output_folder(options, source, run.seed)
 
     import torch

@@ -13,9 +13,11 @@ from body.posing.bodies import posed, standing_bodies
 from body.posing.sources import Poses, body_of
 from data_loaders.poses.distances import geodesic
 from data_loaders.poses.noise import perturbed
+from model.poses.diffusion import load_pose_denoiser
 from model.poses.interpolation import PosePath, interpolate, interpolate_published
 from model.poses.projection import Projection, project
 from sample.options import PosesOptions
+from sample.posing.diffusion import sampled
 from sample.posing.scores import Perturbed
 from utils.geometry.body import BodyMotion
 from utils.run.errors import DataError, UsageError
@@ -49,7 +51,17 @@ class Outcome:
 def generated(
     network: nn.Module, options: PosesOptions, body: BodyOptions, seed: int, found: Sequence[Poses] = ()
 ) -> Outcome:
-    """Poses from random ones, number i drawn from (seed, i), or from poses of files, drawn among them."""
+    """Poses from random ones, number i drawn from (seed, i), or from poses of files, drawn among them.
+
+    With `--prior diffusion` they are sampled, and stay as they are.
+    """
+    if options.prior == "diffusion":
+        poses = sampled(
+            load_pose_denoiser(options.diffusion_path, next(network.parameters()).device), options.num_samples, seed
+        )
+        told = distances_of(network, poses)
+        motion = standing_bodies(poses, "poses", options.pose_fps or GALLERY_FPS, body.body)
+        return Outcome("poses", poses, poses, told, told, motion)
     start = random_poses(options.num_samples, seed, options.rule)
     if found:
         known = torch.cat([each.poses for each in found])

@@ -88,7 +88,7 @@ class PoseViewer:
             self.small = outline(body)
             if self.controls.get("there"):
                 self.figure.frame.remove()
-            self.figure = make_figure(self.server, standing(body, self.poses[self.number][None], "", FPS), 0)
+            self.figure = make_figure(self.server, standing(body, self.poses[self.number][None], "pose", FPS), 0)
             self.controls["there"] = True
             self.dress()
             self.show()
@@ -202,7 +202,7 @@ def open_pose_viewer(
     viewer.gizmo = server.scene.add_transform_controls("/turn", scale=0.25, disable_axes=True, disable_sliders=True)
     _add_controls(server.gui, viewer)
     viewer.reshape()
-    front = plain_views(1.8 * float(np.ptp(viewer.small.rest, axis=0).max()))[0]
+    front = plain_views(1.1 * float(np.ptp(viewer.small.rest, axis=0).max()))[0]
     server.initial_camera.position, server.initial_camera.look_at = front.eye + (0, 0.9, 0), (0.0, 0.9, 0.0)
     _obey(viewer)
     return viewer
