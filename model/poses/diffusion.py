@@ -24,7 +24,7 @@ from utils.run.errors import DataError, MissingFileError
 
 FEATURES = 6 * len(JOINTS)
 SCHEDULE, STEPS = "cosine", 50  # of the diffusion process
-_SIZE = {"latent_dim": 256, "layers": 6, "num_heads": 4, "ff_size": 512, "frames_per_token": 1}
+_SIZE = {"latent_dim": 256, "layers": 4, "num_heads": 4, "ff_size": 512, "frames_per_token": 1}
 _STILL = 1e-3  # deviation that a number has at least: joints that hardly move are not blown up
 
 
