@@ -1,9 +1,9 @@
 """Both priors of poses in one table: Pose-NDF's projection from random poses, and the diffusion prior.
 
-Run by hand: `python -m tests.benchmarks.pose_priors POSES POSE_NDF DIFFUSION [COUNT]`, a folder of prepare.poses and two
-checkpoints. Of COUNT (500) poses of each, and of as many held-out real ones: the distance (mean of 1 - |q.r|) to the
-nearest real pose of the train part, its mean and 95th percentile; diversity, the mean distance of a joint between any
-two poses, in cm; joints past their range, per thousand: turned further about x, y or z than any in the train part.
+Run by hand: `python -m tests.benchmarks.pose_priors POSES POSE_NDF DIFFUSION [COUNT]`, a folder of prepare.poses and
+two checkpoints. Of COUNT (500) poses of each, and of as many held-out real ones: the distance (mean of 1 - |q.r|) to
+the nearest real pose of the train part, its mean and 95th percentile; diversity, the mean distance of a joint between
+any two poses, in cm; joints past their range, per thousand: turned further about x, y or z than any of the train part.
 """
 
 import time

@@ -13,9 +13,7 @@ from tests.model.test_pose_ndf import some_poses
 from tests.sample.test_poses import SMALL, calm, loaded, model, quaternions  # noqa: F401
 from utils.geometry.rotations import axis_angle_to_quaternion
 
-TRAINING = (
-    "--prior diffusion --num_steps 40 --train_batch_size 64 --lr 3e-3 --save_interval 40 --threads 1 --device cpu"
-)
+TRAINING = "--prior diffusion --num_steps 60 --train_batch_size 32 --lr 3e-3 --warmup_steps 5 --save_interval 60"
 
 
 def bent(count: int) -> torch.Tensor:
