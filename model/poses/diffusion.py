@@ -69,6 +69,6 @@ def load_pose_denoiser(path: str | Path, device: str | torch.device = "cpu") -> 
     found, network = checkpoint.resolve(path), PoseDenoiser()
     try:
         network.load_state_dict(checkpoint.weights(checkpoint.load(found)))
-    except RuntimeError as error:
+    except (RuntimeError, DataError) as error:
         raise DataError(f"{found} is no diffusion prior of poses (train.train_posendf --prior diffusion)") from error
     return network.to(device).eval().requires_grad_(False)

@@ -48,7 +48,7 @@ def test_what_is_sampled_is_like_what_it_was_trained_on(trained):
     poses = sampled(network, 24, seed=1)
     torch.testing.assert_close(poses.norm(dim=-1), torch.ones(24, 21))
     elbow = 2 * torch.asin(poses[:, 17, 2].clamp(-1, 1))
-    assert (elbow > 0.5).any() and (elbow < -0.5).any() and float((elbow.abs() - 1).abs().median()) < 0.2
+    assert (elbow > 0.5).any() and (elbow < -0.5).any() and float((elbow.abs() - 1).abs().median()) < 0.4
     torch.testing.assert_close(sampled(network, 3, seed=1), poses[:3], atol=1e-4, rtol=0)
     assert float((sampled(network, 3, seed=2) - poses[:3]).abs().max()) > 1e-3
 
