@@ -5,6 +5,7 @@ from typing import Any
 
 from utils.run.options import option
 
+POSE_PRIOR = "save/pose_ndf"
 ARCHITECTURES = ("trans_enc", "trans_dec", "gru", "dit")
 TEXT_WIDTHS = {"clip": 512, "bert": 768, "minilm": 384, "minilm_words": 384}  # of each text encoder's vectors
 WORDS = ("bert", "minilm_words")  # text encoders that give a vector a token, the first being that of the sentence
@@ -142,3 +143,20 @@ class PoseNDFOptions:
         "", "of the joints' networks (default: as --act)", ("", "softplus", "lrelu", "relu"), advanced=True
     )
     encoder_beta: float = option(0.0, "sharpness of theirs (0: as --beta)", min=0, advanced=True)
+
+
+@dataclass(frozen=True)
+class PosePriorOptions:
+    """Which pose prior is asked, and how it is told poses."""
+
+    model_path: str = option(
+        POSE_PRIOR, "checkpoint file, or a folder: its newest; published: checkpoint_epoch_best.tar", shipped=True
+    )
+    model_config: str = option(
+        "", "config.yaml of a published checkpoint (default: beside it, or in the folder above)", advanced=True
+    )
+    parents: str = option(
+        "", "list of parents that a published checkpoint was trained with (default: published, which is one off)",
+        ("", "published", "right"), advanced=True,
+    )  # fmt: skip
+    order: str = option("", "the numbers of a file's quaternions (default: wxyz)", ("", "wxyz", "xyzw"))

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from data_loaders.options import DataOptions
 from data_loaders.registry import DatasetSpec, dataset_defaults, dataset_spec
 from diffusion.options import DiffusionOptions
-from model.options import ModelOptions, translated
+from model.options import ModelOptions, PosePriorOptions, translated
 from train.options import ComparisonOptions, TrainingOptions
 from utils.formats.options import ReadingOptions
 from utils.run.errors import UsageError
@@ -256,33 +256,30 @@ class EditOptions(ReadingOptions):
     )
 
 
-POSE_PRIOR = "save/pose_ndf"
-POSE_TASKS = ("generate", "project", "interpolate", "score")
+POSE_TASKS = ("generate", "project", "interpolate", "score", "perturb")
 
 
 @dataclass(frozen=True)
-class PosesOptions:
+class PosesOptions(PosePriorOptions):
     """What is done with poses, by which pose prior, and where it goes."""
 
     task: str = option(
         "generate",
         "generate: plausible poses from random ones, or from those of a file; project: clips made plausible, as far as "
         "needed; interpolate: from pose to pose of a file by way of plausible ones; score: how far frames are from "
-        "plausible",
+        "plausible; perturb: noise on every joint, and what it does to that",
         POSE_TASKS,
     )
-    model_path: str = option(
-        POSE_PRIOR, "checkpoint file, or a folder: its newest; published: checkpoint_epoch_best.tar", shipped=True
-    )
-    model_config: str = option(
-        "", "config.yaml of a published checkpoint (default: beside it, or in the folder above)", advanced=True
-    )
-    parents: str = option(
-        "", "list of parents that a published checkpoint was trained with (default: published, which is one off)",
-        ("", "published", "right"), advanced=True,
-    )  # fmt: skip
     output_dir: str = option("", "the folder to write (default: poses_<task> beside the input, else the checkpoint)")
     num_samples: int = option(10, "generate: how many poses", min=1)
+    prior: str = option(
+        "ndf",
+        "generate: ndf: random poses are brought to --max_dist; diffusion: they are sampled from --diffusion_path",
+        ("ndf", "diffusion"),
+    )
+    diffusion_path: str = option(
+        "", "checkpoint, or a folder, of train.train_posendf --prior diffusion; --model_path tells the distances"
+    )
     max_dist: float = option(0.001, "distance at which a pose is plausible enough, and left alone", min=0)
     max_steps: int = option(1000, "most steps towards that; a step that is taken back counts", min=0)
     rule: str = option(
@@ -299,8 +296,10 @@ class PosesOptions:
     step_size: float = option(
         0.1, "interpolate by the published rule: share of the rest in each step", min=0, max=1, advanced=True
     )
+    noise_magnitude: float = option(
+        0.01, "perturb: deviation of the normal noise on the four numbers of each quaternion", min=0, max=100
+    )
     threshold: float = option(0.01, "score: distance from which a frame counts as implausible", min=0)
-    order: str = option("", "the numbers of a file's quaternions (default: wxyz)", ("", "wxyz", "xyzw"))
     pose_fps: float = option(
         0.0, "frames a second of poses without a rate in GLB (default: 2 for generate, else 20)", min=0, max=1000,
         advanced=True,

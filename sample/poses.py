@@ -4,6 +4,7 @@
 `python -m sample.poses --task project --input_path take.bvh`
 `python -m sample.poses --task interpolate --input_path poses.npz --poses 0 7 -1`
 `python -m sample.poses --task score --input_path take.npz`
+`python -m sample.poses --task perturb --input_path take.npz --noise_magnitude 0.05`
 """
 
 from pathlib import Path
@@ -21,6 +22,19 @@ if TYPE_CHECKING:
 RARE = (
     "skeleton_type", "clip", "fit", "num_smplify_iters", "root", "foot_lock",
 )  # fmt: skip
+
+
+def refuse_prior(options: PosesOptions, source: BodyOptions) -> None:
+    """Raise UsageError for what does not go with the diffusion prior, or goes with that alone."""
+    diffusion = options.prior == "diffusion"
+    if diffusion and options.task != "generate":
+        raise UsageError(f"--prior diffusion generates poses; --task {options.task} asks Pose-NDF")
+    if diffusion and source.input_path:
+        raise UsageError("--prior diffusion begins with noise, not with the poses of a file")
+    if diffusion and options.keep_steps:
+        raise UsageError("--keep_steps: those of a projection; --prior diffusion has none")
+    if diffusion != bool(options.diffusion_path):
+        raise UsageError("--prior diffusion and --diffusion_path, its checkpoint, go together")
 
 
 def output_folder(options: PosesOptions, source: BodyOptions, seed: int) -> Path:
@@ -41,8 +55,8 @@ def _folder_of(model: Path) -> Path:
 
 def scored(network: "nn.Module", folder: Path, options: PosesOptions, source: BodyOptions) -> list[str]:
     """Write the scores of the clips of a file or a folder, and return the lines that tell of them."""
+    from body.posing.sources import read_folder, read_poses
     from sample.posing.scores import Score, told, write_scores
-    from sample.posing.sources import read_folder, read_poses
     from sample.posing.tasks import distances_of
     from utils.run.folders import atomic_folder
 
@@ -65,6 +79,7 @@ def main(argv: list[str]) -> None:
         raise UsageError(f"--task {options.task} takes the poses of a file: name it with --input_path")
     if source.body == "capsules":
         raise UsageError("--body capsules: poses are those of SMPL's joints; choose smpl, free or an SMPL file")
+    refuse_prior(options, source)
     folder = output_folder(options, source, run.seed)
 
     import torch
@@ -80,9 +95,10 @@ def main(argv: list[str]) -> None:
         print("\n".join(scored(network, folder, options, source)))
         return
 
+    from body.posing.sources import read_poses
     from sample.posing.results import summary, write_outcomes
-    from sample.posing.sources import read_poses
-    from sample.posing.tasks import generated, interpolated, made_plausible
+    from sample.posing.scores import write_perturbed
+    from sample.posing.tasks import disturbance, generated, interpolated, made_plausible, perturbed_clips
     from utils.run.folders import atomic_folder
 
     found = read_poses(source, options.order, print) if source.input_path else []
@@ -90,10 +106,14 @@ def main(argv: list[str]) -> None:
         made = [generated(network, options, source, run.seed, found)]
     elif options.task == "project":
         made = made_plausible(network, options, source, found, print)
+    elif options.task == "perturb":
+        made = perturbed_clips(network, options, source, found, run.seed, print)
     else:
         made = [interpolated(network, options, source, found)]
     with atomic_folder(folder, options.overwrite) as target:
         write_outcomes(target, made, options, run.seed, path)
+        if options.task == "perturb":
+            write_perturbed(target, [disturbance(each) for each in made])
     print("\n".join(summary(made, options)))
     print(f"results.npy, a GLB of each clip and contact_sheet.png are in {folder}")
 

@@ -1,8 +1,9 @@
 """What a pose prior is trained on: training pairs, and poses of the manifold, of one part of a folder."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +23,23 @@ class PosePairs:
 
     def __len__(self) -> int:
         return len(self.pairs.poses)
+
+
+@dataclass(frozen=True)
+class PoseFrames:
+    """Real poses as motions of one frame [M, 1, F], for what denoises motion."""
+
+    frames: Tensor
+    weights: None = None
+    captions: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def batch(self, indices: np.ndarray, rng_of: Callable[[int], Any]) -> dict[str, Tensor]:
+        """Some of them, and that all their numbers are seen."""
+        motion = self.frames[torch.from_numpy(indices)]
+        return {"motion": motion, "mask": torch.ones_like(motion)}
 
 
 def folders_of(poses: str, data_dir: str, amass_dir: str) -> tuple[Path, Path]:
@@ -52,10 +70,15 @@ def load(pairs: Path, samples: Path, part: str, first_only: bool = False) -> Pos
     found = [read_pairs(path) for path in files]
     if len({each.distances.shape[1] for each in found}) > 1:
         raise DataError(f"{pairs}: some files have distances to more poses than others; make them again")
-    manifold = [read_samples(path) for path in files_of(samples, part)[: 1 if first_only else None]]
-    if not manifold or not sum(map(len, manifold)):
-        raise MissingFileError(f"{samples} holds no sampled poses of {part} (`{part}/*.npz`)")
-    return PosePairs(_together(found), torch.cat(manifold))
+    return PosePairs(_together(found), load_samples(samples, part, first_only))
+
+
+def load_samples(folder: Path, part: str, first_only: bool = False) -> Tensor:
+    """The real poses [M, 21, 4] of a part. Raises MissingFileError or DataError."""
+    found = [read_samples(path) for path in files_of(folder, part)[: 1 if first_only else None]]
+    if not found or not sum(map(len, found)):
+        raise MissingFileError(f"{folder} holds no sampled poses of {part} (`{part}/*.npz`)")
+    return torch.cat(found)
 
 
 def _together(found: Sequence[Pairs]) -> Pairs:

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from body.posing.bodies import joint_degrees
 from sample.options import PosesOptions
-from sample.posing.bodies import joint_degrees
 from sample.posing.tasks import Outcome
 from utils.formats import results
 from utils.geometry.body import BodyMotion, joints_of

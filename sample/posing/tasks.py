@@ -3,16 +3,22 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from body.options import BodyOptions
+from body.posing.bodies import posed, standing_bodies
+from body.posing.sources import Poses, body_of
+from data_loaders.poses.distances import geodesic
+from data_loaders.poses.noise import perturbed
+from model.poses.diffusion import load_pose_denoiser
 from model.poses.interpolation import PosePath, interpolate, interpolate_published
 from model.poses.projection import Projection, project
 from sample.options import PosesOptions
-from sample.posing.bodies import posed, standing_bodies
-from sample.posing.sources import Poses, body_of
+from sample.posing.diffusion import sampled
+from sample.posing.scores import Perturbed
 from utils.geometry.body import BodyMotion
 from utils.run.errors import DataError, UsageError
 from utils.run.progress import Callback, ignored
@@ -45,7 +51,17 @@ class Outcome:
 def generated(
     network: nn.Module, options: PosesOptions, body: BodyOptions, seed: int, found: Sequence[Poses] = ()
 ) -> Outcome:
-    """Poses from random ones, number i drawn from (seed, i), or from poses of files, drawn among them."""
+    """Poses from random ones, number i drawn from (seed, i), or from poses of files, drawn among them.
+
+    With `--prior diffusion` they are sampled, and stay as they are.
+    """
+    if options.prior == "diffusion":
+        poses = sampled(
+            load_pose_denoiser(options.diffusion_path, next(network.parameters()).device), options.num_samples, seed
+        )
+        told = distances_of(network, poses)
+        motion = standing_bodies(poses, "poses", options.pose_fps or GALLERY_FPS, body.body)
+        return Outcome("poses", poses, poses, told, told, motion)
     start = random_poses(options.num_samples, seed, options.rule)
     if found:
         known = torch.cat([each.poses for each in found])
@@ -92,6 +108,35 @@ def made_plausible(
         )  # fmt: skip
         callback(number + 1, len(found))
     return made
+
+
+def perturbed_clips(
+    network: nn.Module,
+    options: PosesOptions,
+    body: BodyOptions,
+    found: Sequence[Poses],
+    seed: int,
+    say: Callable[[str], None],
+) -> list[Outcome]:
+    """Clips with normal noise of `--noise_magnitude` on their quaternions (published `data.perturb_poses`).
+
+    That of a frame depends on the seed, the number of its clip and its own.
+    """
+    made = []
+    for number, each in enumerate(found):
+        levels = torch.full((len(each.poses),), options.noise_magnitude)
+        poses = perturbed(each.poses, levels, "gaussian", np.arange(len(levels)), seed, "perturb", number)
+        first = body_of(each, body, options.pose_fps or CLIP_FPS, say)
+        far, near = distances_of(network, each.poses), distances_of(network, poses)
+        motion, first = (replace(posed(first, shown), name=each.name) for shown in (poses, each.poses))
+        made.append(Outcome(each.name, each.poses, poses, far, near, motion, source=each, first=first))
+    return made
+
+
+def disturbance(made: Outcome) -> Perturbed:
+    """How far an outcome's poses were moved, and what the prior says of that."""
+    apart = geodesic(made.before.double(), made.after.double())
+    return Perturbed(made.name, made.far.numpy(), made.near.numpy(), apart.numpy())
 
 
 def interpolated(network: nn.Module, options: PosesOptions, body: BodyOptions, found: Sequence[Poses]) -> Outcome:

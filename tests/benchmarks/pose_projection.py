@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from body.options import BodyOptions
+from body.posing.bodies import joint_degrees
+from body.posing.sources import read_poses
 from model.poses.interpolation import interpolate, turns_between
 from model.poses.projection import RULES, project
 from model.poses.reading import load_pose_ndf
-from sample.posing.bodies import joint_degrees
-from sample.posing.sources import read_poses
 from sample.posing.tasks import random_poses
 from tests.model.test_pose_ndf import tiny
 from utils.geometry.rotations import axis_angle_to_quaternion, quaternion_multiply, quaternion_normalise

@@ -233,6 +233,33 @@ def test_scored(model, tmp_path):
     assert both == ["a", "b", "all"] and (tmp_path / "out" / "scores.png").stat().st_size > 5000
 
 
+def test_perturbed(model, tmp_path):
+    """Noise of the asked size on the joints of an AMASS clip, its distances, and where these leave the band."""
+    path = amass(tmp_path / "walk.npz", 40)
+    flags = "--noise_magnitude 0.05 --body free --output_dir"
+    run(COMMAND, "perturb --model_path", model, SMALL, "--input_path", path, flags, tmp_path / "out")
+    before, after = loaded(path), loaded(tmp_path / "out" / "walk.npz")
+    for part in (slice(0, 3), slice(66, 156)):
+        np.testing.assert_array_equal(after["poses"][:, part], before["poses"][:, part])
+    old, new = (
+        canonical(axis_angle_to_quaternion(torch.from_numpy(each["poses"][:, 3:66]).unflatten(1, (21, 3))).float())
+        for each in (before, after)
+    )
+    size = float((new - old).square().sum(-1).mean().sqrt())
+    assert abs(size / (0.05 * 3**0.5) - 1) < 0.05, "three of four directions remain on the sphere"
+    rows = list(csv.DictReader((tmp_path / "out" / "perturbed.csv").open()))
+    network = load_pose_ndf(model)
+    numbers = {name: np.array([float(row[name]) for row in rows]) for name in ("before", "after", "apart", "outside")}
+    np.testing.assert_allclose(numbers["before"], network(old), atol=2e-5)
+    np.testing.assert_allclose(numbers["after"], network(new), atol=2e-5)
+    np.testing.assert_allclose(numbers["apart"], (1 - (old * new).sum(-1).abs()).mean(-1), atol=2e-5)
+    change = numbers["after"] - numbers["before"]
+    clear = np.abs(np.abs(change) - numbers["apart"]) > 1e-4
+    wanted = np.where(np.abs(change) > numbers["apart"], np.sign(change), 0)
+    np.testing.assert_array_equal(numbers["outside"][clear], wanted[clear])
+    assert {-1, 1} <= set(wanted) and (tmp_path / "out" / "perturbed.png").stat().st_size > 5000
+
+
 def bad(kind: str) -> np.ndarray:
     poses = calm(3).numpy()
     if kind == "zero":

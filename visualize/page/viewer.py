@@ -74,7 +74,7 @@ class Viewer:
         with self.server.atomic():
             for figure in self.chosen():
                 last = len(figure.joints) - 1
-                _pose(figure, min(int(seconds * figure.motion.fps + 1e-6), last), self.controls["contacts"].value)
+                pose_figure(figure, min(int(seconds * figure.motion.fps + 1e-6), last), self.controls["contacts"].value)
 
     def arrange(self) -> None:
         """Obey what the controls say of samples, mesh, joints and contacts."""
@@ -119,6 +119,16 @@ def require_viser() -> Any:
         raise MissingFileError("the viewer needs viser: pip install viser") from error
 
 
+def open_server(host: str, port: int) -> Any:
+    """A server with a floor, y up, at the next free port if one is taken. Raises MissingFileError without viser."""
+    server = require_viser().ViserServer(host=host, port=port, verbose=False)
+    server.scene.set_up_direction("+y")
+    server.scene.add_grid(
+        "/floor", plane="xz", infinite_grid=True, cell_size=0.25, section_size=1.0, fade_distance=20.0
+    )
+    return server
+
+
 def open_viewer(
     motions: Sequence[BodyMotion], host: str = "127.0.0.1", port: int = 8080, views: Sequence[View] = ()
 ) -> Viewer:
@@ -126,12 +136,8 @@ def open_viewer(
 
     `views` are offered besides front, side and top. Raises MissingFileError where viser is missing.
     """
-    server = require_viser().ViserServer(host=host, port=port, verbose=False)
-    server.scene.set_up_direction("+y")
-    server.scene.add_grid(
-        "/floor", plane="xz", infinite_grid=True, cell_size=0.25, section_size=1.0, fade_distance=20.0
-    )
-    figures = [_figure(server, motion, number) for number, motion in enumerate(motions)]
+    server = open_server(host, port)
+    figures = [make_figure(server, motion, number) for number, motion in enumerate(motions)]
     size = max(float(np.ptp(motion.body.rest, axis=0).max()) for motion in motions)
     viewer = Viewer(server, figures, {}, [*plain_views(1.5 * size), *views])
     viewer.controls = _controls(server, viewer)
@@ -153,7 +159,7 @@ def even_camera_views(count: int, elevation: float, distance: float) -> list[Vie
     return [View(f"view {i}", -distance * axes[:, 2], axes[:, 1]) for i, axes in enumerate(turned)]
 
 
-def _figure(server: Any, motion: BodyMotion, number: int) -> Figure:
+def make_figure(server: Any, motion: BodyMotion, number: int) -> Figure:
     """Enter a motion into the scene, in its first frame."""
     body, place = motion.body, f"/sample{number}"
     joints, turned = joints_of(motion)
@@ -179,7 +185,7 @@ def _figure(server: Any, motion: BodyMotion, number: int) -> Figure:
     return Figure(motion, joints, turns, limbs, frame, bones, dots, touching, mesh)
 
 
-def _pose(figure: Figure, frame: int, with_contacts: bool) -> None:
+def pose_figure(figure: Figure, frame: int, with_contacts: bool) -> None:
     """Move a figure to a frame, unless it stands so."""
     if frame == figure.shown:
         return

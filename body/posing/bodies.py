@@ -1,4 +1,4 @@
-"""Poses on a body, to be written and drawn."""
+"""Poses on a body, to be written, drawn and looked at."""
 
 from dataclasses import replace
 
@@ -8,13 +8,17 @@ from torch import Tensor
 
 from body.from_joints import lowest
 from body.models import load_body
-from utils.geometry.body import BodyMotion
+from utils.geometry.body import Body, BodyMotion
 from utils.geometry.rotations import quaternion_to_matrix
 
 
 def standing_bodies(poses: Tensor, name: str, fps: float, body: str = "") -> BodyMotion:
+    """Poses [T, 21, 4], a frame each, of the body that `body` names; see `standing`."""
+    return standing(load_body(body).shaped(), poses, name, fps)
+
+
+def standing(shaped: Body, poses: Tensor, name: str, fps: float) -> BodyMotion:
     """Poses [T, 21, 4], a frame each, of a body that faces +z and has its lowest point on the floor, over one place."""
-    shaped = load_body(body).shaped()
     rotations = np.tile(np.eye(3, dtype=np.float32), (len(poses), len(shaped.joints), 1, 1))
     root = np.zeros((len(poses), 3), np.float32)
     motion = posed(BodyMotion(shaped, rotations, root, fps, name), poses)

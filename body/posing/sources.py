@@ -16,9 +16,9 @@ from torch.nn.functional import normalize
 from body.from_joints import Say, bodies_of, read_clips
 from body.models import load_body
 from body.options import BodyOptions
+from body.posing.bodies import standing_bodies
 from model.poses.pose_ndf import JOINTS, canonical
 from model.poses.projection import unit_quaternions
-from sample.posing.bodies import standing_bodies
 from utils.formats import smpl_motion
 from utils.formats.reading import READERS
 from utils.geometry.body import BodyMotion
