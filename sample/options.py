@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from body.options import POSE_PRIOR
 from data_loaders.options import DataOptions
 from data_loaders.registry import DatasetSpec, dataset_defaults, dataset_spec
 from diffusion.options import DiffusionOptions
@@ -249,7 +250,6 @@ class EditOptions(ReadingOptions):
     )
 
 
-POSE_PRIOR = "save/pose_ndf"
 POSE_TASKS = ("generate", "project", "interpolate", "fit_image", "score")
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 RARE = (
-    "skeleton_type", "clip", "fit", "num_smplify_iters", "root", "foot_lock",
+    "skeleton_type", "clip", "fit", "num_smplify_iters", "root", "foot_lock", "pose_prior", "prior_path",
 )  # fmt: skip
 
 

@@ -115,7 +115,8 @@ class _Task:
     prior: PosePrior
     network: nn.Module | None
     weights: Weights
-    below: Tensor  # [M, 22]: 1 where a keypoint's point hangs on a joint
+    hangs: Tensor  # [M, 24 + L]: 1 where a keypoint's point is a joint, or hangs on it
+    below: Tensor  # [M, 22]: where it hangs on one that is turned
 
 
 def fit_keypoints(
@@ -123,10 +124,10 @@ def fit_keypoints(
 ) -> Fitted:
     """The body that explains keypoints best. Raises DataError where they show no bone of the trunk, arms or legs."""
     depth = first_depth(figure, seen, camera)
-    task = _Task(
-        figure, seen, camera, depth, pose_prior(figure.offsets[:24]), network, weights or Weights(),
-        _below(figure, seen.points),
-    )  # fmt: skip
+    hangs = _hangs(figure, seen.points)
+    below = (hangs * (torch.arange(hangs.shape[1]) != torch.tensor(seen.points)[:, None]))[:, :_TURNED]
+    prior = pose_prior(figure.offsets[:24])
+    task = _Task(figure, seen, camera, depth, prior, network, weights or Weights(), hangs, below)
     guess, cost = _facing(task, _starts(task))
     for factor, steps in STAGES:
         guess, cost = minimised(task, guess, factor, steps)
@@ -137,7 +138,7 @@ def fit_keypoints(
             break
         guess, least = tried.of([int(cost.argmin())]), float(cost.min())
     near = float("nan") if network is None else float(distance_and_slope(network, guess.rotations)[0])
-    return Fitted(guess, least, pixels_of(task, guess)[0], near)
+    return Fitted(guess, least, _pixels(task, _posed(figure, guess)[0])[0], near)
 
 
 def first_depth(figure: Figure, seen: Seen, camera: Camera) -> float:
@@ -156,9 +157,9 @@ def first_depth(figure: Figure, seen: Seen, camera: Camera) -> float:
     return float(torch.tensor(depths).double().quantile(0.25))
 
 
-def pixels_of(task: _Task, guess: Guess) -> Tensor:
-    """Where the points of the keypoints are seen [B, M, 2]."""
-    points = _posed(task.figure, guess)[0][:, task.seen.points]
+def _pixels(task: _Task, points: Tensor) -> Tensor:
+    """Where those of the figure's points [B, 24 + L, 3] that keypoints show are seen [B, M, 2]."""
+    points = points[:, task.seen.points]
     depth = (-points[..., 2:]).clamp_min(_NEAREST)
     flip = torch.tensor([1.0, -1.0]).to(points)
     return torch.tensor(task.camera.centre).to(points) + task.camera.focal * flip * points[..., :2] / depth
@@ -292,13 +293,13 @@ def _of_keypoints(task: _Task, guess: Guess, used: Tensor | None) -> tuple[Tenso
     """What keypoints ask: sums [B], halves of their gradients [B, N] and matrices [B, N, N]."""
     points, world = _posed(task.figure, guess)
     seen, camera = points[:, task.seen.points], task.camera
-    error = (pixels_of(task, guess) - task.seen.pixels) * (task.depth / camera.focal)  # metres
+    error = (_pixels(task, points) - task.seen.pixels) * (task.depth / camera.focal)  # metres
     trust = task.seen.trust if used is None else task.seen.trust * used
     squared, robust = error.square().sum(-1), task.weights.robust**2
     scale = (trust / task.weights.keypoint) ** 2
     cost = (scale * robust * squared / (robust + squared)).sum(1)
     weight = scale * (robust / (robust + squared)) ** 2  # what Geman-McClure's error leaves of a square
-    slopes = _projected(seen, task.depth) @ _point_slopes(task, guess, points, world)  # [B, M, 2, N]
+    slopes = _projected(seen, task.depth) @ _point_slopes(task, points, world)  # [B, M, 2, N]
     flat = slopes.flatten(1, 2)
     weighed = flat * weight.repeat_interleave(2, 1)[..., None]
     return cost, (weighed.mT @ error.flatten(1)[..., None]).squeeze(-1), weighed.mT @ flat
@@ -313,7 +314,7 @@ def _projected(points: Tensor, unit: float) -> Tensor:
     return unit * torch.stack([torch.stack(row, -1) for row in rows], -2)
 
 
-def _point_slopes(task: _Task, guess: Guess, points: Tensor, world: Tensor) -> Tensor:
+def _point_slopes(task: _Task, points: Tensor, world: Tensor) -> Tensor:
     """Derivatives [B, M, 3, N] of the keypoints' points by root, turns and shape.
 
     Turning joint k about its own axis a moves a point p below it by (G_k a) x (p - p_k).
@@ -325,12 +326,8 @@ def _point_slopes(task: _Task, guess: Guess, points: Tensor, world: Tensor) -> T
     way = torch.eye(3).to(points).expand(count, len(task.below), 3, 3)
     start = [max(parent, 0) for parent in task.figure.parents]
     bones = world[:, start] @ task.figure.directions  # [B, K, 3, S]; the root's own is 0
-    shape = torch.einsum("mk,bkcs->bmcs", _hangs(task.figure, task.seen.points), bones)
+    shape = torch.einsum("mk,bkcs->bmcs", task.hangs, bones)
     return torch.cat([way, turns.flatten(2, 3).mT, shape], -1)
-
-
-def _below(figure: Figure, points: list[int]) -> Tensor:
-    return _hangs(figure, points)[:, :_TURNED] * (1 - torch.eye(len(figure.parents))[points][:, :_TURNED]).double()
 
 
 def _hangs(figure: Figure, points: list[int]) -> Tensor:
