@@ -123,11 +123,7 @@ def fit_keypoints(
     figure: Figure, seen: Seen, camera: Camera, network: nn.Module | None = None, weights: Weights | None = None
 ) -> Fitted:
     """The body that explains keypoints best. Raises DataError where they show no bone of the trunk, arms or legs."""
-    depth = first_depth(figure, seen, camera)
-    hangs = _hangs(figure, seen.points)
-    below = (hangs * (torch.arange(hangs.shape[1]) != torch.tensor(seen.points)[:, None]))[:, :_TURNED]
-    prior = pose_prior(figure.offsets[:24])
-    task = _Task(figure, seen, camera, depth, prior, network, weights or Weights(), hangs, below)
+    task = _task(figure, seen, camera, network, weights or Weights())
     guess, cost = _facing(task, _starts(task))
     for factor, steps in STAGES:
         guess, cost = minimised(task, guess, factor, steps)
@@ -139,6 +135,14 @@ def fit_keypoints(
         guess, least = tried.of([int(cost.argmin())]), float(cost.min())
     near = float("nan") if network is None else float(distance_and_slope(network, guess.rotations)[0])
     return Fitted(guess, least, _pixels(task, _posed(figure, guess)[0])[0], near)
+
+
+def _task(figure: Figure, seen: Seen, camera: Camera, network: nn.Module | None, weights: Weights) -> _Task:
+    """What stays the same. Raises DataError."""
+    depth, prior = first_depth(figure, seen, camera), pose_prior(figure.offsets[:24])
+    hangs = _hangs(figure, seen.points)
+    below = (hangs * (torch.arange(hangs.shape[1]) != torch.tensor(seen.points)[:, None]))[:, :_TURNED]
+    return _Task(figure, seen, camera, depth, prior, network, weights, hangs, below)
 
 
 def first_depth(figure: Figure, seen: Seen, camera: Camera) -> float:
