@@ -60,9 +60,9 @@ class Weights:
 
     keypoint: float = 0.02
     robust: float = 0.15
-    relaxed: float = 0.05
+    relaxed: float = 0.3
     beyond: float = 130.0
-    prior: float = 2000.0
+    prior: float = 4000.0
     shape: float = 2.0
 
 
@@ -134,7 +134,7 @@ def fit_keypoints(
             break
         guess, least = tried.of([int(cost.argmin())]), float(cost.min())
     near = float("nan") if network is None else float(distance_and_slope(network, guess.rotations)[0])
-    return Fitted(guess, least, _pixels(task, _posed(figure, guess)[0])[0], near)
+    return Fitted(guess, least, _pixels(task, posed_points(figure, guess))[0], near)
 
 
 def _task(figure: Figure, seen: Seen, camera: Camera, network: nn.Module | None, weights: Weights) -> _Task:
@@ -209,7 +209,7 @@ def _starts(task: _Task) -> Guess:
     yaw = torch.arange(4).double() * torch.pi / 2
     relaxed[:, 0] = about_axis("Z", torch.tensor(_lean(task)).double()) @ about_axis("Y", yaw)
     guess = Guess(relaxed, torch.zeros(4, 3).double(), torch.zeros(4, task.figure.directions.shape[-1]).double())
-    middle = _posed(task.figure, guess)[0][:, seen.points]
+    middle = posed_points(task.figure, guess)[:, seen.points]
     trust = seen.trust / seen.trust.sum()
     ray = (trust @ (seen.pixels - torch.tensor(task.camera.centre))) / task.camera.focal
     place = task.depth * torch.stack([ray[0], -ray[1], -torch.ones_like(ray[0])])
@@ -258,6 +258,11 @@ def _turned_round(task: _Task, guess: Guess) -> Guess:
     rotations = torch.stack(turned)
     count = len(rotations)
     return Guess(rotations, guess.root.expand(count, 3).clone(), guess.shape.expand(count, -1).clone())
+
+
+def posed_points(figure: Figure, guess: Guess) -> Tensor:
+    """Points [B, 24 + L, 3] of a figure in the camera's axes, metres."""
+    return _posed(figure, guess)[0]
 
 
 def _posed(figure: Figure, guess: Guess) -> tuple[Tensor, Tensor]:

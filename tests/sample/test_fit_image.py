@@ -12,7 +12,7 @@ from torch import Tensor
 from body.models import load_body
 from model.poses.pose_ndf import canonical
 from sample.posing import image_fit
-from sample.posing.image_fit import Camera, Guess, Seen, Weights, fit_keypoints
+from sample.posing.image_fit import Camera, Guess, Seen, Weights, fit_keypoints, posed_points
 from sample.posing.landmarks import Figure, figure_of
 from tests.body.test_plausible import Nearest
 from tests.commands import listing, refusal, run
@@ -59,7 +59,7 @@ def person(figure: Figure, degrees: float = 0.0, lean: float = 0.0) -> Guess:
 
 
 def points_of(figure: Figure, guess: Guess) -> Tensor:
-    return image_fit._posed(figure, guess)[0][0]
+    return posed_points(figure, guess)[0]
 
 
 def keypoints(figure: Figure, guess: Guess) -> dict[str, np.ndarray]:
@@ -131,9 +131,9 @@ def test_confidence_weighs(figure: Figure):
         return float((fit.shown[row] - seen.pixels[row]).norm())
 
     sure, unsure = missed(1.0), missed(0.1)
-    assert sure < 6 and unsure > 12
+    assert unsure > 2 * sure and unsure > 2
     seen.pixels[row, 1] += 200
-    assert missed(1.0) > 150
+    assert missed(1.0) > 100
 
 
 def test_bones_are_turned_to_the_other_end_of_their_depth(figure: Figure):
@@ -141,7 +141,7 @@ def test_bones_are_turned_to_the_other_end_of_their_depth(figure: Figure):
     guess = person(figure, 30.0)
     task = image_fit._task(figure, seen_of(figure, guess), CAMERA, None, Weights())
     turned = image_fit._turned_round(task, guess)
-    before, after = points_of(figure, guess), image_fit._posed(figure, turned)[0]
+    before, after = points_of(figure, guess), posed_points(figure, turned)
     for number, (upper, lower) in enumerate(image_fit._FLIPPED):
         ends = [figure.places[name] for name in (upper, lower)]
         bone, other = (points[ends[1]] - points[ends[0]] for points in (before, after[number]))
