@@ -185,12 +185,12 @@ def test_the_command(model: Path, figure: Figure, tmp_path: Path):
         assert abs(found["trans"][0, 2] + 4) < 0.5
 
 
-def test_keypoints_alone_and_people_by_number(model: Path, figure: Figure, tmp_path: Path):
+def test_keypoints_alone_and_people_by_number(model: Path, figure: Figure, tmp_path: Path, capsys):
     found = [keypoints(figure, person(figure, degrees)) for degrees in (0.0, 180.0)]
     path = openpose(tmp_path / "two.json", *found)
     asked = (COMMAND, SMALL, "--model_path", model, "--input_path", path)
-    assert "choose one with --person" in refusal(*asked, "--image_size 400 300")
-    assert "say --image_size" in refusal(*asked, "--person 1")
+    assert "choose one with --person" in refusal(capsys, 2, *asked, "--image_size 400 300")
+    assert "say --image_size" in refusal(capsys, 2, *asked, "--person 1")
     run(*asked, "--image_size 400 300 --person 1 --focal_length 500 --prior_weight 0 --output_dir", tmp_path / "out")
     with np.load(tmp_path / "out" / "two.npz") as content:
         turn = axis_angle_to_matrix(torch.from_numpy(content["root_orient"]))[0, 2, 2]
@@ -198,20 +198,20 @@ def test_keypoints_alone_and_people_by_number(model: Path, figure: Figure, tmp_p
     assert cv2.imread(str(tmp_path / "out" / "overlay.png")).shape == (300, 400, 3)
 
 
-def test_what_is_refused(model: Path, figure: Figure, tmp_path: Path):
+def test_what_is_refused(model: Path, figure: Figure, tmp_path: Path, capsys):
     image, asked = picture(tmp_path / "a.png"), (COMMAND, SMALL, "--model_path", model, "--input_path")
-    assert "a_keypoints.json or a.json" in refusal(*asked, image)
-    assert "does not exist" in refusal(*asked, tmp_path / "none.png")
+    assert "a_keypoints.json or a.json" in refusal(capsys, 3, *asked, image)
+    assert "does not exist" in refusal(capsys, 3, *asked, tmp_path / "none.png")
     (tmp_path / "text.png").write_text("no picture")
-    assert "is no picture" in refusal(*asked, tmp_path / "text.png")
+    assert "is no picture" in refusal(capsys, 4, *asked, tmp_path / "text.png")
     (tmp_path / "a.json").write_text('{"people": []}')
-    assert "nobody in the picture" in refusal(*asked, image)
+    assert "nobody in the picture" in refusal(capsys, 4, *asked, image)
     openpose(tmp_path / "a.json", keypoints(figure, person(figure)))
-    assert "--image_size 400" in refusal(*asked, tmp_path / "a.json", "--image_size 400")
+    assert "--image_size 400" in refusal(capsys, 2, *asked, tmp_path / "a.json", "--image_size 400")
     only = {name: np.zeros(2) for name in known_joints(BODY25)}
     only |= {
         name: np.array((20.0, 20.0 + row)) for row, name in enumerate(("nose", "left_ear", "right_ear", "left_heel"))
     }
     openpose(tmp_path / "a.json", only)
-    assert "no bone" in refusal(*asked, image)
+    assert "no bone" in refusal(capsys, 4, *asked, image)
     assert sorted(listing(tmp_path)) == ["a.json", "a.png", "text.png"], "nothing half-written"
