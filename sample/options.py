@@ -297,7 +297,7 @@ class PosesOptions:
     keypoints: str = option(
         "", "fit_image: JSON of OpenPose, COCO or MediaPipe (default: <picture>_keypoints.json or <picture>.json)"
     )
-    image_size: tuple[int, ...] = option(
+    image_size: tuple[str, ...] = option(
         (), "fit_image of keypoints alone: width and height of the picture, in pixels", many=True
     )
     focal_length: float = option(

@@ -41,7 +41,7 @@ _BONES = [
         ("hip", "knee"), ("knee", "ankle"), ("shoulder", "elbow"), ("elbow", "wrist"), ("shoulder", "hip")
     )
 ] + [("left_shoulder", "right_shoulder"), ("left_hip", "right_hip")]  # fmt: skip
-_FLIPPED = [bone for bone in _BONES if bone[0].endswith(("hip", "knee", "shoulder", "elbow")) and "hip" not in bone[1]]
+_FLIPPED = [bone for bone in _BONES if _SMPL24.parents[_AT[bone[1]]] == _AT[bone[0]]]
 _NEAREST = 0.2  # metres: what is nearer to the camera is seen as if it were so far
 _UNCLEAR = 1e-3  # metres^2: least that a bone is as seen from its side
 

@@ -33,6 +33,7 @@ from visualize.meshes.raster import open_renderer
 from visualize.sticks.floor import PAPER
 
 _BESIDE = ("_keypoints.json", ".json")  # what the keypoints of a picture are called, after its name
+_LEAST, _MOST = 16, 20_000  # sides of a picture, in pixels
 _OPAQUE = 0.8
 _SURE, _FITTED = (0x1F, 0x77, 0xD0), (0xE0, 0x5A, 0x2B)  # colours of keypoints, and of where the body has them
 
@@ -82,12 +83,16 @@ def read_picture(options: PosesOptions, source: BodyOptions) -> Picture:
     return Picture(person_of(tracks, source.person, keypoints), image, path.stem)
 
 
-def _told_size(words: tuple[int, ...]) -> tuple[int, int] | None:
+def _told_size(words: tuple[str, ...]) -> tuple[int, int] | None:
+    """The size that `--image_size` tells, none where it tells nothing. Raises UsageError."""
     if not words:
         return None
-    if len(words) != 2 or min(words) < 16:
-        raise UsageError(f"--image_size {' '.join(map(str, words))}: it takes width and height, in pixels, 16 at least")
-    return words[0], words[1]
+    sizes = [int(word) for word in words if word.isdecimal() and _LEAST <= int(word) <= _MOST]
+    if len(words) != 2 or len(sizes) != 2:
+        raise UsageError(
+            f"--image_size {' '.join(words)}: it takes a width and a height, {_LEAST} to {_MOST} pixels each"
+        )
+    return sizes[0], sizes[1]
 
 
 def _image(path: Path) -> np.ndarray:
@@ -95,8 +100,8 @@ def _image(path: Path) -> np.ndarray:
     if not path.is_file():
         raise MissingFileError(f"{path} does not exist")
     image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR) if path.stat().st_size else None
-    if image is None or min(image.shape[:2]) < 16:
-        raise DataError(f"{path} is no picture that can be read (PNG or JPEG, of 16 pixels at least)")
+    if image is None or min(image.shape[:2]) < _LEAST:
+        raise DataError(f"{path} is no picture that can be read (PNG or JPEG, of {_LEAST} pixels at least)")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
