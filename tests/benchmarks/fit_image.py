@@ -76,29 +76,29 @@ def seen_by(figure: Figure, pose: Tensor, view: int, options: FitImageOptions) -
     return Seen(pixels, torch.ones(len(shown)).double(), shown), points[:22]
 
 
-def errors(figure: Figure, poses: list[Tensor], options: FitImageOptions, network: nn.Module | None) -> np.ndarray:
-    """Millimetres [poses, views]."""
+def errors(figure: Figure, pose: Tensor, options: FitImageOptions, network: nn.Module | None) -> list[float]:
+    """Millimetres of each view."""
     camera = Camera(math.hypot(options.size, options.size), ((options.size - 1) / 2, (options.size - 1) / 2))
-    rows = []
-    for pose in poses:
-        rows.append([])
-        for view in range(options.views):
-            seen, wanted = seen_by(figure, pose, view, options)
-            found = posed_points(figure, fit_keypoints(figure, seen, camera, network).guess)[0, :22]
-            rows[-1].append(aligned_error(found, wanted))
-    return np.array(rows)
+    found = []
+    for view in range(options.views):
+        seen, wanted = seen_by(figure, pose, view, options)
+        joints = posed_points(figure, fit_keypoints(figure, seen, camera, network).guess)[0, :22]
+        found.append(aligned_error(joints, wanted))
+    return found
 
 
 def main(argv: list[str]) -> None:
-    """Print a line each with and without the prior."""
+    """Print the mean of each pose, with the prior and without it, and those of all."""
     (chosen,) = parse("tests.benchmarks.fit_image", "Fit known poses.", (FitImageOptions,), argv)
     torch.set_num_threads(1)
-    figure, poses = figure_of(load_body(chosen.body)), drawn(chosen)
-    for name, network in (("with the prior", load_pose_ndf(chosen.prior)), ("without", None)):
-        found = errors(figure, poses, chosen, network)
+    figure, network, every = figure_of(load_body(chosen.body)), load_pose_ndf(chosen.prior), []
+    for number, pose in enumerate(drawn(chosen)):
+        every.append([errors(figure, pose, chosen, prior) for prior in (network, None)])
+        each, all_of = np.mean(every[-1], 1), np.array(every)
         print(
-            f"{name:15s} {found.mean():.1f} mm in the mean of {found.size} pictures, median {np.median(found):.1f}, "
-            f"worst pose {found.mean(1).max():.1f}",
+            f"pose {number}: with the prior {each[0]:.1f}, without {each[1]:.1f} mm; until here "
+            f"{all_of[:, 0].mean():.1f} (median {np.median(all_of[:, 0]):.1f}), {all_of[:, 1].mean():.1f} "
+            f"(median {np.median(all_of[:, 1]):.1f})",
             flush=True,
         )
 
