@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from torch import nn
 
 from body.capsules import capsule_body
 from body.fit import fitting as fit_body
@@ -19,6 +20,7 @@ from body.motion.legs import legs_of
 from body.motion.root_path import anchored
 from body.motion.rotations_from_positions import pose_skeleton
 from body.options import BodyOptions
+from model.poses.reading import load_pose_ndf
 from utils.formats.reading import read_motion
 from utils.geometry.body import BodyMotion, outline, vertices_of
 from utils.geometry.contacts import LOWEST, feet_contacts
@@ -59,18 +61,36 @@ def make_bodies(options: BodyOptions, say: Say = lambda note: None) -> list[Body
 
 def bodies_of(clips: Sequence[Motion], options: BodyOptions, say: Say = lambda note: None) -> list[BodyMotion]:
     """Clips on bodies, as `make_bodies` does with those of a file; it raises the same errors."""
-    model = None if options.body == "capsules" else load_body(options.body)
+    model, network = None if options.body == "capsules" else load_body(options.body), learned_prior(options)
     made = []
     for clip in clips:
-        motion, notes = make_body(clip, options, model)
+        motion, notes = make_body(clip, options, model, network)
         for note in notes:
             say(f"{motion.name}: {note}")
         made.append(motion)
     return made
 
 
-def make_body(clip: Motion, options: BodyOptions, model: BodyModel | None) -> tuple[BodyMotion, list[str]]:
-    """One clip on a body, standing on the floor y = 0, and what there is to say of it; without a model, on capsules."""
+def learned_prior(options: BodyOptions) -> nn.Module | None:
+    """The network of `--pose_prior ndf`; None where it is not asked for.
+
+    Raises UsageError, MissingFileError and DataError.
+    """
+    if options.pose_prior != "ndf":
+        return None
+    if options.fit == "smplify" or options.body == "capsules":
+        other = "--fit smplify" if options.fit == "smplify" else "--body capsules"
+        raise UsageError(f"--pose_prior ndf is a part of our own fit of a body, not of {other}")
+    return load_pose_ndf(options.prior_path, flag="--prior_path")
+
+
+def make_body(
+    clip: Motion, options: BodyOptions, model: BodyModel | None, network: nn.Module | None = None
+) -> tuple[BodyMotion, list[str]]:
+    """One clip on a body, standing on the floor y = 0, and what there is to say of it; without a model, on capsules.
+
+    `network` is the `learned_prior` of the options.
+    """
     notes = [clip.note] if clip.note else []
     if options.skeleton_type and JOINT_SETS[options.skeleton_type] != clip.joints:
         notes.append(f"the file names its joints, which hold: --skeleton_type {options.skeleton_type} is for others")
@@ -87,7 +107,7 @@ def make_body(clip: Motion, options: BodyOptions, model: BodyModel | None) -> tu
     if model is None or person is None:
         motion, said = on_capsules(clip, options)
     else:
-        motion, said = on_person(person, options, model)
+        motion, said = on_person(person, options, model, network)
     motion = replace(motion, name=clip.name, text=_text(clip))
     if options.foot_lock:
         motion = lock_feet(motion)
@@ -99,7 +119,9 @@ def make_body(clip: Motion, options: BodyOptions, model: BodyModel | None) -> tu
     return motion, notes + said
 
 
-def on_person(person: Fittable, options: BodyOptions, model: BodyModel) -> tuple[BodyMotion, list[str]]:
+def on_person(
+    person: Fittable, options: BodyOptions, model: BodyModel, network: nn.Module | None = None
+) -> tuple[BodyMotion, list[str]]:
     """A person fitted with a body."""
     clip, said = placed(person.motion, options.root)
     person = replace(person, motion=clip)
@@ -110,7 +132,7 @@ def on_person(person: Fittable, options: BodyOptions, model: BodyModel) -> tuple
         )
         said.append(motion.meta["note"])
     else:
-        motion = fit_body.fit(person, model, contacts)
+        motion = fit_body.fit(person, model, contacts, network=network)
     report = motion.meta["report"]
     said.append(f"joints met to {report['mean_error_mm']:.1f} mm in the mean, {report['max_error_mm']:.1f} at most")
     return grounded(motion), ([person.note] if person.note else []) + said

@@ -256,7 +256,7 @@ class EditOptions(ReadingOptions):
     )
 
 
-POSE_TASKS = ("generate", "project", "interpolate", "score", "perturb")
+POSE_TASKS = ("generate", "project", "interpolate", "fit_image", "score", "perturb")
 
 
 @dataclass(frozen=True)
@@ -266,8 +266,9 @@ class PosesOptions(PosePriorOptions):
     task: str = option(
         "generate",
         "generate: plausible poses from random ones, or from those of a file; project: clips made plausible, as far as "
-        "needed; interpolate: from pose to pose of a file by way of plausible ones; score: how far frames are from "
-        "plausible; perturb: noise on every joint, and what it does to that",
+        "needed; interpolate: from pose to pose of a file by way of plausible ones; fit_image: a body fitted to the "
+        "keypoints of a picture; score: how far frames are from plausible; perturb: noise on every joint, and what it "
+        "does to that",
         POSE_TASKS,
     )
     output_dir: str = option("", "the folder to write (default: poses_<task> beside the input, else the checkpoint)")
@@ -300,6 +301,19 @@ class PosesOptions(PosePriorOptions):
         0.01, "perturb: deviation of the normal noise on the four numbers of each quaternion", min=0, max=100
     )
     threshold: float = option(0.01, "score: distance from which a frame counts as implausible", min=0)
+    keypoints: str = option(
+        "", "fit_image: JSON of OpenPose, COCO or MediaPipe (default: <picture>_keypoints.json or <picture>.json)"
+    )
+    image_size: tuple[str, ...] = option(
+        (), "fit_image of keypoints alone: width and height of the picture, in pixels", many=True
+    )
+    focal_length: float = option(
+        0.0, "fit_image: of the camera, in pixels (default: the diagonal of the picture)", min=0
+    )
+    prior_weight: float = option(
+        1.0, "fit_image: how much the pose prior counts beside the keypoints; 0: ranges of the joints alone", min=0,
+        advanced=True,
+    )  # fmt: skip
     pose_fps: float = option(
         0.0, "frames a second of poses without a rate in GLB (default: 2 for generate, else 20)", min=0, max=1000,
         advanced=True,

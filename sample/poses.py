@@ -3,6 +3,7 @@
 `python -m sample.poses --task generate --num_samples 20`
 `python -m sample.poses --task project --input_path take.bvh`
 `python -m sample.poses --task interpolate --input_path poses.npz --poses 0 7 -1`
+`python -m sample.poses --task fit_image --input_path person.jpg --keypoints person.json`
 `python -m sample.poses --task score --input_path take.npz`
 `python -m sample.poses --task perturb --input_path take.npz --noise_magnitude 0.05`
 """
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 RARE = (
-    "skeleton_type", "clip", "fit", "num_smplify_iters", "root", "foot_lock",
+    "skeleton_type", "clip", "fit", "num_smplify_iters", "root", "foot_lock", "pose_prior", "prior_path",
 )  # fmt: skip
 
 
@@ -76,7 +77,8 @@ def main(argv: list[str]) -> None:
         "sample.poses", __doc__ or "", (RunOptions, PosesOptions, BodyOptions), argv, first_word="task", advanced=RARE
     )
     if options.task != "generate" and not source.input_path:
-        raise UsageError(f"--task {options.task} takes the poses of a file: name it with --input_path")
+        wanted = "a picture, or keypoints" if options.task == "fit_image" else "the poses of a file"
+        raise UsageError(f"--task {options.task} takes {wanted}: name it with --input_path")
     if source.body == "capsules":
         raise UsageError("--body capsules: poses are those of SMPL's joints; choose smpl, free or an SMPL file")
     refuse_prior(options, source)
@@ -93,6 +95,12 @@ def main(argv: list[str]) -> None:
     network = load_pose_ndf(path, options.model_config, options.parents, device_of(run))
     if options.task == "score":
         print("\n".join(scored(network, folder, options, source)))
+        return
+
+    if options.task == "fit_image":
+        from sample.posing.pictures import fit_picture
+
+        print("\n".join(fit_picture(network, folder, options, source, run.seed, path)))
         return
 
     from body.posing.sources import read_poses

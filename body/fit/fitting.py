@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from body.fit.pose_prior import HINGES, PosePrior, hinge_angles, pose_coordinates, pose_prior
 from body.fit.recorded import along_bones, with_tips, world_rotations
@@ -48,6 +48,7 @@ _SMOOTH, _SMOOTH_SEEN = 10.0, 0.1
 _LEVEL = 2.0
 _HOLD = 5.0  # to recorded rotations: a hundredth of what a bone of 20 cm asks that points elsewhere
 _HOLD_TWIST = 50.0  # about bones, whose ends do not show it
+_PLAUSIBLE = 2000.0  # for each unit of a learned prior's distance: 12 / radian^2 for the turn of one joint
 _BETA = 0.2
 _RESIZE = 0.1 * _JOINT
 _SMALLEST = 0.3  # metres from end to end: what is smaller is no person, or in other units
@@ -82,13 +83,18 @@ class _Wanted:
 
 
 def fit(
-    person: Fittable, model: BodyModel, contacts: np.ndarray | None = None, resize: bool | None = None
+    person: Fittable,
+    model: BodyModel,
+    contacts: np.ndarray | None = None,
+    resize: bool | None = None,
+    network: nn.Module | None = None,
 ) -> BodyMotion:
     """The motion of a body, on 24 joints, whose first 22 follow a person's; hands go with their wrists.
 
     `contacts` bool [T, 22 or 24] are joints that stand on the floor: their error is held the more and held steady.
     `resize` moves the rest joints to the person's proportions instead of fitting betas; the default does so for bodies
-    without pose-dependent shape (the free body). `meta` gets `betas` (None when resized), `targets` [T, 22, 3] and
+    without pose-dependent shape (the free body). `network` is a learned pose prior (Pose-NDF), whose distance is made
+    small too; clips with recorded rotations need none. `meta` gets `betas` (None if resized), `targets` [T, 22, 3] and
     `report`: mean, largest and each joint's mean error in millimetres over observed joints, frames in which a knee or
     an elbow is bent backwards, iterations. Raises DataError for what is no person on `smpl22`, NumericError for NaN.
     """
@@ -118,7 +124,8 @@ def fit(
     prior = pose_prior(offsets_of(rest))
     wanted = _Wanted(targets, trust, standing, _level(targets, trust), _twists(posed, prior), recorded)
     state = State(posed, _start_root(targets, trust, began), start)
-    problem = partial(_problem, wanted, offsets_of(rest), directions, precision, prior)
+    learned = network if recorded is None else None
+    problem = partial(_problem, wanted, offsets_of(rest), directions, precision, prior, learned)
     state, iterations = solve_clip(problem, state)
     offsets = offsets_of(rest) + directions @ state.shape
     body = model.shaped() if resize else model.shaped(state.shape.numpy())
@@ -210,7 +217,13 @@ def _twists(start: Tensor, prior: PosePrior) -> Tensor:
 
 
 def _problem(
-    wanted: _Wanted, offsets: Tensor, directions: Tensor, precision: Tensor, prior: PosePrior, span: slice
+    wanted: _Wanted,
+    offsets: Tensor,
+    directions: Tensor,
+    precision: Tensor,
+    prior: PosePrior,
+    network: nn.Module | None,
+    span: slice,
 ) -> Problem:
     """The weights of everything in neighbouring frames; see `body.fit.solver`.
 
@@ -251,6 +264,8 @@ def _problem(
         precision,
         _SMPL24.parents,
         prior,
+        network=network,
+        plausible=_PLAUSIBLE,
     )
 
 

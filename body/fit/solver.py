@@ -6,18 +6,21 @@ usual pose, the sum of
 
     w |e|^2  +  v |e(t+1) - e(t)|^2  +  k (c - u)^2  +  h (c outside its range)^2  +  s ((c - u)(t+1) - (c - u)(t))^2
     +  l |tilt of the sole|^2  +  g (sine of the turn from a wanted world rotation)^2  +  precision (shape - start)^2
+    +  q d(pose)
 
 is made small by damped Gauss-Newton steps (Levenberg 1944, Marquardt 1963). The joints' derivatives are exact: turning
 joint k about its own axis a moves every joint j below it by (G_k a) x (p_j - p_k). Frames are coupled to their
-neighbours only, so the normal equations are block tridiagonal with a border for the shape. float64 throughout.
+neighbours only, so the normal equations are block tridiagonal with a border for the shape. float64 throughout. The
+distance d of a learned prior, where there is one, is no square: see `body.fit.plausible`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from body.fit.plausible import BEND, distance_and_slope
 from body.fit.pose_prior import PosePrior, pose_coordinates
 from utils.geometry.kinematics import forward
 from utils.geometry.rotations import axis_angle_to_matrix
@@ -34,7 +37,8 @@ class Problem:
     the next frame [T - 1, J], `level` of the tilt of the soles [T, 2] (0 nowhere), `mean` (to the pose coordinates
     `usual` [T, K, 3]), `range` (beyond the range) and `smooth` (to the next frame) [T, K, 3], [K, 3] and [T - 1, K, 3];
     `hold` [T, K, 3] of the turn from `turned`, world rotations [T, K, 3, 3], about the joint's own axes. Shape:
-    `offsets` [K, 3] plus `directions` [K, 3, S] times its numbers, which `precision` [S] holds at 0.
+    `offsets` [K, 3] plus `directions` [K, 3, S] times its numbers, which `precision` [S] holds at 0. `plausible`
+    multiplies the distance that the learned prior `network` gives to the pose of each frame.
     """
 
     targets: Tensor
@@ -53,6 +57,8 @@ class Problem:
     parents: tuple[int, ...]
     prior: PosePrior
     soles: tuple[int, int] = (7, 8)
+    network: nn.Module | None = None
+    plausible: float = 0.0
 
     @property
     def moving(self) -> list[int]:
@@ -83,6 +89,8 @@ class Errors:
     change: Tensor  # of that to the next frame [T - 1, M, 3]
     tilt: Tensor  # of the soles [T, 2, 3]
     off: Tensor  # A, the turn from the wanted world rotation [T, M, 3, 3]
+    far: Tensor | None  # d [T]
+    fall: Tensor | None  # slope of d by the turns [T, M, 3]
 
 
 @dataclass(frozen=True)
@@ -142,7 +150,11 @@ def errors_of(problem: Problem, state: State) -> Errors:
     change = change - 2 * torch.pi * torch.round(change / (2 * torch.pi))
     off = problem.turned[:, moving].mT @ turned[:, moving]
     tilt = turned[:, problem.soles, :, 1] - torch.tensor([0.0, 1.0, 0.0]).to(turned)
-    return Errors(positions, turned, joints, coordinates, slopes, pull, beyond, change, tilt, off)
+    far, fall = None, None
+    if problem.network is not None:
+        far, fall = distance_and_slope(problem.network, state.rotations)
+        fall = fall[:, moving]
+    return Errors(positions, turned, joints, coordinates, slopes, pull, beyond, change, tilt, off, far, fall)
 
 
 def cost_of(problem: Problem, state: State, errors: Errors, counted: slice = slice(None)) -> float:
@@ -158,6 +170,8 @@ def cost_of(problem: Problem, state: State, errors: Errors, counted: slice = sli
         + (problem.hold[:, moving] * _sines(errors.off) ** 2)[counted].sum()
         + (problem.precision * state.shape**2).sum()
     )
+    if errors.far is not None:
+        cost = cost + problem.plausible * errors.far[counted].sum()
     return float(cost)
 
 
@@ -355,6 +369,9 @@ def _add_pose(problem: Problem, errors: Errors, blocks: Tensor, neighbours: Tens
     asked[1:] += smooth * errors.change
     gradient[:, 3:] += (slopes.mT @ asked[..., None]).flatten(1)
     _joint_blocks(blocks).add_(slopes.mT @ (weight[..., None] * slopes))
+    if errors.fall is not None:
+        gradient[:, 3:] += problem.plausible / 2 * errors.fall.flatten(1)
+        blocks.diagonal(dim1=1, dim2=2)[:, 6:].add_(problem.plausible / 2 * BEND)
     _joint_blocks(neighbours).sub_(slopes[:-1].mT @ (smooth[..., None] * slopes[1:]))
 
 

@@ -25,16 +25,21 @@ _TRIED = 256  # random poses; a network that says 0 for all of them is dead
 
 
 def load_pose_ndf(
-    path: str | Path, config: str | Path = "", parents: str = "", device: str | torch.device = "cpu"
+    path: str | Path,
+    config: str | Path = "",
+    parents: str = "",
+    device: str | torch.device = "cpu",
+    flag: str = "--model_path",
 ) -> PoseNDF:
     """The network of a checkpoint, or of the newest in a folder, frozen.
 
     Our own has its args.json beside it; a published one (`.tar`) has its `config`, which is looked for beside it and in
     the folder above. `parents` is the list of parents that a published one was trained with, where not `published`.
+    `flag` is the one that named the path.
     Raises MissingFileError, UsageError, or DataError for another network, one that does not fit what is said of it, and
     one that has not learned.
     """
-    found = resolved(path)
+    found = resolved(path, flag)
     if found.suffix == ".tar":
         options, state = _published(found, Path(config) if config else _config_of(found), parents)
     elif config or parents:
@@ -61,7 +66,7 @@ def is_dead(network: PoseNDF) -> bool:
     return not bool(found.any())
 
 
-def resolved(path: str | Path) -> Path:
+def resolved(path: str | Path, flag: str = "--model_path") -> Path:
     """The file that a path means: a published folder means what is in it, or in its `checkpoints`.
 
     Raises MissingFileError.
@@ -69,14 +74,14 @@ def resolved(path: str | Path) -> Path:
     path = Path(path)
     said = "a folder with a checkpoint of train.train_posendf, or the checkpoint_epoch_best.tar of a published one"
     if not path.exists():
-        raise MissingFileError(f"{path} does not exist; --model_path names {said}")
+        raise MissingFileError(f"{path} does not exist; {flag} names {said}")
     for published in (path / PUBLISHED_FILE, path / "checkpoints" / PUBLISHED_FILE):
         if published.is_file():
             return published
     try:
         return checkpoint.resolve(path)
     except MissingFileError as error:
-        raise MissingFileError(f"{error}; --model_path names {said}") from error
+        raise MissingFileError(f"{error}; {flag} names {said}") from error
 
 
 def _ours(path: Path) -> tuple[PoseNDFOptions, dict[str, Tensor]]:

@@ -77,6 +77,7 @@ def content(made: Sequence[Outcome], seed: int, checkpoint: Path) -> dict[str, A
         "joint_names": list(skeleton.joints),
         "parents": list(skeleton.parents),
         "provenance": provenance(seed, checkpoint),
+        **(made[0].told if len(made) == 1 else {}),
     }
 
 
@@ -96,7 +97,7 @@ def write_same(folder: Path, made: Outcome, order: str = "") -> None:
     told = {"distance": made.near.numpy(), "distance_before": made.far.numpy()}
     told |= {} if made.steps is None else {"steps": made.steps.numpy()}
     if source is None:
-        arrays: dict[str, Any] = {"pose_body": poses, **told}
+        arrays: dict[str, Any] = {"pose_body": poses, **told, **made.told}
     elif source.kind == "quaternions":
         arrays = load_archive(source.path) | told | {source.key: poses}
     elif source.kind == "axis_angles":

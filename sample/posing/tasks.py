@@ -1,7 +1,8 @@
 """What is done with poses: generated, projected, interpolated; each gives clips with what became of their frames."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,7 +34,7 @@ class Outcome:
     """A clip: its poses [T, 21, 4] and their distances [T], before and after; the body that moves so.
 
     `steps` [T] are those that each frame took, `path` [K + 1, T, 21, 4] the poses after each; `source` is where it came
-    from, `first` the clip as it was.
+    from, `first` the clip as it was; `told` is what else is known of it, and written beside its poses.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Outcome:
     path: Tensor | None = None
     source: Poses | None = None
     first: BodyMotion | None = None
+    told: dict[str, Any] = field(default_factory=dict)
 
 
 def generated(
