@@ -1,16 +1,19 @@
 """Noisy clips made clean: the rotations of all frames at once, near what was given, plausible, and moved evenly.
 
-Over local rotations q [T, 22] and the path of the root r [T], with joints at p (forward kinematics of one skeleton), the
-sum of
+What is given is first rid of the noise that few motions common to all joints leave (`smoothing.low_rank`), of which
+`LEFT` is taken to stay. Then, over local rotations q [T, 22] and the path of the root r [T], with joints at p (forward
+kinematics of one skeleton), the sum of
 
     |p - y|^2 / s_y^2                                to joints y that were given, s_y metres their noise
     |log(g^-1 q)|^2 / s_g^2                          to rotations g that were given, s_g radians their noise
-    rho(|p_(t-1) - 2 p_t + p_(t+1)| / a)             acceleration of joints
-    rho(2 |q_(t-1) - 2 q_t + q_(t+1)| / b)           acceleration of rotations, as quaternions
+    rho(|p_(t-1) - 2 p_t + p_(t+1)| / a_j)           acceleration of joints
+    rho(|q_(t-1) - 2 q_t + q_(t+1)| / b_j)           acceleration of rotations, as quaternions
     8 * 21 * d(q) / m^2                              pose prior: 1 - |q . r| is x^2 / 8 for a joint turned by x
 
 is made small by Gauss-Newton steps, where rho(x) = 2 (sqrt(1 + x^2) - 1) is a square for small and a length for large
-x, so that a jump is smoothed less. Velocity is not damped.
+x, so that a jump is smoothed less. Velocity is not damped. a_j and b_j are those of the clip: |x|^2 / s^2 and
+|x_(t-1) - 2 x_t + x_(t+1)|^2 / a^2 together halve what turns by (a / s)^(1/2) radians a frame, as does a Gaussian filter
+of width w = 1.18 (s / a)^(1/2); w is that of the least expected error, which Stein's estimate (1981) tells without truth.
 """
 
 from dataclasses import dataclass, replace
@@ -31,15 +34,25 @@ from utils.geometry.rotations import (
     quaternion_to_matrix,
 )
 from utils.geometry.skeleton import SKELETONS
+from utils.geometry.smoothing import gaussian, gaussian_over_time, low_rank
+from utils.geometry.spans import spans
 from utils.run.errors import NumericError
 
-ACCELERATION, TURNING = 6.0, 30.0  # metres and radians / s^2: a and b of the sum
+TURNING = 30.0  # radians / s^2: twice b, where rotations are not given
+LEAST, SLOW = 0.3, 3.0  # metres and radians / s^2: a and twice b at least
+WIDTHS = (0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)  # frames, of the filters that are compared
 NEAR = 0.15  # radians that a joint may be off the nearest pose that the prior knows: m of the sum
 _PARENTS = SKELETONS["smpl22"].parents
 _JOINTS = len(_PARENTS)
 _GAIN = 70**0.5  # of white noise in fourth differences: the root of 1 + 16 + 36 + 16 + 1
 _MEDIAN = 0.6745  # of the size of a number that is normally distributed
+EVEN_TURNS = 0.35  # times b
+FREE = 30.0  # times a where rotations are given, which are evened themselves
+_HALF = 1.18  # times 1 / w radians a frame: where a Gaussian filter of width w leaves half of the power
 _ENOUGH = 1e-5  # part of the sum; a step that gains less is the last
+LEFT = 1 / 3  # of the noise, where few motions make up a clip
+_LEAST = 1e-3  # metres and radians of noise that everything has
+_PART, _MARGIN = 400, 40  # frames of long clips that are solved at once, and those beside them that are not kept
 _TRIES = 8  # with ever more damping, before a step is given up
 _UNKNOWNS = 3 + 3 * _JOINTS  # of a frame
 _PRIOR = 8 * (_JOINTS - 1) / NEAR**2
@@ -61,6 +74,7 @@ class Given:
     positions: Tensor | None = None
     trust: Tensor | None = None
     metres: float = 0.0
+    scales: tuple[Tensor, Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -89,17 +103,50 @@ def noise_of(values: Tensor) -> float:
 
     It is told by the median size of fourth differences, in which slow changes are small.
     """
-    if len(values) < 5:
-        return 0.0
-    return float(values.double().diff(n=4, dim=0).abs().median()) / (_MEDIAN * _GAIN)
+    return _deviation(values.double().diff(n=4, dim=0))
+
+
+def turning_noise_of(rotations: Tensor) -> float:
+    """The same, in radians about each axis, of rotations [T, ..., 4]."""
+    steps = quaternion_multiply(quaternion_conjugate(rotations[:-1]), rotations[1:])
+    return _deviation(quaternion_to_axis_angle(steps.double()).diff(n=3, dim=0))
+
+
+def _deviation(fourth: Tensor) -> float:
+    return float(fourth.abs().median()) / (_MEDIAN * _GAIN) if len(fourth) else 0.0
 
 
 def denoise(network: nn.Module | None, given: Given, max_steps: int) -> Denoised:
-    """The clip that makes the sum small, in at most `max_steps` steps, none of which raises it.
+    """The clip that makes the sum small, in at most `max_steps` steps, none of which raises it; long ones by parts.
 
     Without a network the rest of the sum counts. Raises NumericError where the sum is not finite.
     """
-    given = replace(given, rotations=_unflipped(given.rotations.double()), root=given.root.double(), offsets=given.offsets.double())
+    given = replace(
+        given, rotations=unflipped(given.rotations.double()), root=given.root.double(), offsets=given.offsets.double()
+    )
+    frames, rotations, roots, histories = len(given.root), [], [], []
+    for span in spans(frames, _PART):
+        first, end = max(span.start - _MARGIN, 0), min(span.stop + _MARGIN, frames)
+        found = _denoised_part(network, _part(given, slice(first, end)), max_steps)
+        inner = slice(span.start - first, span.stop - first)
+        rotations.append(found.rotations[inner])
+        roots.append(found.root[inner])
+        histories.append(found.history)
+    return Denoised(torch.cat(rotations), torch.cat(roots), max(histories, key=len))
+
+
+def _part(given: Given, span: slice) -> Given:
+    """Some neighbouring frames."""
+    positions = None if given.positions is None else given.positions[span].double()
+    trust = None if given.trust is None else given.trust[span]
+    return replace(
+        given, rotations=given.rotations[span], root=given.root[span], positions=positions, trust=trust
+    )  # fmt: skip
+
+
+def _denoised_part(network: nn.Module | None, given: Given, max_steps: int) -> Denoised:
+    """The same for a clip that is not long."""
+    given = replace(_cleared(given), scales=_scales(given))
     state = _told(network, given, given.rotations, given.root)
     history, damping, frames = [state.total], 1e-3, len(state.root)
     for _ in range(max_steps):
@@ -119,6 +166,21 @@ def denoise(network: nn.Module | None, given: Given, max_steps: int) -> Denoised
     return Denoised(normalize(canonical(state.rotations), dim=-1), state.root, history)
 
 
+def _cleared(given: Given) -> Given:
+    """What is given, less noise, and what noise is left."""
+    if given.positions is not None:
+        flat = given.positions.flatten(1)
+        cleared = torch.from_numpy(low_rank(flat.cpu().numpy(), given.metres)).to(flat).view_as(given.positions)
+        return replace(given, positions=cleared, metres=max(LEFT * given.metres, _LEAST))
+    body = given.rotations[:, 1:]
+    mean = torch.linalg.eigh(torch.einsum("tjk,tjl->jkl", body, body))[1][..., -1]
+    turns = quaternion_to_axis_angle(quaternion_multiply(quaternion_conjugate(mean), body))
+    cleared = low_rank(turns.flatten(1).cpu().numpy(), given.radians)
+    body = quaternion_multiply(mean, axis_angle_to_quaternion(torch.from_numpy(cleared).to(turns).view_as(turns)))
+    rotations = unflipped(torch.cat([given.rotations[:, :1], body], 1))
+    return replace(given, rotations=rotations, radians=max(LEFT * given.radians, _LEAST))
+
+
 def _told(network: nn.Module | None, given: Given, rotations: Tensor, root: Tensor) -> _State:
     """What the sum is. Raises NumericError where it is not finite."""
     places, world = forward(quaternion_to_matrix(rotations), given.offsets, _PARENTS, root)
@@ -134,7 +196,7 @@ def _told(network: nn.Module | None, given: Given, rotations: Tensor, root: Tens
     return replace(state, total=float(total))
 
 
-def _unflipped(rotations: Tensor) -> Tensor:
+def unflipped(rotations: Tensor) -> Tensor:
     """The same rotations [T, J, 4], each with the sign that is nearer to the one before."""
     if len(rotations) < 2:
         return rotations
@@ -157,12 +219,42 @@ def _off(given: Given, state: _State) -> Tensor:
     return quaternion_to_axis_angle(quaternion_multiply(quaternion_conjugate(given.rotations), state.rotations))
 
 
-def _evened(given: Given, state: _State) -> tuple[tuple[Tensor, float], tuple[Tensor, float]]:
-    """The vectors [T, 22, C] whose second differences are to be small, and their scales: half the turns are 2 |q|."""
-    return (state.places, ACCELERATION / given.fps**2), (state.rotations, TURNING / 2 / given.fps**2)
+def _evened(given: Given, state: _State) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """The vectors [T, 22, C] whose second differences are to be small, and how small [22]."""
+    assert given.scales is not None
+    return (state.places, given.scales[0]), (state.rotations, given.scales[1])
 
 
-def _squares(values: Tensor, scale: float) -> Tensor:
+def _scales(given: Given) -> tuple[Tensor, Tensor]:
+    """The a and b [22] of the sum, a frame^2."""
+    frame = given.fps**2
+    if given.positions is not None:
+        turning = torch.full((_JOINTS,), TURNING / 2 / frame).to(given.root)
+        return evenness_of(given.positions.double()).clamp_min(LEAST / frame), turning
+    places, _ = forward(quaternion_to_matrix(given.rotations), given.offsets, _PARENTS, given.root)
+    turning = (EVEN_TURNS * evenness_of(given.rotations)).clamp_min(SLOW / 2 / frame)
+    return FREE * evenness_of(places).clamp_min(LEAST / frame), turning
+
+
+def evenness_of(values: Tensor) -> Tensor:
+    """The second difference [J] below which smoothing takes noise from vectors [T, J, C] rather than motion.
+
+    By the Gaussian filter whose expected error is least, |x - G x|^2 + 2 s^2 G_0 but for a constant (Stein 1981).
+    """
+    found = values.new_empty(values.shape[1])
+    for joint, path in enumerate(values.unbind(1)):
+        noise = max(noise_of(path), 1e-9)
+        risks = []
+        for width in WIDTHS:
+            left = path - torch.from_numpy(gaussian_over_time(path.cpu().numpy(), width)).to(path)
+            weight = gaussian(width, max(1, round(3 * width))).max()
+            risks.append(float(left.square().mean()) + 2 * noise**2 * weight)
+        best = WIDTHS[min(range(len(risks)), key=risks.__getitem__)]
+        found[joint] = noise * (_HALF / best) ** 2
+    return found
+
+
+def _squares(values: Tensor, scale: Tensor) -> Tensor:
     """The squared lengths [T - 2, 22] of second differences, in `scale`."""
     return values.diff(n=2, dim=0).square().sum(-1) / scale**2
 
@@ -227,7 +319,7 @@ def _below() -> Tensor:
     return table
 
 
-def _add_evenness(bands: list[Tensor], right: Tensor, values: Tensor, derivatives: Tensor, scale: float) -> None:
+def _add_evenness(bands: list[Tensor], right: Tensor, values: Tensor, derivatives: Tensor, scale: Tensor) -> None:
     """Add what second differences of vectors [T, 22, C] ask, weighted as rho asks where they are now."""
     if len(values) < 3:
         return
