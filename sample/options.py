@@ -250,7 +250,7 @@ class EditOptions(ReadingOptions):
 
 
 POSE_PRIOR = "save/pose_ndf"
-POSE_TASKS = ("generate", "project", "interpolate", "score")
+POSE_TASKS = ("generate", "project", "interpolate", "denoise", "complete", "score")
 
 
 @dataclass(frozen=True)
@@ -260,8 +260,8 @@ class PosesOptions:
     task: str = option(
         "generate",
         "generate: plausible poses from random ones, or from those of a file; project: clips made plausible, as far as "
-        "needed; interpolate: from pose to pose of a file by way of plausible ones; score: how far frames are from "
-        "plausible",
+        "needed; interpolate: from pose to pose of a file by way of plausible ones; denoise: clips without noise; "
+        "complete: joints that are missing filled in; score: how far frames are from plausible",
         POSE_TASKS,
     )
     model_path: str = option(
@@ -275,7 +275,7 @@ class PosesOptions:
         ("", "published", "right"), advanced=True,
     )  # fmt: skip
     output_dir: str = option("", "the folder to write (default: poses_<task> beside the input, else the checkpoint)")
-    num_samples: int = option(10, "generate: how many poses", min=1)
+    num_samples: int = option(10, "generate: how many poses; complete: how many answers for each clip", min=1)
     max_dist: float = option(0.001, "distance at which a pose is plausible enough, and left alone", min=0)
     max_steps: int = option(1000, "most steps towards that; a step that is taken back counts", min=0)
     rule: str = option(
@@ -292,6 +292,15 @@ class PosesOptions:
     step_size: float = option(
         0.1, "interpolate by the published rule: share of the rest in each step", min=0, max=1, advanced=True
     )
+    truth: str = option("", "denoise: the clip without noise, to compare with (default: HuMoR's gt_results.npz)")
+    missing: tuple[str, ...] = option(
+        (), "complete: limbs (left_arm, right_leg, wrists, spine) or joints that are missing, besides NaN in the file",
+        many=True,
+    )  # fmt: skip
+    references: str = option(
+        "", "complete: folder of prepare.poses, or poses, whose statistics missing joints begin from (default: "
+        "pose_statistics.npz beside the checkpoint)", advanced=True,
+    )  # fmt: skip
     threshold: float = option(0.01, "score: distance from which a frame counts as implausible", min=0)
     order: str = option("", "the numbers of a file's quaternions (default: wxyz)", ("", "wxyz", "xyzw"))
     pose_fps: float = option(

@@ -1,8 +1,10 @@
-"""Poses by a pose prior (Pose-NDF): generated, made plausible, interpolated, and how plausible those of a clip are.
+"""Poses by a pose prior (Pose-NDF): generated, made plausible, interpolated, cleaned, completed, scored.
 
 `python -m sample.poses --task generate --num_samples 20`
 `python -m sample.poses --task project --input_path take.bvh`
 `python -m sample.poses --task interpolate --input_path poses.npz --poses 0 7 -1`
+`python -m sample.poses --task denoise --input_path noisy.npz --truth take.npz`
+`python -m sample.poses --task complete --input_path take.npz --missing left_arm --num_samples 3`
 `python -m sample.poses --task score --input_path take.npz`
 """
 
@@ -17,6 +19,8 @@ from utils.run.options import RunOptions, parse
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from sample.posing.tasks import Outcome
 
 RARE = (
     "skeleton_type", "clip", "fit", "num_smplify_iters", "root", "foot_lock",
@@ -56,6 +60,30 @@ def scored(network: "nn.Module", folder: Path, options: PosesOptions, source: Bo
     return told(scores, options.threshold)
 
 
+def made_by(
+    network: "nn.Module", options: PosesOptions, source: BodyOptions, seed: int, checkpoint: Path
+) -> "list[Outcome]":
+    """The clips that a task other than `score` makes."""
+    from sample.posing import completing, denoising, tasks
+    from sample.posing.sources import read_poses
+
+    if options.task == "denoise":
+        return denoising.denoised(network, options, source, denoising.read_takes(options, source, print), print)
+    if options.task == "complete":
+        completing.missing_joints(options.missing)
+        statistics = completing.statistics_for(options.references, checkpoint)
+        if statistics is None:
+            print("note: no statistics of poses (--references): missing joints begin anywhere about the T")
+        found = read_poses(source, options.order, print, holes=True)
+        return completing.completed(network, statistics, options, source, seed, found)
+    found = read_poses(source, options.order, print) if source.input_path else []
+    if options.task == "generate":
+        return [tasks.generated(network, options, source, seed, found)]
+    if options.task == "project":
+        return tasks.made_plausible(network, options, source, found, print)
+    return [tasks.interpolated(network, options, source, found)]
+
+
 def main(argv: list[str]) -> None:
     """Run the command."""
     run, options, source = parse(
@@ -81,17 +109,9 @@ def main(argv: list[str]) -> None:
         return
 
     from sample.posing.results import summary, write_outcomes
-    from sample.posing.sources import read_poses
-    from sample.posing.tasks import generated, interpolated, made_plausible
     from utils.run.folders import atomic_folder
 
-    found = read_poses(source, options.order, print) if source.input_path else []
-    if options.task == "generate":
-        made = [generated(network, options, source, run.seed, found)]
-    elif options.task == "project":
-        made = made_plausible(network, options, source, found, print)
-    else:
-        made = [interpolated(network, options, source, found)]
+    made = made_by(network, options, source, run.seed, path)
     with atomic_folder(folder, options.overwrite) as target:
         write_outcomes(target, made, options, run.seed, path)
     print("\n".join(summary(made, options)))

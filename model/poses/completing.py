@@ -2,8 +2,8 @@
 
 A run of frames that lack the same joints is filled from the normal distribution of these joints given the others
 (`statistics`). Where a joint is known before or after the run, what it was off expectation there is carried over it, so
-that it leaves from, and comes back to, where it was. Different answers differ by one draw a run, which fades towards such
-ends. Then only missing joints move, down the distance (`projection`).
+that it leaves from, and comes back to, where it was. Different answers differ by one draw a run, which fades towards
+such ends. Then only missing joints move, down the distance (`projection`).
 """
 
 import torch

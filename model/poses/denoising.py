@@ -12,8 +12,9 @@ kinematics of one skeleton), the sum of
 
 is made small by Gauss-Newton steps, where rho(x) = 2 (sqrt(1 + x^2) - 1) is a square for small and a length for large
 x, so that a jump is smoothed less. Velocity is not damped. a_j and b_j are those of the clip: |x|^2 / s^2 and
-|x_(t-1) - 2 x_t + x_(t+1)|^2 / a^2 together halve what turns by (a / s)^(1/2) radians a frame, as does a Gaussian filter
-of width w = 1.18 (s / a)^(1/2); w is that of the least expected error, which Stein's estimate (1981) tells without truth.
+|x_(t-1) - 2 x_t + x_(t+1)|^2 / a^2 together halve what turns by (a / s)^(1/2) radians a frame, as does a Gaussian
+filter of width w = 1.18 (s / a)^(1/2); w is that of the least expected error, which Stein's estimate (1981) tells
+without truth.
 """
 
 from dataclasses import dataclass, replace

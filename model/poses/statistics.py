@@ -1,8 +1,8 @@
 """A normal distribution of poses: what joints that are not seen are likely to do, given those that are.
 
-Joint j is told by x_j = log(m_j^-1 q_j) in R^3 about its mean rotation m_j, so that a pose [21, 4] is 63 numbers of mean u
-and covariance C. Of unseen numbers a, given seen ones b, the mean is u_a + C_ab C_bb^-1 (x_b - u_b) and the covariance
-C_aa - C_ab C_bb^-1 C_ba.
+Joint j is told by x_j = log(m_j^-1 q_j) in R^3 about its mean rotation m_j, so that a pose [21, 4] is 63 numbers of
+mean u and covariance C. Of unseen numbers a, given seen ones b, the mean is u_a + C_ab C_bb^-1 (x_b - u_b) and the
+covariance C_aa - C_ab C_bb^-1 C_ba.
 """
 
 from dataclasses import dataclass

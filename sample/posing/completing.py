@@ -13,7 +13,7 @@ from model.poses.pose_ndf import JOINTS
 from model.poses.statistics import PoseStatistics, no_statistics, statistics_of
 from sample.options import PosesOptions
 from sample.posing.bodies import posed
-from sample.posing.sources import KEYS, Poses, body_of, unit_poses
+from sample.posing.sources import KEYS, Poses, body_of, of_archive
 from sample.posing.tasks import CLIP_FPS, Outcome
 from utils.run.arrays import array_names, load_archive
 from utils.run.errors import DataError, MissingFileError, UsageError
@@ -22,7 +22,10 @@ from utils.run.randomness import torch_generator
 
 LIMBS = {
     **{f"{side}_arm": tuple(f"{side}_{part}" for part in ("shoulder", "elbow", "wrist")) for side in ("left", "right")},
-    **{f"{side}_leg": tuple(f"{side}_{part}" for part in ("hip", "knee", "ankle", "foot")) for side in ("left", "right")},
+    **{
+        f"{side}_leg": tuple(f"{side}_{part}" for part in ("hip", "knee", "ankle", "foot"))
+        for side in ("left", "right")
+    },
     "wrists": ("left_wrist", "right_wrist"),
     "spine": ("spine1", "spine2", "spine3"),
 }
@@ -58,7 +61,7 @@ def statistics_for(where: str, checkpoint: Path) -> PoseStatistics | None:
         key = next((key for key in KEYS if key in array_names(file)), "")
         if not key:
             raise DataError(f"{file} holds no poses under {' or '.join(KEYS)}")
-        poses.append(unit_poses(load_archive(file, [key])[key], file, "wxyz"))
+        poses.append(of_archive(file, key, "wxyz").poses)
     return statistics_of(torch.cat(poses))
 
 

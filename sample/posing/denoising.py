@@ -67,8 +67,8 @@ def read_takes(options: PosesOptions, body: BodyOptions, say: Say) -> list[Take]
     for take in takes:
         if take.true is not None and len(take.true.poses) != len(take.noisy.poses):
             raise DataError(
-                f"{take.noisy.name} has {len(take.noisy.poses)} frames and its truth {len(take.true.poses)}: frames are "
-                "compared one by one"
+                f"{take.noisy.name} has {len(take.noisy.poses)} frames and its truth {len(take.true.poses)}: they are "
+                "compared frame by frame"
             )
     return takes
 
@@ -97,12 +97,9 @@ def denoised(
         say(f"{noisy.name}: noise of about {unit}, {len(found.history) - 1} steps")
         if take.true is not None:
             say(f"{noisy.name}: {compared(take, given, lift, found.rotations, found.root)}")
-        made.append(
-            Outcome(
-                noisy.name, noisy.poses, after, distances_of(network, noisy.poses), distances_of(network, after), motion,
-                source=noisy, first=replace(first, name=noisy.name),
-            )
-        )  # fmt: skip
+        far, near = distances_of(network, noisy.poses), distances_of(network, after)
+        first = replace(first, name=noisy.name)
+        made.append(Outcome(noisy.name, noisy.poses, after, far, near, motion, source=noisy, first=first))
         callback(number + 1, len(takes))
     return made
 
@@ -159,7 +156,7 @@ def compared(take: Take, given: Given, lift: np.ndarray, rotations: Tensor, root
     assert take.true is not None
     found = _joints(given, rotations, root)
     if given.positions is not None and take.true.clip is not None:
-        true = to_smpl(take.true.clip).positions + lift
+        true = to_smpl(take.true.clip).motion.positions + lift
         noisy = given.positions.numpy()
         filtered = [gaussian_over_time(noisy, width) for width in WIDTHS]
     else:
@@ -174,7 +171,9 @@ def compared(take: Take, given: Given, lift: np.ndarray, rotations: Tensor, root
         off = f"{_error(each, true):.1f} mm, " if each is not true else ""
         parts.append(f"{name}: {off}jitter {jitter:.1f}")
     degrees = float(joint_degrees(rotations[:, 1:].float(), take.true.poses).mean())
-    return f"joints off the truth, {'; '.join(parts)} (filter of {WIDTHS[best]:g} frames; {degrees:.1f} degrees a joint)"
+    return (
+        f"joints off the truth, {'; '.join(parts)} (filter of {WIDTHS[best]:g} frames; {degrees:.1f} degrees a joint)"
+    )
 
 
 def _joints(given: Given, rotations: Tensor, root: Tensor) -> np.ndarray:

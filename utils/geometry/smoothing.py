@@ -55,6 +55,13 @@ def low_rank(values: np.ndarray, noise: float, window: int = 12) -> np.ndarray:
     return summed / often + mean
 
 
+def derivative(clip: np.ndarray, fps: float, order: int) -> float:
+    """Mean length of the `order`-th time derivative over frames and joints (metres per second to the `order`)."""
+    if len(clip) <= order:
+        return 0.0
+    return float(np.linalg.norm(np.diff(clip, order, axis=0), axis=-1).mean() * fps**order)
+
+
 def tridiagonal(diagonal: np.ndarray, held: float, right: np.ndarray) -> np.ndarray:
     """The x [T, ...] of diagonal_t x_t - held (x_(t-1) + x_(t+1)) = right_t: Gauss without exchange of rows (Thomas).
 
