@@ -1,4 +1,6 @@
-"""Missing joints: filled as others lead one to expect, what is known kept to the bit, gaps left and met where they are."""
+"""Missing joints: filled as others lead one to expect, what is known kept to the bit, gaps met where they end."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,19 +34,12 @@ def degrees(one: torch.Tensor, other: torch.Tensor) -> float:
 
 
 @pytest.fixture(scope="module")
-def network(golden):
-    return tiny(golden)[0]
-
-
-@pytest.fixture(scope="module")
-def golden():
-    from pathlib import Path
-
-    return Path(__file__).parents[1] / "golden"
+def network():
+    return tiny(Path(__file__).parents[1] / "golden")[0]
 
 
 def test_what_others_tell_is_found():
-    """An arm that always does the opposite of the other is found from it; a covariance of other sign would double it."""
+    """An arm that always does the opposite of the other is found from it."""
     statistics, poses = statistics_of(following(2000)), following(5, 1)
     broken = poses.clone()
     broken[:, ARM] = torch.tensor([1.0, 0, 0, 0])
