@@ -76,16 +76,16 @@ def complete(
     """
     start = unit_quaternions(expected_poses(statistics, poses, known, draw))
     patterns, which = known.unique(dim=0, return_inverse=True)
-    moved = start.clone()
+    moved, device = start.clone(), next(network.parameters()).device
     with torch.no_grad():
-        before = network(start)
+        before = network(start.to(device)).to(start)
     distances, steps, asked = before.clone(), torch.zeros(len(poses), dtype=torch.long), len(poses)
     for number, pattern in enumerate(patterns):
         rows = (which == number).nonzero()[:, 0]
         if pattern.all():
             continue
-        found = project(_Held(network, ~pattern.to(start.device)), start[rows], max_dist, max_steps)
-        moved[rows], distances[rows] = found.poses, found.distances
+        found = project(_Held(network, ~pattern.to(device)), start[rows].to(device), max_dist, max_steps)
+        moved[rows], distances[rows] = found.poses.to(start), found.distances.to(start)
         steps[rows], asked = found.steps.to(steps), asked + found.asked
-    moved = torch.where(known[..., None].to(moved.device), poses, moved)
+    moved = torch.where(known[..., None], poses, moved)
     return Projection(moved, distances, torch.stack([before, distances]), steps, asked)

@@ -190,8 +190,9 @@ def _told(network: nn.Module | None, given: Given, rotations: Tensor, root: Tens
     for values, scale in _evened(given, state):
         total = total + 2 * ((1 + _squares(values, scale)).sqrt() - 1).sum()
     if network is not None:
-        distances, slope = value_and_gradient(network, rotations[:, 1:].float())
-        total, state = total + _PRIOR * distances.double().sum(), replace(state, slope=slope.double())
+        device = next(network.parameters(), root).device
+        distances, slope = value_and_gradient(network, rotations[:, 1:].float().to(device))
+        total, state = total + _PRIOR * distances.to(root).sum(), replace(state, slope=slope.to(root))
     if not total.isfinite():
         raise NumericError("the clip or the pose prior gives numbers that are not finite: its weights are damaged")
     return replace(state, total=float(total))

@@ -92,7 +92,10 @@ def denoised(
         rotations = first.rotations.copy()
         rotations[:, 0] = quaternion_to_matrix(found.rotations[:, 0]).float().numpy() if placed else rotations[:, 0]
         root = found.root.float().numpy() if placed else first.root
-        motion = posed(replace(first, rotations=rotations, root=root, name=noisy.name), after)
+        motion = posed(replace(first, rotations=rotations, root=root), after)
+        if noisy.kind not in ("amass", "motion"):
+            motion = body_of(replace(noisy, poses=after), body, given.fps)
+        motion = replace(motion, name=noisy.name)
         unit = f"{100 * given.metres:.1f} cm" if placed else f"{np.rad2deg(given.radians):.1f} degrees"
         say(f"{noisy.name}: noise of about {unit}, {len(found.history) - 1} steps")
         if take.true is not None:
