@@ -256,7 +256,7 @@ class EditOptions(ReadingOptions):
     )
 
 
-POSE_TASKS = ("generate", "project", "interpolate", "fit_image", "score", "perturb")
+POSE_TASKS = ("generate", "project", "interpolate", "denoise", "complete", "fit_image", "score", "perturb")
 
 
 @dataclass(frozen=True)
@@ -266,13 +266,13 @@ class PosesOptions(PosePriorOptions):
     task: str = option(
         "generate",
         "generate: plausible poses from random ones, or from those of a file; project: clips made plausible, as far as "
-        "needed; interpolate: from pose to pose of a file by way of plausible ones; fit_image: a body fitted to the "
-        "keypoints of a picture; score: how far frames are from plausible; perturb: noise on every joint, and what it "
-        "does to that",
+        "needed; interpolate: from pose to pose of a file by way of plausible ones; denoise: clips without noise; "
+        "complete: joints that are missing filled in; fit_image: a body fitted to the keypoints of a picture; score: how "
+        "far frames are from plausible; perturb: noise on every joint, and what it does to that",
         POSE_TASKS,
     )
     output_dir: str = option("", "the folder to write (default: poses_<task> beside the input, else the checkpoint)")
-    num_samples: int = option(10, "generate: how many poses", min=1)
+    num_samples: int = option(10, "generate: how many poses; complete: how many answers for each clip", min=1)
     prior: str = option(
         "ndf",
         "generate: ndf: random poses are brought to --max_dist; diffusion: they are sampled from --diffusion_path",
@@ -300,6 +300,15 @@ class PosesOptions(PosePriorOptions):
     noise_magnitude: float = option(
         0.01, "perturb: deviation of the normal noise on the four numbers of each quaternion", min=0, max=100
     )
+    truth: str = option("", "denoise: the clip without noise, to compare with (default: HuMoR's gt_results.npz)")
+    missing: tuple[str, ...] = option(
+        (), "complete: limbs (left_arm, right_leg, wrists, spine) or joints that are missing, besides NaN in the file",
+        many=True,
+    )  # fmt: skip
+    references: str = option(
+        "", "complete: folder of prepare.poses, or poses, whose statistics missing joints begin from (default: "
+        "pose_statistics.npz beside the checkpoint)", advanced=True,
+    )  # fmt: skip
     threshold: float = option(0.01, "score: distance from which a frame counts as implausible", min=0)
     keypoints: str = option(
         "", "fit_image: JSON of OpenPose, COCO or MediaPipe (default: <picture>_keypoints.json or <picture>.json)"

@@ -1,9 +1,11 @@
-"""Poses by a pose prior (Pose-NDF): generated, made plausible, interpolated, and how plausible those of a clip are.
+"""Poses by a pose prior (Pose-NDF): generated, made plausible, interpolated, cleaned, completed, scored.
 
 `python -m sample.poses --task generate --num_samples 20`
 `python -m sample.poses --task project --input_path take.bvh`
 `python -m sample.poses --task interpolate --input_path poses.npz --poses 0 7 -1`
 `python -m sample.poses --task fit_image --input_path person.jpg --keypoints person.json`
+`python -m sample.poses --task denoise --input_path noisy.npz --truth take.npz`
+`python -m sample.poses --task complete --input_path take.npz --missing left_arm --num_samples 3`
 `python -m sample.poses --task score --input_path take.npz`
 `python -m sample.poses --task perturb --input_path take.npz --noise_magnitude 0.05`
 """
@@ -19,6 +21,8 @@ from utils.run.options import RunOptions, parse
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from sample.posing.tasks import Outcome
 
 RARE = (
     "skeleton_type", "clip", "fit", "num_smplify_iters", "root", "foot_lock", "pose_prior", "prior_path",
@@ -71,6 +75,32 @@ def scored(network: "nn.Module", folder: Path, options: PosesOptions, source: Bo
     return told(scores, options.threshold)
 
 
+def made_by(
+    network: "nn.Module", options: PosesOptions, source: BodyOptions, seed: int, checkpoint: Path
+) -> "list[Outcome]":
+    """The clips that a task other than `score` makes."""
+    from body.posing.sources import read_poses
+    from sample.posing import completing, denoising, tasks
+
+    if options.task == "denoise":
+        return denoising.denoised(network, options, source, denoising.read_takes(options, source, print), print)
+    if options.task == "complete":
+        completing.missing_joints(options.missing)
+        statistics = completing.statistics_for(options.references, checkpoint)
+        if statistics is None:
+            print("note: no statistics of poses (--references): missing joints begin anywhere about the T")
+        found = read_poses(source, options.order, print, holes=True)
+        return completing.completed(network, statistics, options, source, seed, found)
+    found = read_poses(source, options.order, print) if source.input_path else []
+    if options.task == "generate":
+        return [tasks.generated(network, options, source, seed, found)]
+    if options.task == "project":
+        return tasks.made_plausible(network, options, source, found, print)
+    if options.task == "perturb":
+        return tasks.perturbed_clips(network, options, source, found, seed, print)
+    return [tasks.interpolated(network, options, source, found)]
+
+
 def main(argv: list[str]) -> None:
     """Run the command."""
     run, options, source = parse(
@@ -103,21 +133,12 @@ def main(argv: list[str]) -> None:
         print("\n".join(fit_picture(network, folder, options, source, run.seed, path)))
         return
 
-    from body.posing.sources import read_poses
     from sample.posing.results import summary, write_outcomes
     from sample.posing.scores import write_perturbed
-    from sample.posing.tasks import disturbance, generated, interpolated, made_plausible, perturbed_clips
+    from sample.posing.tasks import disturbance
     from utils.run.folders import atomic_folder
 
-    found = read_poses(source, options.order, print) if source.input_path else []
-    if options.task == "generate":
-        made = [generated(network, options, source, run.seed, found)]
-    elif options.task == "project":
-        made = made_plausible(network, options, source, found, print)
-    elif options.task == "perturb":
-        made = perturbed_clips(network, options, source, found, run.seed, print)
-    else:
-        made = [interpolated(network, options, source, found)]
+    made = made_by(network, options, source, run.seed, path)
     with atomic_folder(folder, options.overwrite) as target:
         write_outcomes(target, made, options, run.seed, path)
         if options.task == "perturb":

@@ -17,12 +17,12 @@ from body.fit.solver import (
     Problem,
     State,
     cost_of,
-    eliminated,
     errors_of,
     moved,
     normal_equations,
     solve,
 )
+from utils.geometry.block_bands import eliminated
 from utils.geometry.spans import SPAN, spans
 
 _WHOLE = SPAN + SPAN // 2  # frames up to which a clip is solved at once

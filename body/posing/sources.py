@@ -41,6 +41,7 @@ class Poses:
 
     `kind`: `quaternions` or `axis_angles` under `key` in an archive ("" of a .npy file), `amass`, or `motion`, whose
     `clip` it is, `body` being fitted to it where its rotations had to be. `fps` is 0 where the poses are no clip.
+    `known` [T, 21] says which joints the file has, where it may lack some as NaN.
     """
 
     poses: Tensor
@@ -51,6 +52,7 @@ class Poses:
     fps: float = 0.0
     clip: Motion | None = None
     body: BodyMotion | None = None
+    known: Tensor | None = None
 
 
 def read_folder(folder: Path, options: BodyOptions, order: str = "", say: Say = lambda note: None) -> list[Poses]:
@@ -72,16 +74,20 @@ def read_folder(folder: Path, options: BodyOptions, order: str = "", say: Say = 
     return found
 
 
-def read_poses(options: BodyOptions, order: str = "", say: Say = lambda note: None) -> list[Poses]:
-    """The poses of a file, clip by clip. Raises UsageError, MissingFileError and DataError."""
+def read_poses(options: BodyOptions, order: str = "", say: Say = lambda note: None, holes: bool = False) -> list[Poses]:
+    """The poses of a file, clip by clip; with `holes` joints of quaternions and axis-angles may be missing, as NaN.
+
+    Raises UsageError, MissingFileError and DataError.
+    """
     path = Path(options.input_path)
     if not options.input_path:
         raise UsageError("name the poses with --input_path: a file of quaternions, AMASS or any file of motion")
     names = array_names(path) if path.suffix.lower() == ".npz" else set()
     if path.suffix.lower() == ".npy" and (array := _plain_array(path)) is not None:
-        return [Poses(unit_poses(array, path, order), path.stem, "quaternions", path)]
+        array, known = _mended(array, holes, order)
+        return [Poses(unit_poses(array, path, order), path.stem, "quaternions", path, known=known)]
     if not {"poses", "trans", "betas"} <= names and (key := next((key for key in KEYS if key in names), "")):
-        return [_of_archive(path, key, order)]
+        return [of_archive(path, key, order, holes)]
     if order:
         raise UsageError(f"--order {order}: {path} is no file of quaternions")
     if {"poses", "trans", "betas"} <= names:
@@ -144,15 +150,29 @@ def _plain_array(path: Path) -> np.ndarray | None:
     return array if array.dtype != object and array.ndim == 3 and array.shape[-1] == 4 else None
 
 
-def _of_archive(path: Path, key: str, order: str) -> Poses:
+def of_archive(path: Path, key: str, order: str, holes: bool = False) -> Poses:
     """Poses under a key of an .npz file."""
     values = load_archive(path, [key])[key]
     if values.ndim == 2 and values.shape[1] in (63, 69) and values.dtype.kind in "fiu":
-        turns = torch.from_numpy(values[:, :63].astype(np.float64)).unflatten(1, (21, 3))
+        turned, known = _mended(values[:, :63].astype(np.float64).reshape(-1, len(JOINTS), 3), holes)
+        turns = torch.from_numpy(turned)
         if not turns.isfinite().all() or not len(turns):
             raise DataError(f"{path}: {key} holds no poses, or NaN or infinite numbers")
-        return Poses(canonical(axis_angle_to_quaternion(turns).float()), path.stem, "axis_angles", path, key)
-    return Poses(unit_poses(values, path, order), path.stem, "quaternions", path, key)
+        poses = canonical(axis_angle_to_quaternion(turns).float())
+        return Poses(poses, path.stem, "axis_angles", path, key, known=known)
+    values, known = _mended(values, holes, order)
+    return Poses(unit_poses(values, path, order), path.stem, "quaternions", path, key, known=known)
+
+
+def _mended(values: np.ndarray, holes: bool, order: str = "") -> tuple[np.ndarray, Tensor | None]:
+    """Rotations [T, 21, 3 or 4] with no turn where joints are missing as NaN, and which are there [T, 21]."""
+    if not holes or values.ndim != 3 or values.shape[1] != len(JOINTS) or values.dtype.kind != "f":
+        return values, None
+    still = np.zeros(values.shape[2], values.dtype)
+    if len(still) == 4:
+        still[3 if order == "xyzw" else 0] = 1
+    missing = np.isnan(values).any(-1)
+    return np.where(missing[..., None], still, values), torch.from_numpy(~missing)
 
 
 def _of_clip(clip: Motion, path: Path, options: BodyOptions, say: Say) -> Poses:

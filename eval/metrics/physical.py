@@ -12,6 +12,7 @@ import numpy as np
 from body.motion.legs import feet_of
 from utils.geometry.contacts import feet_contacts, penetration, sliding
 from utils.geometry.skeleton import Skeleton
+from utils.geometry.smoothing import derivative
 from utils.run.errors import DataError
 
 STILL = 0.05  # metres a second: slower clips count as standing still
@@ -27,13 +28,6 @@ def band(clip: np.ndarray, fps: float, below: float) -> np.ndarray:
     spectrum = np.fft.rfft(mirrored, axis=0)
     spectrum[np.fft.rfftfreq(len(mirrored), 1 / fps) > below] = 0
     return np.fft.irfft(spectrum, len(mirrored), axis=0)[: len(clip)]
-
-
-def derivative(clip: np.ndarray, fps: float, order: int) -> float:
-    """Mean length of the `order`-th time derivative over frames and joints (metres per second to the `order`)."""
-    if len(clip) <= order:
-        return 0.0
-    return float(np.linalg.norm(np.diff(clip, order, axis=0), axis=-1).mean() * fps**order)
 
 
 def clip_figures(clip: np.ndarray, fps: float) -> dict[str, float]:

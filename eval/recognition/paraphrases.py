@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from data_loaders.representations import hml
-from eval.metrics.physical import SWIFT, band, derivative
+from eval.metrics.physical import SWIFT, band
 from eval.recognition.classifier import (
     KINDS,
     RealMotions,
@@ -36,6 +36,7 @@ from sample.common.session import Request, Session
 from sample.endless.windows import STANDING, find_prefix, sample_endless
 from sample.options import PrefixOptions
 from utils.geometry.contacts import sliding
+from utils.geometry.smoothing import derivative
 from utils.run.errors import DataError, NumericError, UsageError
 from utils.run.files import write_json
 from utils.run.folders import atomic_folder

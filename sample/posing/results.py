@@ -17,7 +17,7 @@ from utils.formats import results
 from utils.geometry.body import BodyMotion, joints_of
 from utils.geometry.rotations import axis_angle_to_quaternion, quaternion_to_axis_angle
 from utils.geometry.skeleton import SKELETONS
-from utils.run.arrays import load_archive
+from utils.run.arrays import load_archive, load_array
 from utils.run.errors import NumericError
 from utils.run.files import atomic_write
 from utils.run.names import file_names
@@ -92,14 +92,15 @@ def write_same(folder: Path, made: Outcome, order: str = "") -> None:
         return
     if source is not None and source.kind == "quaternions" and not source.key:
         with atomic_write(folder / f"{made.name}.npy") as handle:
-            np.save(handle, poses)
+            np.save(handle, with_quaternions(load_array(source.path), poses))
         return
     told = {"distance": made.near.numpy(), "distance_before": made.far.numpy()}
     told |= {} if made.steps is None else {"steps": made.steps.numpy()}
     if source is None:
         arrays: dict[str, Any] = {"pose_body": poses, **told, **made.told}
     elif source.kind == "quaternions":
-        arrays = load_archive(source.path) | told | {source.key: poses}
+        arrays = load_archive(source.path)
+        arrays |= told | {source.key: with_quaternions(arrays[source.key], poses)}
     elif source.kind == "axis_angles":
         arrays = load_archive(source.path) | told
         arrays[source.key] = with_axis_angles(arrays[source.key], 0, made.after)
@@ -119,10 +120,17 @@ def with_axis_angles(values: np.ndarray, start: int, poses: Tensor) -> np.ndarra
     """
     turned = values.copy()
     old = torch.from_numpy(values[:, start : start + 63].astype(np.float64)).unflatten(1, (21, 3))
-    moved = (axis_angle_to_quaternion(old) * poses.double()).sum(-1).abs() < 1 - _SAME_ROTATION
+    moved = ~((axis_angle_to_quaternion(old) * poses.double()).sum(-1).abs() >= 1 - _SAME_ROTATION)  # NaN is
     new = torch.where(moved[..., None], quaternion_to_axis_angle(poses.double()), old)
     turned[:, start : start + 63] = new.flatten(1).numpy()
     return turned
+
+
+def with_quaternions(values: np.ndarray, poses: np.ndarray) -> np.ndarray:
+    """Quaternions [T, 21, 4] of a file, to the bit, where they are the same rotations as `poses`; else these."""
+    with np.errstate(invalid="ignore"):
+        same = np.abs((values.astype(np.float64) * poses).sum(-1)) >= 1 - _SAME_ROTATION  # NaN is not
+    return np.where(same[..., None], values, poses).astype(values.dtype if values.dtype.kind == "f" else np.float32)
 
 
 def write_steps(folder: Path, made: Sequence[Outcome]) -> None:

@@ -9,7 +9,6 @@ from eval.metrics.physical import (
     band,
     bone_figures,
     clip_figures,
-    derivative,
     diversity,
     facing_aligned,
     foot_joints,
@@ -23,6 +22,7 @@ from eval.metrics.physical import (
 from tests.people import BODY, moving, standing
 from utils.geometry.contacts import feet_contacts
 from utils.geometry.skeleton import SKELETONS, Skeleton
+from utils.geometry.smoothing import derivative
 from utils.run.errors import DataError
 
 FPS = 20.0

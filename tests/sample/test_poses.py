@@ -306,6 +306,10 @@ def test_bad_poses_are_refused_and_nothing_is_written(model, tmp_path, capsys, k
         (2, "names one pose", "interpolate --poses 1 --input_path {poses}"),
         (2, "between two poses", "interpolate --rule published --poses 0 1 2 --input_path {poses}"),
         (2, "capsules", "generate --body capsules"),
+        (2, "--missing tail", "complete --missing tail --input_path {poses}"),
+        (2, "lacks nothing", "complete --input_path {poses}"),
+        (3, "holds no observations.npz", "denoise --input_path {folder}"),
+        (4, "has 4 frames and its truth 5", "denoise --input_path {poses} --truth {amass}"),
         (2, "no file of quaternions", "score --order xyzw --input_path {amass}"),
         (3, "nothing.npz does not exist", "score --input_path nothing.npz"),
         (3, "train.train_posendf", "generate --model_path nowhere"),
@@ -329,3 +333,58 @@ def test_lines_that_are_refused(model, tmp_path, capsys, code, said, flags):
 def test_the_model_that_is_taken_by_default_is_the_shipped_one(capsys, monkeypatch):
     monkeypatch.setattr("utils.run.options.found", lambda path: "/nowhere/pose_ndf")
     assert "pose_ndf does not exist" in refusal(capsys, 3, COMMAND, "generate")
+
+
+def humor(folder: Path, frames: int = 12) -> Path:
+    """A clip in HuMoR's layout: a person who bows slowly, with noise, and the truth."""
+    clip = folder / "results_out" / "bow"
+    clip.mkdir(parents=True)
+    turns = np.zeros((frames, 63))
+    turns[:, 6:9] = np.linspace(0, 0.5, frames)[:, None] * (1, 0, 0)
+    noise = np.random.RandomState(0).normal(0, 0.1, turns.shape)
+    root = {"root_orient": np.full((frames, 3), 0.1), "trans": np.ones((frames, 3))}
+    np.savez(clip / "gt_results.npz", pose_body=turns, **root)
+    np.savez(clip / "observations.npz", pose_body=turns + noise, **root)
+    return folder
+
+
+def test_denoised_in_the_layout_of_humor(model, tmp_path, capsys):
+    """The same kind of file, root and path to the bit, and the truth beside it compared with."""
+    source = humor(tmp_path / "in")
+    run(
+        COMMAND,
+        "denoise --model_path",
+        model,
+        SMALL,
+        "--max_steps 3 --input_path",
+        source,
+        "--output_dir",
+        tmp_path / "o",
+    )
+    before, after = loaded(source / "results_out" / "bow" / "observations.npz"), loaded(tmp_path / "o" / "bow.npz")
+    for name in ("root_orient", "trans"):
+        np.testing.assert_array_equal(after[name], before[name])
+    assert after["pose_body"].shape == (12, 63) and np.abs(after["pose_body"] - before["pose_body"]).max() > 0.02
+    said = capsys.readouterr().out
+    assert "noise of about" in said and "Gaussian filter" in said and "as given" in said
+
+
+@pytest.mark.parametrize("kind", ["quaternions", "axis_angles"])
+def test_completed_keeps_what_was_given_to_the_bit(model, tmp_path, kind):
+    poses = -calm(4, 3)
+    values = poses.numpy() if kind == "quaternions" else quaternion_to_axis_angle(poses).flatten(1).numpy()
+    holes = values.reshape(4, 21, -1).copy()
+    holes[1:3, 5] = np.nan
+    np.savez(tmp_path / "take.npz", pose_body=holes.reshape(values.shape))
+    flags = "--missing left_arm head --num_samples 2 --max_steps 5 --order"
+    order = [flags, "wxyz"] if kind == "quaternions" else [flags.removesuffix(" --order")]
+    run(
+        COMMAND, "complete --model_path", model, SMALL, *order, "--input_path", tmp_path / "take.npz", "--output_dir",
+        tmp_path / "out",
+    )  # fmt: skip
+    known = np.ones((4, 21), bool)
+    known[1:3, 5] = known[:, [14, 15, 17, 19]] = False
+    one, other = (loaded(tmp_path / "out" / f"take_{number}.npz")["pose_body"].reshape(4, 21, -1) for number in (0, 1))
+    np.testing.assert_array_equal(one[known], holes[known])
+    np.testing.assert_array_equal(other[known], holes[known])
+    assert np.isfinite(one).all() and np.abs(one - other)[~known].max() > 0.05

@@ -28,6 +28,40 @@ def gaussian_over_time(values: np.ndarray, width: float, short: ShortClips = "re
     return windows @ gaussian(width, reach)
 
 
+def low_rank(values: np.ndarray, noise: float, window: int = 12) -> np.ndarray:
+    """The values [T, N] without white noise of the deviation `noise`, as far as few motions make up all of them.
+
+    Multichannel singular spectrum analysis: windows of so many frames are rows of a matrix, whose singular values are
+    shrunk as is best against noise (Gavish and Donoho 2017, "Optimal shrinkage of singular values", Frobenius loss),
+    and which is averaged back into a clip. Clips under two windows get shorter ones.
+    """
+    frames, columns = values.shape
+    window = min(window, frames // 2)
+    if window < 2 or noise <= 0:
+        return values
+    mean, count = values.mean(0), frames - window + 1
+    rows = np.stack([values[first : first + count] - mean for first in range(window)], 1).reshape(count, -1)
+    left, sizes, right = np.linalg.svd(rows, full_matrices=False)
+    small, large = sorted(rows.shape)
+    unit, ratio = noise * np.sqrt(large), small / large
+    scaled = np.maximum(sizes / unit, 1e-12)
+    kept = np.sqrt(np.maximum((scaled**2 - ratio - 1) ** 2 - 4 * ratio, 0)) / scaled
+    kept[scaled <= 1 + np.sqrt(ratio)] = 0
+    rows = ((left * (kept * unit)) @ right).reshape(count, window, columns)
+    summed, often = np.zeros(values.shape), np.zeros((frames, 1))
+    for first in range(window):
+        summed[first : first + count] += rows[:, first]
+        often[first : first + count] += 1
+    return summed / often + mean
+
+
+def derivative(clip: np.ndarray, fps: float, order: int) -> float:
+    """Mean length of the `order`-th time derivative over frames and joints (metres per second to the `order`)."""
+    if len(clip) <= order:
+        return 0.0
+    return float(np.linalg.norm(np.diff(clip, order, axis=0), axis=-1).mean() * fps**order)
+
+
 def tridiagonal(diagonal: np.ndarray, held: float, right: np.ndarray) -> np.ndarray:
     """The x [T, ...] of diagonal_t x_t - held (x_(t-1) + x_(t+1)) = right_t: Gauss without exchange of rows (Thomas).
 
