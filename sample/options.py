@@ -267,8 +267,8 @@ class PosesOptions(PosePriorOptions):
         "generate",
         "generate: plausible poses from random ones, or from those of a file; project: clips made plausible, as far as "
         "needed; interpolate: from pose to pose of a file by way of plausible ones; denoise: clips without noise; "
-        "complete: joints that are missing filled in; fit_image: a body fitted to the keypoints of a picture; score: how "
-        "far frames are from plausible; perturb: noise on every joint, and what it does to that",
+        "complete: joints that are missing filled in; fit_image: a body fitted to the keypoints of a picture; "
+        "score: how far frames are from plausible; perturb: noise on every joint, and what it does to that",
         POSE_TASKS,
     )
     output_dir: str = option("", "the folder to write (default: poses_<task> beside the input, else the checkpoint)")
