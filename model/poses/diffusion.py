@@ -24,7 +24,7 @@ from utils.run.errors import DataError, MissingFileError
 
 FEATURES = 6 * len(JOINTS)
 SCHEDULE, STEPS = "cosine", 50  # of the diffusion process
-_SIZE = {"latent_dim": 256, "layers": 4, "num_heads": 4, "ff_size": 512, "frames_per_token": 1}
+_WIDTH, _LAYERS, _HEADS, _FF, _FRAMES = 256, 4, 4, 512, 1
 _STILL = 1e-3  # deviation that a number has at least: joints that hardly move are not blown up
 
 
@@ -37,7 +37,7 @@ class PoseDenoiser(nn.Module):
     def __init__(self, poses: Tensor | None = None):
         """The network before its training on `poses` [M, 21, 4], whose mean and deviation it keeps."""
         super().__init__()
-        self.net = DiT(FEATURES, **_SIZE)
+        self.net = DiT(FEATURES, _WIDTH, _LAYERS, _HEADS, _FF, _FRAMES)
         numbers = torch.zeros(2, FEATURES) if poses is None else _numbers_of(poses)
         self.register_buffer("mean", numbers.mean(0))
         self.register_buffer("std", numbers.std(0).clamp_min(_STILL))

@@ -87,7 +87,7 @@ class Planner(nn.Module):
                     known = known + self.known[i](drawn[:, 0])
             if not len(going):
                 break
-        return rows[:, : number + 1], likely
+        return rows[:, : int((rows[..., 0] > 0).sum(1).max()) + 1], likely
 
 
 def plan_loss(logits: Sequence[Tensor], rows: Tensor) -> dict[str, Tensor]:
