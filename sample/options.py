@@ -277,9 +277,12 @@ class PosesOptions(PosePriorOptions):
         "ndf",
         "generate: ndf: random poses are brought to --max_dist; diffusion: they are sampled from --diffusion_path",
         ("ndf", "diffusion"),
+        advanced=True,
     )
     diffusion_path: str = option(
-        "", "checkpoint, or a folder, of train.train_posendf --prior diffusion; --model_path tells the distances"
+        "",
+        "checkpoint, or a folder, of train.train_posendf --prior diffusion; --model_path tells the distances",
+        advanced=True,
     )
     max_dist: float = option(0.001, "distance at which a pose is plausible enough, and left alone", min=0)
     max_steps: int = option(1000, "most steps towards that; a step that is taken back counts", min=0)
@@ -298,7 +301,11 @@ class PosesOptions(PosePriorOptions):
         0.1, "interpolate by the published rule: share of the rest in each step", min=0, max=1, advanced=True
     )
     noise_magnitude: float = option(
-        0.01, "perturb: deviation of the normal noise on the four numbers of each quaternion", min=0, max=100
+        0.01,
+        "perturb: deviation of the normal noise on the four numbers of each quaternion",
+        min=0,
+        max=100,
+        advanced=True,
     )
     truth: str = option("", "denoise: the clip without noise, to compare with (default: HuMoR's gt_results.npz)")
     missing: tuple[str, ...] = option(
@@ -314,10 +321,16 @@ class PosesOptions(PosePriorOptions):
         "", "fit_image: JSON of OpenPose, COCO or MediaPipe (default: <picture>_keypoints.json or <picture>.json)"
     )
     image_size: tuple[str, ...] = option(
-        (), "fit_image of keypoints alone: width and height of the picture, in pixels", many=True
+        (),
+        "fit_image of keypoints alone: width and height of the picture, in pixels",
+        many=True,
+        advanced=True,
     )
     focal_length: float = option(
-        0.0, "fit_image: of the camera, in pixels (default: the diagonal of the picture)", min=0
+        0.0,
+        "fit_image: of the camera, in pixels (default: the diagonal of the picture)",
+        min=0,
+        advanced=True,
     )
     prior_weight: float = option(
         1.0, "fit_image: how much the pose prior counts beside the keypoints; 0: ranges of the joints alone", min=0,

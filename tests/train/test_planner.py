@@ -100,6 +100,7 @@ def test_clips_of_which_nothing_is_known_are_refused(tmp_path: Path, capsys):
     prepared(tmp_path / "data", "--sources", tmp_path / "walk_1.npy", "--test_share", 0)
     line = (
         "train.train_planner",
+        "--train_batch_size 2",
         "--datapath",
         tmp_path / "data",
         "--save_dir",
