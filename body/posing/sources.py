@@ -171,7 +171,7 @@ def _mended(values: np.ndarray, holes: bool, order: str = "") -> tuple[np.ndarra
     still = np.zeros(values.shape[2], values.dtype)
     if len(still) == 4:
         still[3 if order == "xyzw" else 0] = 1
-    missing: np.ndarray = np.isnan(values).any(-1)
+    missing = np.atleast_2d(np.isnan(values).any(-1))
     return np.where(missing[..., None], still, values), torch.from_numpy(~missing)
 
 
