@@ -5,6 +5,7 @@ right arm and legs have columns of their own, for what they do at once; all are 
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import astuple, fields
 from typing import Any
 
 import numpy as np
@@ -22,20 +23,7 @@ _ARM_WIDTH = len(ARMS) + len(REACHES) + 2
 _BODY_WIDTH = len(BODY) + len(DIRECTIONS) + 4
 WIDTH = _BODY_WIDTH + 2 * _ARM_WIDTH + len(_LEG) + 2 + 1
 
-_FIELDS = (
-    "kind",
-    "start",
-    "end",
-    "side",
-    "direction",
-    "speed",
-    "turned",
-    "circle",
-    "count",
-    "height",
-    "begun",
-    "lasts",
-)
+_FIELDS = tuple(field.name for field in fields(Phase))
 _DIGITS = 3
 
 
@@ -76,8 +64,7 @@ def _places(phase: Phase) -> list[tuple[int, int, int, list[int]]]:
 def as_rows(phases: Iterable[Phase]) -> list[list[Any]]:
     """Phases as JSON holds them."""
     return [
-        [round(value, _DIGITS) if isinstance(value, float) else value for value in (getattr(p, f) for f in _FIELDS)]
-        for p in phases
+        [round(value, _DIGITS) if isinstance(value, float) else value for value in astuple(phase)] for phase in phases
     ]
 
 

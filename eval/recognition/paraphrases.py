@@ -103,7 +103,7 @@ def make_motions(session: Session, prompts: Sequence[Prompt]) -> np.ndarray:
         prefix = find_prefix(session, PrefixOptions(prefix_motion=STANDING), len(sentences))
         features = sample_endless(session, replace(request, inputs={"prefix": prefix.features})).features
     else:
-        told = session.text_condition(sentences) | session.plan_condition(sentences, request.lengths.tolist())
+        told = session.told(sentences, request.lengths.tolist())
         features = sample_plain(session, replace(request, condition=told))
     if not torch.isfinite(features).all():
         raise NumericError("the sampled motions hold NaN or infinity: nothing was written")

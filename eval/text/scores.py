@@ -337,8 +337,7 @@ def generated(
         request = Request(lengths, titles=captions, inputs={"prefix": prefix})
         return sample_endless(session, request, include_prefix).features
     frames = lengths if session.model_options.mask_frames else torch.full_like(lengths, session.spec.max_frames)
-    told = session.text_condition(captions) | session.plan_condition(captions, frames.tolist())
-    features = sample_plain(session, Request(frames, told, captions))
+    features = sample_plain(session, Request(frames, session.told(captions, frames.tolist()), captions))
     wanted = Request(lengths)
     return features[:, : wanted.frames] * wanted.valid[..., None]
 

@@ -42,8 +42,7 @@ def one_after_another(session: Session, texts: Sequence[str]) -> Request:
     """Motions in which the prompts follow each other, each as long as `frames_of` says, joined smoothly."""
     sampling, overlap = session.sampling, round(session.sampling.overlap * session.spec.fps)
     count, frames = sampling.num_samples * sampling.num_repetitions, frames_of(session, texts, overlap)
-    told = session.text_condition(texts) | session.plan_condition(texts, frames)
-    condition = {name: rows.repeat_interleave(count, 0) for name, rows in told.items()}
+    condition = {name: rows.repeat_interleave(count, 0) for name, rows in session.told(texts, frames).items()}
     segments = Request(torch.tensor(frames).repeat_interleave(count), condition)
     own = [length - overlap for length in frames[:-1]]  # frames before the next prompt begins
     total = total_frames(frames, overlap)

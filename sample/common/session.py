@@ -130,6 +130,10 @@ class Session:
         text, visible = self.encode(texts)
         return {"text": text, "text_visible": visible}
 
+    def told(self, texts: Sequence[str], frames: Sequence[int]) -> dict[str, Tensor]:
+        """The condition of motions with these sentences and lengths: their text, and their plan where one is told."""
+        return self.text_condition(texts) | self.plan_condition(texts, frames)
+
     def plan_condition(self, texts: Sequence[str], frames: Sequence[int]) -> dict[str, Tensor]:
         """What motions with these sentences and lengths are told of what is done when; nothing where none is told."""
         if not self.planner:

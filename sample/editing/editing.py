@@ -146,8 +146,7 @@ def _condition(session: Session, edit: EditOptions, rows: Sequence[Source]) -> t
     if session.data.cond == "text":
         if edit.text_condition and session.encode:
             titles = [edit.text_condition] * len(rows)
-            told = session.plan_condition(titles, [len(source.frames) for source in rows])
-            return session.text_condition(titles) | told, titles
+            return session.told(titles, [len(source.frames) for source in rows]), titles
         if without:
             raise UsageError(f"{session.path.parent} never made motion without a sentence: give --text_condition")
     if session.data.cond == "action":
