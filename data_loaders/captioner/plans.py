@@ -22,6 +22,8 @@ _LEG = ("kick left", "kick right", "bow")
 _ARM_WIDTH = len(ARMS) + len(REACHES) + 2
 _BODY_WIDTH = len(BODY) + len(DIRECTIONS) + 4
 WIDTH = _BODY_WIDTH + 2 * _ARM_WIDTH + len(_LEG) + 2 + 1
+KIND, WAY = slice(0, len(BODY)), slice(len(BODY), len(BODY) + len(DIRECTIONS))
+SPEED, TURN = _BODY_WIDTH - 4, _BODY_WIDTH - 3
 
 _FIELDS = tuple(field.name for field in fields(Phase))
 _DIGITS = 3

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from data_loaders.captioner import lexicon
 from data_loaders.captioner.phases import BODY, Phase
 from data_loaders.captioner.phrases import PACES, TAKEN
 
@@ -18,6 +19,7 @@ ANGLE_OFF = 0.5  # share of an angle by which a turn that misses it is worth not
 COUNT_OFF = 0.4  # worth of a count that is wrong by one
 UNORDERED = 0.5  # of a step that is done, but before the step that it comes after
 OTHER_SIDE = 0.3  # worth of both arms where one is told, or of one where both are
+LASTING = {"walk": 1.2, "run": 1.2, "crawl": 1.2, "stand": 0.6, "sit": 0.6}  # seconds below which it is worth less
 PATHS = ("walk", "run")
 TURNING = (*PATHS, "turn")
 
@@ -42,53 +44,10 @@ class Told:
     later: bool = False
 
 
-# Verbs, and the phases that show them; what is worth less than 1 is near to it. Of rows that match in one place the
-# first counts.
-_TURN = {"turn": 1.0, "walk": 1.0, "run": 1.0}
-VERBS: tuple[tuple[str, dict[str, float]], ...] = (
-    (r"(stand|get|got|rise)(s|ting|ing)? (back )?(up|again)|gets? to (his|her|their) feet|ris(e|es|ing)|stands? from",
-     {"rise": 1}),
-    (r"s[ia]t(s|ting)?( back)? down|tak(e|es|ing) a seat|sits?", {"sit down": 1, "sit": 0.4}),
-    (r"sitting|seated", {"sit": 1, "sit down": 0.7}),
-    (r"(lie|lies|lay|lays|lying|laying) (back )?(down|on|flat)", {"lie down": 1, "lie": 0.6}),
-    (r"kneel(s|ing)?", {"kneel down": 1, "kneel": 0.6}),
-    (r"(crouch|squat|duck)(s|es|ing|ting)?", {"crouch down": 1, "crouch": 0.6}),
-    (r"crawl(s|ing)?|on all fours|on hands and knees", {"crawl": 1}),
-    (r"(stop|halt|wait)(s|ing|ping)?|paus(e|es|ing)|(stand|stay|remain)(s|ing)?( still)?", {"stand": 1}),
-    (r"(jump|hop|leap)(s|ed|ing|ping)?", {"jump": 1}),
-    (r"(turn|spin|pivot)(s|ing|ning)?|(rotat|twirl)(e|s|es|ing)?", _TURN),
-    (r"(run|jog|sprint|dash)(s|es|ning|ging|ing)?|rac(e|es|ing)", {"run": 1, "walk": 0.3}),
-    (r"(walk|stroll|step|march|wander|sidestep|limp|sneak|stagger)(s|es|ing|ping)?|(strid|mov|shuffl|straf|tiptoe)"
-     r"(e|es|s|ing)|go(es|ing)?|pac(es|ing)|back(s|ing)? (up|away|off)", {"walk": 1, "run": 0.3}),
-    (r"wav(e|es|ing)", {"wave": 1, "hold arm up": 0.3, "raise arm": 0.3}),
-    (r"rais(e|es|ed|ing)|lift(s|ed|ing)?|(put|hold|reach)(s|es|ing|ting)?\b[a-z ]{0,30}\bup",
-     {"raise arm": 1, "hold arm up": 0.7, "wave": 0.3}),
-    (r"lower(s|ing)?|puts?\b[a-z ]{0,30}\bdown", {"lower arm": 1}),
-    (r"punch(es|ing)?|box(es|ing)|jab(s|bing)?|strik(e|es|ing)", {"punch": 1}),
-    (r"kick(s|ing)?", {"kick": 1}),
-    (r"bow(s|ing)?", {"bow": 1}),
-)  # fmt: skip
-_VERB = re.compile("|".join(rf"\b(?P<v{row}>{pattern})\b" for row, (pattern, _) in enumerate(VERBS)))
-_JOINT = re.compile(r"\b(?:and then|then|before|followed by|until|finally|afterwards?|and|while|as|with)\b|[.;,]")
+_VERB = re.compile("|".join(rf"\b(?P<v{row}>{pattern})\b" for row, (pattern, _) in enumerate(lexicon.VERBS)))
+_JOINT = re.compile(lexicon.JOINTS)
 _WEAK = ("and", ",", "while", "as", "with")  # joints that do not say that what follows comes later
 _IN_TURN = ("and", ",")  # but of two things that one cannot do at once the second does
-
-_NUMBERS = {word: number for number, word in enumerate("no one two three four five six seven eight nine ten".split())}
-_COUNTED = re.compile(
-    rf"\b(?P<number>\d+|an?|single|{'|'.join(_NUMBERS)})( [a-z]+)? "
-    r"(?P<what>times|steps?|jumps?|hops?|kicks?|waves?|punch(?:es)?)\b"
-)
-_ADVERBS = {"once": 1, "twice": 2, "thrice": 3}
-_ANGLES = (
-    (r"360|full|complete|all the way|whole", 2 * math.pi),
-    (r"270|three[- ]quarter", 1.5 * math.pi),
-    (r"180|half|other way", math.pi),
-    (r"135", 0.75 * math.pi),
-    (r"90|quarter", 0.5 * math.pi),
-    (r"45|slight", 0.25 * math.pi),
-    (r"(turn|spin)(s|ing|ning)? (around|round|about)", math.pi),
-)
-_CIRCLES = ((r"half|semi", 0.5), (r"three[- ]quarter", 0.75), (r"quarter", 0.25), (r"circle|circular|loop", 1.0))
 _SIDED = ("wave", "raise arm", "lower arm", "punch", "kick")
 _POSTURES = {"sit down": "sit", "crouch down": "crouch", "kneel down": "kneel", "lie down": "lie"}
 
@@ -96,7 +55,8 @@ _POSTURES = {"sit down": "sit", "crouch down": "crouch", "kneel down": "kneel", 
 def told(sentence: str) -> tuple[Told, ...]:
     """The steps that a sentence tells, in the order in which they are done; none where its verbs are not known."""
     text = " ".join(re.findall(r"[a-z0-9'-]+|[.,;]", sentence.lower()))
-    text = re.sub(r"^after (.*?) ,", r"\1 then", text)
+    for idiom, plain in lexicon.IDIOMS:
+        text = re.sub(idiom, plain, text)
     if after := re.match(r"(.*) after (?!that|which)(.*)", text):
         text = f"{after[2]} then {after[1]}"
     steps: list[Told] = []
@@ -140,7 +100,7 @@ def _steps_of(part: str) -> list[Told]:
     """The steps of a part of a sentence, one a verb; two verbs of one kind tell one step ("walks two steps")."""
     verbs = []
     for match in _VERB.finditer(part):
-        kinds = VERBS[int(str(match.lastgroup)[1:])][1] if match.lastgroup else {}
+        kinds = lexicon.VERBS[int(str(match.lastgroup)[1:])][1] if match.lastgroup else {}
         if not verbs or verbs[-1][1] != kinds:
             verbs.append((match.start(), kinds))
     starts = [0, *(start for start, _ in verbs[1:]), len(part)]
@@ -151,50 +111,52 @@ def _step(words: str, kinds: Mapping[str, float]) -> Told:
     """What is told by the words about one verb."""
     first = next(iter(kinds))
     side = next(iter(re.findall(r"\b(left|right)(?:wards?)?\b(?! away)", words)), "")
-    around = next(iter(re.findall(r"counter-?clockwise|anti-?clockwise|clockwise", words)), "")
+    around = next(iter(re.findall(lexicon.AROUND, words)), "")
     turn = {"left": 1, "right": -1, "": 0}[side] if not around else (-1 if around == "clockwise" else 1)
     step = Told(kinds, count=_count(words, first), pace=_pace(words))
     if first in _SIDED:
         both = re.search(r"\bboth\b", words) or (not side and re.search(r"\b(hands|arms)\b", words))
         return replace(step, side="both" if both else side)
     if first == "turn":
-        return replace(step, turn=turn, angle=next((a for pattern, a in _ANGLES if re.search(pattern, words)), 0.0))
+        return replace(step, turn=turn, angle=next((a for pattern, a in lexicon.ANGLES if re.search(pattern, words)), 0.0))
     if first not in (*PATHS, "jump", "crawl"):
         return step
-    if first != "jump" and re.search(r"circle|circular|\bloop", words):
-        share = next(amount for pattern, amount in _CIRCLES if re.search(pattern, words))
+    if first != "jump" and re.search(lexicon.ROUND, words):
+        share = next(amount for pattern, amount in lexicon.CIRCLES if re.search(pattern, words))
         return replace(step, turn=turn, circle=share)
-    if around or re.search(r"curv|\barc\b|veer|bend|corner|\bbear", words):
+    if around or re.search(lexicon.CURVED, words):
         return replace(step, turn=turn)
-    return replace(step, directions=_directions(words, side))
+    return replace(step, directions=_directions(words, side, first))
 
 
-def _directions(words: str, side: str) -> tuple[str, ...]:
+def _directions(words: str, side: str, kind: str) -> tuple[str, ...]:
     """The directions that somebody goes in, by words."""
-    if re.search(r"\bbackwards?\b|in reverse|\bback(s|ing)? (up|away|off)|step(s|ping)? back", words):
+    if re.search(lexicon.BACKWARD, words):
         return ("backward",)
-    if re.search(r"\bforwards?\b|\bahead\b|straight", words):
+    if kind == "jump" and re.search(lexicon.UPWARD, words):
+        return ("up",)
+    if re.search(lexicon.FORWARD, words):
         return ("forward",)
     if side:
         return (side,)
-    return ("left", "right") if re.search(r"sideways|sidestep|straf|side to side", words) else ()
+    return ("left", "right") if re.search(lexicon.SIDEWAYS, words) else ()
 
 
 def _count(words: str, kind: str) -> int:
     """How often, or how many steps; 0 where that is not told."""
-    for word, number in _ADVERBS.items():
+    for word, number in lexicon.ADVERBS.items():
         if re.search(rf"\b{word}\b", words):
             return number
-    if not (found := _COUNTED.search(words)) or (kind in PATHS) != found["what"].startswith("step"):
+    if not (found := re.search(lexicon.COUNTED, words)) or (kind in PATHS) != found["what"].startswith(lexicon.STEPS):
         return 0
     word = found["number"]
-    return int(word) if word.isdigit() else _NUMBERS.get(word, 1)
+    return int(word) if word.isdigit() else lexicon.NUMBERS.get(word, 1)
 
 
 def _pace(words: str) -> str:
-    if re.search(r"\bslow(ly|er)?\b|unhurried", words):
+    if re.search(lexicon.SLOW, words):
         return "slow"
-    return "quick" if re.search(r"quick|\bfast|brisk|rapid|hurr", words) else ""
+    return "quick" if re.search(lexicon.QUICK, words) else ""
 
 
 # ------------------------------------------------------------------------------------------------ against a motion
@@ -234,11 +196,22 @@ def _follows(phases: Sequence[Phase], last: int, place: int) -> bool:
 def _nothing_else(steps: Sequence[Told], phases: Sequence[Phase]) -> float:
     """The share of the time in which the body does nothing that is not told."""
     kinds = {kind for step in steps for kind in step.kinds} | {"stand"}
-    kinds |= {_POSTURES[kind] for kind in kinds if kind in _POSTURES}
     if kinds & {*PATHS}:
         kinds.add("turn")
     body = [phase for phase in phases if phase.kind in BODY]
-    return sum(p.seconds for p in body if p.kind in kinds) / max(sum(p.seconds for p in body), 1e-9)
+    # Who sits down sits afterwards, not before.
+    since = {_POSTURES[phase.kind]: phase.start for phase in reversed(body) if phase.kind in _POSTURES}
+    seated = {kind for kind in _POSTURES.values() if kind in kinds and not _goes_into(kind, steps)}
+    told = [
+        p for p in body
+        if p.start >= since.get(p.kind, math.inf) or p.kind in (seated if p.kind in _POSTURES.values() else kinds)
+    ]  # fmt: skip
+    return sum(p.seconds for p in told) / max(sum(p.seconds for p in body), 1e-9)
+
+
+def _goes_into(posture: str, steps: Sequence[Told]) -> bool:
+    """Whether a sentence tells that somebody goes into a posture."""
+    return any(_POSTURES.get(next(iter(step.kinds))) == posture for step in steps)
 
 
 def _worth(step: Told, phase: Phase, phases: Sequence[Phase], steps: Sequence[Told]) -> float:
@@ -258,8 +231,9 @@ def _worth(step: Told, phase: Phase, phases: Sequence[Phase], steps: Sequence[To
         off = abs(sum(each.count for each in seen if each.kind == phase.kind) - step.count)
         facts.append(1.0 if off == 0 else COUNT_OFF if off == 1 else 0.0)
     if step.pace and phase.kind in (*PACES, *TAKEN):
-        facts.append(_paced(step.pace, phase))
-    return step.kinds[phase.kind] * (1 + sum(facts)) / (1 + len(facts))
+        facts.append(_paced(step.pace, phase, next(iter(step.kinds)) == "turn"))
+    lasts = 1.0 if step.count or phase.kind not in LASTING else min(1.0, phase.seconds / LASTING[phase.kind])
+    return step.kinds[phase.kind] * lasts * (1 + sum(facts)) / (1 + len(facts))
 
 
 def _side(side: str, phase: Phase) -> float:
@@ -284,11 +258,11 @@ def _turning(step: Told, turned: float) -> float:
     return max(0.0, 1 - abs(turned - wanted) / (ANGLE_OFF * wanted)) if turned > 0 else 0.0
 
 
-def _paced(pace: str, phase: Phase) -> float:
+def _paced(pace: str, phase: Phase, turns: bool) -> float:
     """How slow or quick a phase is, between what is called so: by its speed, or by the time that it takes."""
     if phase.kind in PACES:
-        slow, quick = PACES[phase.kind]
-        speed = abs(phase.turned) / max(phase.seconds, 1e-6) if phase.kind == "turn" else phase.speed
+        slow, quick = PACES["turn" if turns else phase.kind]
+        speed = abs(phase.turned) / max(phase.seconds, 1e-6) if turns else phase.speed
     else:
         (quick, slow), speed = TAKEN[phase.kind], phase.seconds
     share = min(max((speed - slow) / (quick - slow), 0.0), 1.0)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from data_loaders.captioner.corrected import corrected
 from data_loaders.captioner.phases import Phase
 from data_loaders.captioner.plans import WIDTH, plan_of
 from data_loaders.captioner.symbols import MOST, SIZES, phases_from
@@ -24,7 +25,7 @@ from utils.run.errors import DataError
 from utils.run.files import read_json
 from utils.run.randomness import torch_generator
 
-PLANS, TEMPERATURE = 8, 0.7  # plans of a sentence, of which one is taken
+PLANS, TEMPERATURE = 24, 0.7  # plans of a sentence, of which one is taken
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ class SentencePlanner:
 
 def _best(text: str, seconds: float, rows: np.ndarray, likely: Sequence[float]) -> tuple[Phase, ...]:
     """The plan, of rows [K, N, 8], that fits a sentence best."""
-    steps, plans = told(text), [phases_from(each, seconds) for each in rows]
+    steps = told(text)
+    plans = [corrected(steps, phases_from(each, seconds)) for each in rows]
     return max(zip(plans, likely, strict=True), key=lambda plan: (round(fit(steps, plan[0]), 3), plan[1]))[0]
 
 

@@ -41,7 +41,7 @@ def facts(sentence: str) -> list[tuple]:
         ("someone takes four steps to the left", [("walk", ("left",), 4)]),
         ("he sidesteps", [("walk", ("left", "right"))]),
         ("a person walks in a circle clockwise", [("walk", -1, 1.0)]),
-        ("jogs half a circle, counterclockwise", [("run", 1, 0.5)]),
+        ("jogs half a circle, counterclockwise", [("run", 1, 0.5, "slow")]),
         ("turns right by about 90 degrees", [("turn", -1, HALF / 2)]),
         ("a person turns around quickly", [("turn", HALF, "quick")]),
         ("the person kicks with the left leg", [("kick", "left")]),

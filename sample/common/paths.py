@@ -1,0 +1,72 @@
+"""The path that a plan tells, held while a motion is sampled: how fast somebody walks, where to, how far he turns.
+
+A denoiser that reads a plan follows its speeds and turns only as far as it learnt to. Its estimates of x_0 are put
+right where that costs nothing, at the noisy steps, so that legs and trunk are made to fit; the last steps are its own.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from data_loaders.captioner.phases import BODY
+from data_loaders.captioner.plans import DIRECTIONS, KIND, SPEED, TURN, WAY
+from data_loaders.representations import hml
+from sample.common.session import Session
+
+GOING = ("walk", "run", "crawl")  # phases with a path
+HELD = 0.2  # share of the steps, from the end, that are the denoiser's own
+SOFT = 5  # frames over which one phase's correction becomes the next one's
+
+
+def held_path(session: Session, plan: Tensor) -> Callable[[Tensor, int], Tensor]:
+    """What puts the mean velocity and turn of each phase of plans [B, T, P] right in estimates of x_0 [B, T, F]."""
+    fps, last = session.spec.fps, round(HELD * session.process.steps)
+    places = hml.blocks(hml.layout_of(session.spec.skeleton))
+    columns = [places["root_yaw"].start, *range(places["root_velocity"].start, places["root_velocity"].stop)]
+    mean, std = session.mean[columns], session.std[columns]
+    wanted, told = root_steps(plan, fps)
+    runs = _runs(plan)
+
+    def project(x0: Tensor, t: int) -> Tensor:
+        if t < last:
+            return x0
+        root = x0[..., columns]
+        off = torch.where(told, wanted - _mean_of(root * std + mean, runs), 0)
+        return x0.clone().index_copy_(-1, torch.tensor(columns), root + _softened(off) / std)
+
+    return project
+
+
+def root_steps(plan: Tensor, fps: float) -> tuple[Tensor, Tensor]:
+    """What plans [B, T, P] tell of the root in each frame, as features [B, T, 3] (half the turn, left, ahead); and of
+    which of these they tell anything."""
+    kind = plan[..., KIND]
+    goes = kind[..., [BODY.index(name) for name in GOING]].any(-1)
+    turns = goes | (kind[..., BODY.index("turn")] > 0)
+    ways = {name: plan[..., WAY][..., number] for number, name in enumerate(DIRECTIONS)}
+    speed = plan[..., SPEED] / fps
+    left, ahead = speed * (ways["left"] - ways["right"]), speed * (ways["forward"] - ways["backward"])
+    steps = torch.stack((-plan[..., TURN] / (2 * fps), left, ahead), -1)
+    return steps, torch.stack((turns, goes, goes), -1)
+
+
+def _runs(plan: Tensor) -> Tensor:
+    """The number [B, T] of the phase of the body that each frame is in."""
+    what = torch.cat((plan[..., KIND], plan[..., WAY], plan[..., [SPEED, TURN]]), -1)
+    changes = (what[:, 1:] != what[:, :-1]).any(-1)
+    return torch.nn.functional.pad(changes.cumsum(1), (1, 0))
+
+
+def _mean_of(values: Tensor, runs: Tensor) -> Tensor:
+    """Of each frame, the mean of values [B, T, C] over its run."""
+    index = runs[..., None].expand_as(values)
+    sums = torch.zeros_like(values).scatter_add_(1, index, values)
+    sizes = torch.zeros_like(values).scatter_add_(1, index, torch.ones_like(values))
+    return (sums / sizes.clamp(min=1)).gather(1, index)
+
+
+def _softened(values: Tensor) -> Tensor:
+    """Values [B, T, C] averaged over `SOFT` frames."""
+    padded = torch.nn.functional.pad(values.mT, (SOFT // 2, SOFT // 2), mode="replicate")
+    return torch.nn.functional.avg_pool1d(padded, SOFT, 1).mT
