@@ -12,28 +12,33 @@ from torch import Tensor
 from data_loaders.captioner.phases import BODY
 from data_loaders.captioner.plans import DIRECTIONS, KIND, SPEED, TURN, WAY
 from data_loaders.representations import hml
-from sample.common.session import Session
 
 GOING = ("walk", "run", "crawl")  # phases with a path
-HELD = 0.2  # share of the steps, from the end, that are the denoiser's own
+FREE = 0.2  # share of the steps, the last ones, that are the denoiser's own
 SOFT = 5  # frames over which one phase's correction becomes the next one's
 
 
-def held_path(session: Session, plan: Tensor) -> Callable[[Tensor, int], Tensor]:
-    """What puts the mean velocity and turn of each phase of plans [B, T, P] right in estimates of x_0 [B, T, F]."""
-    fps, last = session.spec.fps, round(HELD * session.process.steps)
-    places = hml.blocks(hml.layout_of(session.spec.skeleton))
-    columns = [places["root_yaw"].start, *range(places["root_velocity"].start, places["root_velocity"].stop)]
-    mean, std = session.mean[columns], session.std[columns]
+def held_path(
+    plan: Tensor, fps: float, layout: hml.Layout, mean: Tensor, std: Tensor, free: int
+) -> Callable[[Tensor, int], Tensor]:
+    """What puts the mean velocity and turn of each phase of plans [B, T, P] right in estimates of x_0 [B, T, F].
+
+    Estimates are normalised by `mean` and `std` [F]; those of steps below `free` stay as they are.
+    """
+    places = hml.blocks(layout)
+    columns = torch.tensor(
+        [places["root_yaw"].start, *range(places["root_velocity"].start, places["root_velocity"].stop)]
+    )
+    middle, scale = mean[columns], std[columns]
     wanted, told = root_steps(plan, fps)
     runs = _runs(plan)
 
     def project(x0: Tensor, t: int) -> Tensor:
-        if t < last:
+        if t < free:
             return x0
         root = x0[..., columns]
-        off = torch.where(told, wanted - _mean_of(root * std + mean, runs), 0)
-        return x0.clone().index_copy_(-1, torch.tensor(columns), root + _softened(off) / std)
+        off = torch.where(told, wanted - _mean_of(root * scale + middle, runs), 0)
+        return x0.index_copy(-1, columns, root + _softened(off) / scale)
 
     return project
 

@@ -75,9 +75,11 @@ def load_planner(path: str, encode: TextEncoder) -> SentencePlanner:
     return SentencePlanner(network.eval(), encode)
 
 
-def as_condition(plans: Sequence[Sequence[Phase]], frames: Sequence[int], fps: float) -> Tensor:
-    """Plans as a denoiser is told them [B, T, P], zeros after each end."""
+def as_condition(
+    plans: Sequence[Sequence[Phase]], frames: Sequence[int], fps: float, starts: Sequence[float] = ()
+) -> Tensor:
+    """Plans as a denoiser is told them [B, T, P], zeros after each end; each from `starts` seconds (0) on."""
     condition = torch.zeros(len(plans), max(frames), WIDTH)
-    for row, phases, count in zip(condition, plans, frames, strict=True):
-        row[:count] = torch.from_numpy(plan_of(phases, count, fps))
+    for row, phases, count, start in zip(condition, plans, frames, starts or [0.0] * len(plans), strict=True):
+        row[:count] = torch.from_numpy(plan_of(phases, count, fps, start))
     return condition

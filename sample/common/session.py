@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from data_loaders.options import DataOptions
 from data_loaders.points.keypoints import denormalise, load_stats, normalise
 from data_loaders.registry import DatasetSpec
-from data_loaders.representations import joints_of
+from data_loaders.representations import hml, joints_of
 from diffusion.guidance import guided
 from diffusion.options import DiffusionOptions
 from diffusion.process import Process, build_process
@@ -23,6 +23,7 @@ from model.denoisers.dit import DiT
 from model.options import TEXT_WIDTHS, ModelOptions
 from model.text.encoders import TextEncoder, load_text_encoder
 from sample.common.compat import Compat, compat_of
+from sample.common.paths import FREE, held_path
 from sample.common.plans import SentencePlanner, as_condition, load_planner
 from sample.options import SamplingLine, SamplingOptions
 from utils.run import checkpoint
@@ -143,7 +144,7 @@ class Session:
         return {"plan": as_condition(plans, frames, fps)}
 
     def denoiser(self, request: Request, views: int = 1) -> Callable[[Tensor, int], Tensor]:
-        """The function (x_t [V * B, T, ...], t) -> estimate of x_0, guidance inside; views lead."""
+        """The function (x_t [V * B, T, ...], t) -> estimate of x_0, guidance and the plan's path inside; views lead."""
         condition = {
             name: value.repeat(views, *(1,) * (value.dim() - 1)).to(self.device)
             for name, value in (request.condition | {"lengths": request.lengths}).items()
@@ -158,6 +159,7 @@ class Session:
         size = rows if self.model_options.over_batch else self.sampling.max_batch or rows
 
         unguided = round((1 - self.sampling.guided_share) * self.process.steps)
+        hold = self._path(request)
 
         @torch.no_grad()
         def denoise(x: Tensor, t: int) -> Tensor:
@@ -167,9 +169,17 @@ class Session:
                 given, hid = ({name: value[part] for name, value in each.items()} for each in (condition, without))
                 followed = scale if t >= unguided else min(scale, 1.0)
                 parts.append(self._estimate(x[part], given, hid, followed, t))
-            return torch.cat(parts)
+            return hold(torch.cat(parts), t)
 
         return denoise
+
+    def _path(self, request: Request) -> Callable[[Tensor, int], Tensor]:
+        """What holds estimates of x_0 to the path that the plans of a request tell, if they have any."""
+        plan = request.condition.get("plan")
+        if plan is None:
+            return lambda x0, _: x0
+        free = round(FREE * self.process.steps)
+        return held_path(plan, self.spec.fps, hml.layout_of(self.spec.skeleton), self.mean, self.std, free)
 
     def _estimate(
         self, x: Tensor, condition: dict[str, Tensor], without: dict[str, Tensor], scale: float, t: int

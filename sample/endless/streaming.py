@@ -22,6 +22,7 @@ from sample.common.request import read_lines
 from sample.common.results import write_numbers
 from sample.common.samples import Samples
 from sample.common.session import Session
+from sample.endless.planning import WindowPlans
 from sample.endless.windows import Prefix, Window, origin, window_frames, windows
 from utils.run.arrays import load_archive
 from utils.run.errors import DataError, MissingFileError, UsageError
@@ -141,8 +142,11 @@ def stream(
     count, done, reported = 0, 0, started
     prompt = ""
 
+    plans = WindowPlans(session)
+
     def ask(_index: int, _start: hml.Start) -> tuple[dict[str, torch.Tensor], int]:
-        return session.text_condition([prompt]), min(longest, wanted - done) if wanted else longest
+        kept = min(longest, wanted - done) if wanted else longest
+        return plans.condition([prompt], [0], longest, kept), kept
 
     made = windows(session, prefix.features, ask, origin(1))
     for prompt in prompts:

@@ -25,6 +25,7 @@ from sample.common.request import frames_of, make_request, read_lines
 from sample.common.samples import Samples
 from sample.common.session import Request, Session
 from sample.common.sources import first_clips, source_of
+from sample.endless.planning import WindowPlans, frames_left
 from sample.options import EndlessOptions, PrefixOptions
 from utils.formats.options import ReadingOptions
 from utils.geometry.kinematics import mirror
@@ -163,10 +164,12 @@ def sample_endless(session: Session, request: Request, include_prefix: bool = Fa
     frames = window_frames(session.model_options)
     todo = spans(request.titles, given, request.frames, frames, whole_last="goal" in request.condition)
 
+    plans = WindowPlans(session)
+
     def ask(index: int, here: hml.Start) -> tuple[Condition, int]:
         first, kept = todo[index]
         texts = [title if isinstance(title, str) else title[first] for title in request.titles]
-        condition = session.text_condition(texts)
+        condition = plans.condition(texts, frames_left(request.titles, first, request.frames), frames, kept)
         if request.condition:
             condition |= aimed(session, request.condition, here, len(todo) - 1 - index)
         return condition, kept
