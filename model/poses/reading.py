@@ -21,7 +21,8 @@ PUBLISHED_FILE = "checkpoint_epoch_best.tar"
 PUBLISHED_CONFIG = "config.yaml"
 _NAMES = {item.name for item in fields(PoseNDFOptions)}
 _ACTS = ("softplus", "lrelu", "relu")
-_TRIED = 256  # random poses; a network that says 0 for all of them is dead
+_TRIED = 256  # random poses
+DEAD = 1e-12  # distance that a network says at least of some of them, unless it is dead: softplus never says 0 quite
 
 
 def load_pose_ndf(
@@ -54,16 +55,19 @@ def load_pose_ndf(
         raise DataError(f"{found} does not fit the network that is described beside it: {reason}") from error
     network = network.to(device).eval().requires_grad_(False)
     if is_dead(network):
-        raise DataError(f"{found} says 0 for every pose: it has not learned, train it again (--act softplus)")
+        raise DataError(f"{found} says about 0 for every pose: it has not learned, train it again (--act softplus)")
     return network
 
 
 def is_dead(network: PoseNDF) -> bool:
-    """Whether the network says 0 for all of some random poses, and so has no gradient to learn, or project, by."""
+    """Whether the network says `DEAD` or less for all of some random poses, which are far from plausible ones.
+
+    It has no gradient to learn, or project, by.
+    """
     draws = torch.randn(_TRIED, len(JOINTS), 4, generator=torch_generator(0, "is the pose prior dead"))
     with torch.no_grad():
         found = network(normalize(draws, dim=-1).to(next(network.parameters()).device))
-    return not bool(found.any())
+    return not bool((found > DEAD).any())
 
 
 def resolved(path: str | Path, flag: str = "--model_path") -> Path:

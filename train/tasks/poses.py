@@ -19,7 +19,7 @@ from data_loaders.poses.dataset import PosePairs, rows
 from data_loaders.poses.folder import Pairs
 from data_loaders.poses.noise import turned
 from model.poses.pose_ndf import PoseNDF
-from model.poses.reading import is_dead
+from model.poses.reading import DEAD, is_dead
 from train.options import PoseLossOptions
 from train.tasks.diffusion import Batch
 from utils.run.errors import NumericError
@@ -62,10 +62,11 @@ def terms(model: nn.Module, batch: Batch, options: PoseLossOptions) -> dict[str,
     slope = options.eikonal > 0
     poses = batch["pose"].detach().requires_grad_(slope)
     distances = model(poses).float()
-    if not bool(distances.any()) and is_dead(cast(PoseNDF, model)):
+    if not bool((distances > DEAD).any()) and is_dead(cast(PoseNDF, model)):
         raise NumericError(
-            "the network says 0 for every pose, so it has no gradient to learn by, as is often the case "
-            "with --act lrelu and relu from the beginning; take --act softplus, or another --seed"
+            "the network says about 0 for every pose, so it has no gradient to learn by, as is often the case "
+            "with --act lrelu and relu from the beginning, and later with a high --man_loss; take --act softplus, a lower "
+            "--man_loss or --lr, or another --seed"
         )
     found = {}
     if options.dist:
