@@ -34,13 +34,13 @@ class WindowPlans:
         condition = session.text_condition(texts)
         if not session.planner:
             return condition
-        self._plan(texts, left)
+        self._plan(texts, left, frames)
         fps = session.spec.fps
         condition["plan"] = as_condition(self.plans, [frames] * len(texts), fps, [at / fps for at in self.shown])
         self.shown = [at + kept for at in self.shown]
         return condition
 
-    def _plan(self, texts: Sequence[str], left: Sequence[int]) -> None:
+    def _plan(self, texts: Sequence[str], left: Sequence[int], window: int) -> None:
         """Plan sentences that are new, or whose plan is used up."""
         if not self.texts:
             self.texts, self.plans = [""] * len(texts), [()] * len(texts)
@@ -49,16 +49,19 @@ class WindowPlans:
         if not fresh or self.session.planner is None:
             return
         fps, seed = self.session.spec.fps, self.session.run.seed
-        seconds = [_seconds(left[i] / fps) for i in fresh]
+        lengths = [_length(left[i], window, fps) for i in fresh]
+        seconds = [length / fps for length in lengths]
         plans = self.session.planner([texts[i] for i in fresh], seconds, seed, self.made)
-        for i, plan, length in zip(fresh, plans, seconds, strict=True):
-            self.texts[i], self.plans[i], self.shown[i], self.planned[i] = texts[i], plan, 0, round(length * fps)
+        for i, plan, length in zip(fresh, plans, lengths, strict=True):
+            self.texts[i], self.plans[i], self.shown[i], self.planned[i] = texts[i], plan, 0, length
         self.made += len(texts)
 
 
-def _seconds(left: float) -> float:
-    """How long the next plan of a sentence is that holds for so many seconds more."""
-    return left / math.ceil(left / LONGEST) if left else UNKNOWN
+def _length(left: int, window: int, fps: float) -> int:
+    """Frames of the next plan of a sentence that holds for so many more: whole windows, but for the last."""
+    wanted = left / math.ceil(left / (LONGEST * fps)) if left else UNKNOWN * fps
+    whole = math.ceil(wanted / window) * window
+    return min(whole, left) if left else whole
 
 
 def frames_left(titles: Sequence[str | Sequence[str]], first: int, end: int) -> list[int]:
