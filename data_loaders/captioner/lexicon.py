@@ -1,7 +1,7 @@
 """The words by which sentences tell motion: verbs and what shows them, angles, counts, directions and paces.
 
-Patterns are of lower-case text. Verbs of going are those of Levin, "English Verb Classes and Alternations" (1993), class
-51.3.2, as far as they tell how fast somebody goes or which way.
+Patterns are of lower-case text. Verbs of going are those of Levin, "English Verb Classes and Alternations" (1993),
+class 51.3.2, as far as they tell how fast somebody goes or which way.
 """
 
 import math
@@ -22,12 +22,14 @@ IDIOMS: tuple[tuple[str, str], ...] = (
     (r"\b(lower|drop|sink|settl|plop|slump|flop)(e|s|es|ing|ping)?\b[a-z ]{0,20}\b(on|onto|into|in) "
      r"(an?|the|his|her|their) [a-z ]{0,12}(seat|bench|sofa|couch|stool|(arm)?chair)", "sits down"),
     (r"\bseats? (himself|herself|themselves)", "sits down"),
-    (r"\b(mov|go|walk|creep|travel)(e|es|s|ing)?\b( [a-z]+)? on ((his|her|their) )?(all fours|hands and knees)", "crawls"),
-    (r"\b(drop|sink|fall|go|get|com)(s|es|e|ping|ing|ting)?( down)? (on|to|onto) (one|his|her|their|an?|the|both) knees?",
+    (r"\b(mov|go|walk|creep|travel)(e|es|s|ing)?\b( [a-z]+)? on ((his|her|their) )?(all fours|hands and knees)",
+     "crawls"),
+    (r"\b(drop|sink|fall|go|get|com)(s|es|e|ping|ing|ting)?( down)? (on|to|onto) "
+     r"(one|his|her|their|an?|the|both) knees?",
      "kneels down"),
     (r"\b(good ?)?bye(-bye)?\b|\bgreet(s|ing)?\b|\bsays? h(i|ello)\b", "waves"),
-    (r"\b(throw|stretch|stick|thrust|fling|bring|shoot)(s|es|ing)?\b([a-z ]{0,30})\b(up\b|in(to)? the (air|sky)|overhead"
-     r"|above|high)", r"raises \3"),
+    (r"\b(throw|stretch|stick|thrust|fling|bring|shoot)(s|es|ing)?\b([a-z ]{0,30})\b(up\b|in(to)? the (air|sky)"
+     r"|overhead|above|high)", r"raises \3"),
     (r"\bboots? (the|an?|something|it)\b", "kicks"),
     (r"\bgets? off the (chair|bench|seat|floor|ground|sofa|bed|stool)", "gets up"),
     (r"\b(com|go)(es|e) to a (stop|halt|standstill)", "stops"),
@@ -45,7 +47,8 @@ VERBS: tuple[tuple[str, dict[str, float]], ...] = (
     (r"kneel(s|ing)?", {"kneel down": 1, "kneel": 0.6}),
     (r"(crouch|squat|duck|stoop|hunker)(s|es|ing|ting)?", {"crouch down": 1, "crouch": 0.6}),
     (r"crawl(s|ing)?|on all fours|on hands and knees", {"crawl": 1}),
-    (r"(stop|halt|wait|freez)(e|es|s|ing|ping)?|paus(e|es|ing)|(stand|stay|remain)(s|ing)?( still)?(?! (seated|sitting|lying|kneeling|crouched|down))", {"stand": 1}),
+    (r"(stop|halt|wait|freez)(e|es|s|ing|ping)?|paus(e|es|ing)|(stand|stay|remain)(s|ing)?( still)?"
+     r"(?! (seated|sitting|lying|kneeling|crouched|down))", {"stand": 1}),
     (r"(jump|hop|leap|bounc|bound|vault)(s|e|es|ed|ing|ping)?", {"jump": 1}),
     (r"(turn|spin|pivot|whirl|swivel|wheel)(s|ing|ning)?|(rotat|twirl|revolv|pirouett)(e|s|es|ing)?", _TURN),
     (r"(run|jog|sprint|dash|trot|gallop|bolt|charg|lop|chas|fle)(s|e|es|ning|ging|ting|ing|eing)?|rac(e|es|ing)",
@@ -63,11 +66,12 @@ VERBS: tuple[tuple[str, dict[str, float]], ...] = (
     (r"kick(s|ing)?", {"kick": 1}),
     (r"bow(s|ing)?", {"bow": 1}),
 )  # fmt: skip
-JOINTS = (r"\b(?:and then|then|before|followed by|until|finally|after ?wards?|and|while|as|with)\b|[.;,]")
+JOINTS = r"\b(?:and then|then|before|followed by|until|finally|after ?wards?|and|while|as|with)\b|[.;,]"
 
 NUMBERS = {word: number for number, word in enumerate("no one two three four five six seven eight nine ten".split())}
 COUNTED = (
-    rf"\b(?P<number>\d+|single|{'|'.join(NUMBERS)}|an?(?=( single| small| big)? (step|jump|hop|kick|wave|punch)\b))( [a-z]+)? "
+    rf"\b(?P<number>\d+|single|{'|'.join(NUMBERS)}"
+    r"|an?(?=( single| small| big)? (step|jump|hop|kick|wave|punch)\b))( [a-z]+)? "
     r"(?P<what>times|steps?|paces|strides|jumps?|hops?|kicks?|waves?|punch(?:es)?)\b"
 )
 STEPS = ("step", "pace", "stride")  # what is counted of a walk
@@ -86,14 +90,14 @@ CIRCLES = ((r"half|semi", 0.5), (r"three[- ]quarter", 0.75), (r"quarter", 0.25),
 CURVED = r"curv|\barc\b|veer|bend|corner|\bbear"
 AROUND = r"counter-?clockwise|anti-?clockwise|clockwise"
 
-BACKWARD = (r"\b(backwards?|rearwards?)\b|in reverse|\bback(s|ing)? (up|away|off|out)|\b(step|walk|go|mov)(e|es|s|ping|ing)? "
-            r"back\b|\b(retreat|withdr[ae]w|backpedal|revers)")  # fmt: skip
+BACKWARD = (r"\b(backwards?|rearwards?)\b|in reverse|\bback(s|ing)? (up|away|off|out)"
+            r"|\b(step|walk|go|mov)(e|es|s|ping|ing)? back\b|\b(retreat|withdr[ae]w|backpedal|revers)")  # fmt: skip
 FORWARD = r"\bforwards?\b|\bahead\b|straight|\badvanc"
 SIDEWAYS = r"sideways|sidestep|straf|side to side"
 UPWARD = r"\bup\b|in place|on the spot"  # of a jump
 
-SLOW = (r"\bslow(ly|er)?\b|unhurried|leisure|gradual|little by little|bit by bit|long time|cautious|careful|\bgent(le|ly)\b"
-        r"|\beasy\b|snail|\b(his|her|its|their) (own )?time\b|\b(ambl|saunter|stroll|plod|trudg|shuffl|dawdl|creep|totter|hobbl)"
-        r"|\b(jog|trot)|\blop(e|es|ing)\b")  # fmt: skip
-QUICK = (r"quick|\bfast|brisk|rapid|hurr(y|ied|ies)|(top|full) speed|flat out|in a (flash|rush)|sudden|abrupt|\b(sprint|dash|bolt"
-         r"|rush|hasten|scurr|gallop|chas|whirl)|\brac(e|es|ing)\b")  # fmt: skip
+SLOW = (r"\bslow(ly|er)?\b|unhurried|leisure|gradual|little by little|bit by bit|long time|cautious|careful"
+        r"|\bgent(le|ly)\b|\beasy\b|snail|\b(his|her|its|their) (own )?time\b"
+        r"|\b(ambl|saunter|stroll|plod|trudg|shuffl|dawdl|creep|totter|hobbl|jog|trot)|\blop(e|es|ing)\b")  # fmt: skip
+QUICK = (r"quick|\bfast|brisk|rapid|hurr(y|ied|ies)|(top|full) speed|flat out|in a (flash|rush)|sudden|abrupt"
+         r"|\b(sprint|dash|bolt|rush|hasten|scurr|gallop|chas|whirl)|\brac(e|es|ing)\b")  # fmt: skip

@@ -118,7 +118,9 @@ def _step(words: str, kinds: Mapping[str, float]) -> Told:
         both = re.search(r"\bboth\b", words) or (not side and re.search(r"\b(hands|arms)\b", words))
         return replace(step, side="both" if both else side)
     if first == "turn":
-        return replace(step, turn=turn, angle=next((a for pattern, a in lexicon.ANGLES if re.search(pattern, words)), 0.0))
+        return replace(
+            step, turn=turn, angle=next((a for pattern, a in lexicon.ANGLES if re.search(pattern, words)), 0.0)
+        )
     if first not in (*PATHS, "jump", "crawl"):
         return step
     if first != "jump" and re.search(lexicon.ROUND, words):

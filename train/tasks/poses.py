@@ -65,8 +65,8 @@ def terms(model: nn.Module, batch: Batch, options: PoseLossOptions) -> dict[str,
     if not bool((distances > DEAD).any()) and is_dead(cast(PoseNDF, model)):
         raise NumericError(
             "the network says about 0 for every pose, so it has no gradient to learn by, as is often the case "
-            "with --act lrelu and relu from the beginning, and later with a high --man_loss; take --act softplus, a lower "
-            "--man_loss or --lr, or another --seed"
+            "with --act lrelu and relu from the beginning, and later with a high --man_loss; take --act softplus, a "
+            "lower --man_loss or --lr, or another --seed"
         )
     found = {}
     if options.dist:
