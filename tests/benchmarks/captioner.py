@@ -39,7 +39,7 @@ _DIRECTED = ("walk", "run", "jump")
 class LabelOptions:
     """Which data and which windows."""
 
-    data: Path = option(Path("../shared/data"), "folder with the packed shards")
+    data: str = option("../shared/data", "folder with the packed shards")
     part: str = option("all", "windows that were tuned on, held out, or labelled last", choices=(*PARTS, "all"))
     misses: bool = option(False, "also name the windows with something missed or wrong")
 
@@ -146,7 +146,7 @@ def _kind(label: str) -> str:
 def main(argv: list[str]) -> None:
     """Run the command."""
     (options,) = parse("tests.benchmarks.captioner", __doc__ or "", [LabelOptions], argv)
-    tally = measured(options.data, options.part, options.misses)
+    tally = measured(Path(options.data), options.part, options.misses)
     often = tally.right + tally.missed
     for kind in sorted(often | tally.wrong, key=lambda kind: -often[kind]):
         seen, wrong = often[kind], tally.wrong[kind]
