@@ -41,7 +41,7 @@ class Family:
     last_timestep: int = 0
     default_action: str = "drawn"
     titles: bool = False
-    captions: str = "data_loaders.text.humanml:read_captions"
+    captions: str = "data_loaders.text.folders:read_captions"
     source: str = ""
     clips: bool = True
     edit: str = ""

@@ -194,8 +194,8 @@ def check_texts(path: Path) -> list[str]:
     import numpy as np
 
     from data_loaders.points.keypoints import load_stats
-    from data_loaders.text.humanml import listed as names_of
-    from data_loaders.text.humanml import read_captions
+    from data_loaders.text.folders import listed as names_of
+    from data_loaders.text.folders import read_captions
     from data_loaders.texts import read_lines
     from utils.run.arrays import load_array
 

@@ -15,7 +15,8 @@ from torch import Tensor
 from data_loaders.common.order import epoch_order
 from data_loaders.points.keypoints import denormalise
 from data_loaders.representations import hml
-from data_loaders.text.humanml import UNIT, TextMotions
+from data_loaders.text.folders import UNIT
+from data_loaders.text.humanml import TextMotions
 from eval.metrics import distances as metrics
 from sample.choosing.evaluator import SCALE, OwnTextEvaluator
 from train.tasks.contrastive import describe

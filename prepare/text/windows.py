@@ -17,7 +17,7 @@ from data_loaders.captioner.phases import Phase
 from data_loaders.captioner.wording import sentences
 from data_loaders.text.captions import STYLES, kind_of, style_of
 from data_loaders.text.captions import sentences as label_sentences
-from data_loaders.text.humanml import UNIT
+from data_loaders.text.folders import UNIT
 from data_loaders.texts import TextLine, normalised, tagged
 from utils.run.randomness import numpy_rng
 

@@ -13,8 +13,9 @@ import torch
 
 from data_loaders.options import DataOptions
 from data_loaders.registry import DATASETS, DatasetSpec
-from data_loaders.text import humanml
-from data_loaders.text.humanml import load, read_captions
+from data_loaders.text import folders, humanml
+from data_loaders.text.folders import own, read_captions
+from data_loaders.text.humanml import load
 from train.common.runs import passed_over
 from utils.run.errors import DataError, MissingFileError, UsageError
 
@@ -308,7 +309,7 @@ def test_captions_need_no_motion(tmp_path):
 def test_from_the_cache_no_clip_is_opened(tmp_path, monkeypatch):
     write(tmp_path, MOCAP, {f"{number:03d}": (500, [whole(f"caption {number % 5}")]) for number in range(20)})
     load(MOCAP, options(tmp_path))
-    monkeypatch.setattr(humanml, "_read", lambda *_: pytest.fail("the files are read again"))
+    monkeypatch.setattr(folders, "_read", lambda *_: pytest.fail("the files are read again"))
     data = load(MOCAP, options(tmp_path))
     assert len(data) == 20 and len(data.captions) == 5
     assert isinstance(data.features, np.memmap), "nor is all of it read"
@@ -328,7 +329,7 @@ def test_the_genuine_sample_clip(shared, tmp_path):
     assert length in (168, 164) and len(features) == 170
     expected = [(features[k : k + length] - mean) / std for k in range(170 - length + 1)]
     assert min(np.abs(batch["motion"][0].numpy() - window).max() for window in expected) < 1e-5
-    assert humanml.own(MOCAP) and not humanml.own(HUMANML)
+    assert own(MOCAP) and not own(HUMANML)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from data_loaders.common import packed
 from data_loaders.options import DataOptions
 from data_loaders.points import keypoints
 from data_loaders.registry import dataset_spec
-from data_loaders.text import humanml
+from data_loaders.text import folders, humanml
 from eval.reporting import content as report_content
 from eval.reporting import page as report_page
 from model.options import ModelOptions
@@ -162,7 +162,7 @@ def text_folder(folder: Path) -> None:
 
 
 def read_text_folder(folder: Path) -> object:
-    humanml.read_captions(HUMANML, folder, "train")
+    folders.read_captions(HUMANML, folder, "train")
     data = humanml.load(HUMANML, DataOptions(dataset="humanml", datapath=str(folder)))
     return data.batch([0], lambda k: np.random.RandomState(1))["motion"].numpy()
 

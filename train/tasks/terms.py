@@ -9,8 +9,8 @@ from torch import Tensor
 from data_loaders.points.keypoints import denormalise
 from data_loaders.registry import DatasetSpec
 from data_loaders.representations import hml, joints_of
+from data_loaders.text.folders import own
 from data_loaders.text.goals import choices, goals_reached, sample_goals
-from data_loaders.text.humanml import own
 from diffusion.losses import goal_error, motion_terms
 from model.options import GOALS, ModelOptions
 from train.options import TrainingOptions
