@@ -30,6 +30,7 @@ IDIOMS: tuple[tuple[str, str], ...] = (
     (r"\b(good ?)?bye(-bye)?\b|\bgreet(s|ing)?\b|\bsays? h(i|ello)\b", "waves"),
     (r"\b(throw|stretch|stick|thrust|fling|bring|shoot)(s|es|ing)?\b([a-z ]{0,30})\b(up\b|in(to)? the (air|sky)"
      r"|overhead|above|high)", r"raises \3"),
+    (r"\bin (a|great) (hurry|rush|haste)\b", "quickly"),
     (r"\bboots? (the|an?|something|it)\b", "kicks"),
     (r"\bgets? off the (chair|bench|seat|floor|ground|sofa|bed|stool)", "gets up"),
     (r"\b(com|go)(es|e) to a (stop|halt|standstill)", "stops"),
@@ -92,7 +93,7 @@ AROUND = r"counter-?clockwise|anti-?clockwise|clockwise"
 
 BACKWARD = (r"\b(backwards?|rearwards?)\b|in reverse|\bback(s|ing)? (up|away|off|out)"
             r"|\b(step|walk|go|mov)(e|es|s|ping|ing)? back\b|\b(retreat|withdr[ae]w|backpedal|revers)")  # fmt: skip
-FORWARD = r"\bforwards?\b|\bahead\b|straight|\badvanc"
+FORWARD = r"(?<!facing )(?<!looking )\bforwards?\b|\bahead\b|straight|\badvanc"
 SIDEWAYS = r"sideways|sidestep|straf|side to side"
 UPWARD = r"\bup\b|in place|on the spot"  # of a jump
 
