@@ -41,6 +41,13 @@ class ModelOptions:
         min=0,
         advanced=True,
     )
+    text_limit: float = option(
+        0.0,
+        "dit: the longest that the vector of a sentence may be; one far from those of the training grows many times "
+        "as long as any of theirs, and what is made is no motion; 0: any",
+        min=0,
+        advanced=True,
+    )
     plan: bool = option(False, "dit: the model is told what is done when, by a plan of the sentence", advanced=True)
     recurrence: str = option(
         "time", "gru: what it recurs over", ("time", "batch"), saved_default="batch", advanced=True

@@ -67,6 +67,7 @@ class DiT(nn.Module):
     with `word_layers` of their own, the others as words. `context` is the number of frames that it is shown before the
     motion, `goals` what reads where joints shall be. `smooth_width` is that of a convolution over nine frames that sees
     across the seams of the tokens (0: none), `plan_width` that of a plan, which tells what is done in each frame.
+    `text_limit` is the longest that the vector of a sentence, read, may be (0: any).
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class DiT(nn.Module):
         smooth_width: int = 0,
         word_layers: int = 0,
         plan_width: int = 0,
+        text_limit: float = 0.0,
     ):
         super().__init__()
         if num_heads < 1 or latent_dim % (2 * num_heads):
@@ -93,7 +95,7 @@ class DiT(nn.Module):
         if context % frames_per_token:
             raise UsageError(f"--context_len {context} is not a multiple of --frames_per_token {frames_per_token}")
         self.frames_per_token, self.context = frames_per_token, context
-        self.latent_dim, self.text_width = latent_dim, text_width
+        self.latent_dim, self.text_width, self.text_limit = latent_dim, text_width, text_limit
         self.head_width = latent_dim // num_heads
         self.embed = nn.Linear(features * frames_per_token, latent_dim)
         self.step = _two_layers(latent_dim, latent_dim)
@@ -217,10 +219,16 @@ class DiT(nn.Module):
             if self.words is not None:
                 text, visible, vector = text[:, :1], visible[:, :1], vector + condition["words_told"]
             weight = visible[..., None].float()
-            vector = vector + self.text((text * weight).sum(1) / weight.sum(1).clamp(min=1))
+            vector = vector + self.limited(self.text((text * weight).sum(1) / weight.sum(1).clamp(min=1)))
         if self.goals is not None and "goal" in condition:
             vector = vector + self.goals(condition)
         return vector
+
+    def limited(self, vector: Tensor) -> Tensor:
+        """Vectors [B, d] no longer than the limit."""
+        if not self.text_limit:
+            return vector
+        return vector * (self.text_limit / vector.norm(dim=-1, keepdim=True).clamp(min=1e-6)).clamp(max=1)
 
 
 def _two_layers(width: int, latent_dim: int) -> nn.Sequential:

@@ -117,6 +117,20 @@ def test_a_text_is_told_and_hidden():
     torch.testing.assert_close(model(x, steps(2), {"text": mean}), model(x, steps(2), told), atol=1e-5, rtol=0)
 
 
+def test_a_sentence_far_from_all_others_is_told_no_louder_than_the_limit():
+    """Its vector keeps its direction; one within the limit is as it was."""
+    far, near = 50 * torch.randn(1, 1, 6), torch.randn(1, 1, 6)
+    model, x = told_network(text_width=6), motion(1, 9)
+    length = {name: model.text(text[:, 0]).norm() for name, text in (("far", far), ("near", near))}
+    model.text_limit = float(2 * length["near"])
+    read = model.text(far[:, 0])
+    torch.testing.assert_close(model.limited(read), read * 2 * length["near"] / length["far"])
+    limited = model(x, steps(1), {"text": far}), model(x, steps(1), {"text": near})
+    model.text_limit = 0.0
+    free = model(x, steps(1), {"text": far}), model(x, steps(1), {"text": near})
+    assert (limited[0] - free[0]).abs().max() > 1e-3 and torch.equal(limited[1], free[1])
+
+
 def test_a_prefix_is_seen_marked_and_not_answered():
     model, x = told_network(context=8), motion(2, 9)
     before, other = motion(2, 8, seed=1), motion(2, 8, seed=2)
