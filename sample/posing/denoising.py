@@ -189,7 +189,9 @@ def compared(take: Take, given: Given, lift: np.ndarray, rotations: Tensor, root
 def _told(compared: Compared, degrees: float) -> str:
     """The comparison in a sentence; `degrees` is how far joints are turned from the truth."""
     parts = [
-        f"{name}: {compared.errors[name]:.1f} mm, jitter {jitter:.1f}" if name != "truth" else f"truth: jitter {jitter:.1f}"
+        f"{name}: {compared.errors[name]:.1f} mm, jitter {jitter:.1f}"
+        if name != "truth"
+        else f"truth: jitter {jitter:.1f}"
         for name, jitter in compared.jitters.items()
     ]
     return (

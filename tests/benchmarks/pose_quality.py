@@ -116,7 +116,9 @@ def spoilt(clip: Motion) -> Iterator[tuple[str, Take]]:
         yield f"joints {number} cm", Take(replace(true, clip=noisy), true)
     plain = replace(true, kind="quaternions", clip=None)
     for number in DEGREES:
-        turns = np.deg2rad(number) * torch.randn(*true.poses.shape[:2], 3, generator=torch_generator(0, "turns", number))
+        turns = np.deg2rad(number) * torch.randn(
+            *true.poses.shape[:2], 3, generator=torch_generator(0, "turns", number)
+        )
         poses = quaternion_normalise(quaternion_multiply(true.poses, axis_angle_to_quaternion(turns)))
         yield f"rotations {number} degrees", Take(replace(plain, poses=poses), plain)
 
@@ -196,8 +198,12 @@ def interpolation_rows(network: nn.Module, clips: list[Motion], pairs: int) -> N
         way = interpolate_published(network, near[0], near[1], STEPS, SHARE, 0.001, 1000)
         theirs.append(float(way.distances.max() / max(float(network(near).max()), 1e-9)))
         gone.append(1 - float(turns_between(way.poses[-1], near[1]) / turns_between(near[0], near[1])))
-    print(f"interpolation, {pairs} pairs, furthest over the further end: ours {max(ours):.2f} (median {np.median(ours):.2f}),")
-    print(f"published {max(theirs):.2f} (median {np.median(theirs):.2f}); of the way: ours all, published {np.mean(gone):.2f}")
+    print(
+        f"interpolation, {pairs} pairs, furthest over the further end: ours {max(ours):.2f} (median {np.median(ours):.2f}),"
+    )
+    print(
+        f"published {max(theirs):.2f} (median {np.median(theirs):.2f}); of the way: ours all, published {np.mean(gone):.2f}"
+    )
 
 
 def main(argv: list[str]) -> None:
