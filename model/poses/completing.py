@@ -75,8 +75,8 @@ def complete(
 ) -> Projection:
     """Poses [T, 21, 4] with their missing joints as plausible as `max_dist`; the known are what they were, to the bit.
 
-    Without statistics missing joints begin anywhere about the T. `known` bool [T, 21]; `draw` is that of `expected_poses`. Raises DataError for what are no rotations, and where a
-    frame has no known joint; NumericError where the network says NaN.
+    Without statistics missing joints begin about the T. `known` bool [T, 21]; `draw` as in `expected_poses`. Raises
+    DataError for what are no rotations, and where a frame has no known joint; NumericError where the network says NaN.
     """
     start = unit_quaternions(expected_poses(statistics or no_statistics(), poses, known, draw))
     patterns, which = known.unique(dim=0, return_inverse=True)

@@ -37,7 +37,7 @@ _SHARED = 5  # poses that each group shares with all others in its covariance
 
 @dataclass(frozen=True)
 class PoseStatistics:
-    """Mean rotations [21, 4]; weights [K], means [K, 63] and covariances [K, 63, 63] of the turns from there, radians."""
+    """Mean rotations [21, 4]; weights [K], means [K, 63], covariances [K, 63, 63] of the turns from there, radians."""
 
     rotations: Tensor
     weights: Tensor

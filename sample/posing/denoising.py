@@ -188,12 +188,8 @@ def compared(take: Take, given: Given, lift: np.ndarray, rotations: Tensor, root
 
 def _told(compared: Compared, degrees: float) -> str:
     """The comparison in a sentence; `degrees` is how far joints are turned from the truth."""
-    parts = [
-        f"{name}: {compared.errors[name]:.1f} mm, jitter {jitter:.1f}"
-        if name != "truth"
-        else f"truth: jitter {jitter:.1f}"
-        for name, jitter in compared.jitters.items()
-    ]
+    off = {name: f"{error:.1f} mm, " for name, error in compared.errors.items() if name != "truth"}
+    parts = [f"{name}: {off.get(name, '')}jitter {jitter:.1f}" for name, jitter in compared.jitters.items()]
     return (
         f"joints off the truth, {'; '.join(parts)} (filter of {compared.width:g} frames; {degrees:.1f} degrees a joint)"
     )

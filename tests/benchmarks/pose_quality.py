@@ -25,7 +25,6 @@ from data_loaders.poses.dataset import load_samples
 from model.poses.completing import complete
 from model.poses.denoising import denoise
 from model.poses.interpolation import interpolate, interpolate_published, turns_between
-from model.poses.pose_ndf import JOINTS
 from model.poses.projection import project
 from model.poses.reading import load_pose_ndf, resolved
 from sample.options import PosesOptions
@@ -116,9 +115,8 @@ def spoilt(clip: Motion) -> Iterator[tuple[str, Take]]:
         yield f"joints {number} cm", Take(replace(true, clip=noisy), true)
     plain = replace(true, kind="quaternions", clip=None)
     for number in DEGREES:
-        turns = np.deg2rad(number) * torch.randn(
-            *true.poses.shape[:2], 3, generator=torch_generator(0, "turns", number)
-        )
+        draws = torch_generator(0, "turns", number)
+        turns = np.deg2rad(number) * torch.randn(*true.poses.shape[:2], 3, generator=draws)
         poses = quaternion_normalise(quaternion_multiply(true.poses, axis_angle_to_quaternion(turns)))
         yield f"rotations {number} degrees", Take(replace(plain, poses=poses), plain)
 
@@ -198,12 +196,9 @@ def interpolation_rows(network: nn.Module, clips: list[Motion], pairs: int) -> N
         way = interpolate_published(network, near[0], near[1], STEPS, SHARE, 0.001, 1000)
         theirs.append(float(way.distances.max() / max(float(network(near).max()), 1e-9)))
         gone.append(1 - float(turns_between(way.poses[-1], near[1]) / turns_between(near[0], near[1])))
-    print(
-        f"interpolation, {pairs} pairs, furthest over the further end: ours {max(ours):.2f} (median {np.median(ours):.2f}),"
-    )
-    print(
-        f"published {max(theirs):.2f} (median {np.median(theirs):.2f}); of the way: ours all, published {np.mean(gone):.2f}"
-    )
+    print(f"interpolation, {pairs} pairs   furthest over the further end, median   of the way")
+    for rule, found, way in (("ours", ours, 1.0), ("published", theirs, np.mean(gone))):
+        print(f"{rule:24s} {max(found):30.2f} {np.median(found):8.2f} {way:12.2f}")
 
 
 def main(argv: list[str]) -> None:
