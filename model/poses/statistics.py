@@ -30,6 +30,7 @@ _JOINTS = 21
 _SIZE = 3 * _JOINTS
 _LOOSE = 1e-2  # radians^2 of every number that no other tells of
 _TEMPER = 0.5  # power of the likelihood
+_SPREAD = 0.75  # of drawn poses: with the whole they are twice as far from real ones
 _MEMBERS = 200  # poses of a group at least, on average: fewer tell no covariance
 _DRAWN, _ROUNDS = 40_000, 8  # poses that groups are found from, and rounds of k-means
 _SHARED = 5  # poses that each group shares with all others in its covariance
@@ -73,6 +74,18 @@ class PoseStatistics:
         found = turns.clone()
         found[:, ~seen] = mean
         return found, torch.linalg.cholesky((whole + whole.mT) / 2)
+
+    def drawn(self, chances: Tensor, normals: Tensor) -> Tensor:
+        """Poses [N, 21, 4] of groups by `chances` [N] from 0 to 1, about whose means `normals` [N, 63] lead.
+
+        By `_SPREAD` of the spread: in 63 dimensions nearly all of a normal distribution is in its tails, where the poses
+        of the group are not.
+        """
+        groups = torch.searchsorted(self.weights.cumsum(0), chances.double()).clamp_max(len(self.weights) - 1)
+        nothing = 1e-6 * torch.eye(_SIZE).to(self.covariances)
+        factors = torch.linalg.cholesky(self.covariances[groups] + nothing)
+        turns = self.means[groups] + _SPREAD * (factors @ normals.double()[..., None])[..., 0]
+        return self.poses(turns).float()
 
     def _shares(self, of_seen: Tensor, off: Tensor) -> Tensor:
         """How much each group counts [K, N], by Cholesky factors [K, B, B] of what is seen and by [K, N, B] off it."""

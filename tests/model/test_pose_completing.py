@@ -121,6 +121,16 @@ def test_groups_tell_more_than_one_normal_distribution():
     assert off[1] < 0.5 * off[0]
 
 
+def test_drawn_poses_are_like_those_of_the_statistics():
+    statistics = statistics_of(following(2000))
+    draws = torch.Generator().manual_seed(0)
+    drawn = statistics.drawn(torch.rand(500, generator=draws), torch.randn(500, 63, generator=draws))
+    torch.testing.assert_close(drawn.norm(dim=-1), torch.ones(500, 21))
+    turns = quaternion_to_axis_angle(drawn)
+    assert 0.15 < float(turns.std()) < 0.3, "nearer to the mean than real ones are"
+    assert float((turns[:, ARM] + turns[:, [joint + 1 for joint in ARM]]).abs().mean()) < 0.05
+
+
 def test_answers_differ(network):
     poses, known = following(2, 5), without_arm(2)
     draws = [torch.randn(63, generator=torch.Generator().manual_seed(seed)).double() for seed in (0, 1)]

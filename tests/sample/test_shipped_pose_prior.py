@@ -11,7 +11,7 @@ from model.poses.pose_ndf import JOINTS
 from model.poses.reading import load_pose_ndf, resolved
 from sample.options import PosesOptions
 from sample.posing.completing import missing_joints, statistics_for
-from sample.posing.tasks import distances_of
+from sample.posing.tasks import distances_of, drawn_poses
 from tests.commands import run
 from utils.geometry.rotations import axis_angle_to_quaternion
 from utils.run.files import read_json
@@ -51,7 +51,13 @@ def test_it_is_small_and_says_nothing_of_where_it_was_trained():
     assert read_json(SHIPPED / "args.json")["save_dir"] == "save/pose_ndf"
 
 
-def test_poses_are_generated_by_default(tmp_path):
+def test_poses_are_generated_by_default_from_what_poses_are_like(tmp_path):
     run("sample.poses", "--task generate --threads 1 --output_dir", tmp_path / "out")
     with np.load(tmp_path / "out" / "poses.npz") as content:
-        assert content["pose_body"].shape == (10, 21, 4) and (content["distance"] < 0.001).all()
+        poses, distances = content["pose_body"], content["distance"]
+    assert poses.shape == (10, 21, 4) and (distances < 0.001).all()
+    statistics = statistics_for("", resolved(SHIPPED))
+    assert statistics is not None
+    start = drawn_poses(statistics, 10, 0)
+    assert float(distances_of(load_pose_ndf(SHIPPED), start).mean()) < 0.002
+    assert float((1 - (start.numpy() * poses).sum(-1)).mean()) < 0.001, "they are near enough as they are drawn"
