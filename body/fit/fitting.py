@@ -274,7 +274,7 @@ def _problem(
 
 
 def _uncertain(targets: Tensor, trust: Tensor) -> Tensor:
-    """From 0 to 1 [T], how much a frame leaves to what is known of poses: a joint that is missing for long, or noise."""
+    """From 0 to 1 [T], how much frames leave to what is known of poses: where joints are missing for long, or noisy."""
     missing = trust == 0
     long = torch.zeros_like(missing)
     for joint in missing.any(0).nonzero()[:, 0].tolist():

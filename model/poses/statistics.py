@@ -78,8 +78,8 @@ class PoseStatistics:
     def drawn(self, chances: Tensor, normals: Tensor) -> Tensor:
         """Poses [N, 21, 4] of groups by `chances` [N] from 0 to 1, about whose means `normals` [N, 63] lead.
 
-        By `_SPREAD` of the spread: in 63 dimensions nearly all of a normal distribution is in its tails, where the poses
-        of the group are not.
+        By `_SPREAD` of the spread: in 63 dimensions nearly all of a normal distribution is in its tails, where
+        the poses of the group are not.
         """
         groups = torch.searchsorted(self.weights.cumsum(0), chances.double()).clamp_max(len(self.weights) - 1)
         nothing = 1e-6 * torch.eye(_SIZE).to(self.covariances)
