@@ -25,6 +25,9 @@ class ShipOptions:
 
     model_path: str = option("", "checkpoint file, or a folder: its newest (required)")
     output_dir: str = option("", "the folder to make (required)")
+    references: str = option(
+        "", "a pose prior: folder of prepare.poses, of whose poses statistics go with it, for joints that are missing"
+    )
     overwrite: bool = option(False, "replace what an earlier run wrote there; everything else stays")
 
 
@@ -61,6 +64,8 @@ def main(argv: list[str]) -> None:
         raise UsageError("--model_path and --output_dir are required")
     refuse_existing(options.output_dir, options.overwrite, sure=("args.json",), later=LATER)
 
+    from data_loaders.poses.dataset import load_samples
+    from model.poses.statistics import BESIDE, statistics_of, write_statistics
     from utils.run import checkpoint
 
     source = checkpoint.resolve(options.model_path)
@@ -68,6 +73,7 @@ def main(argv: list[str]) -> None:
         raise UsageError(
             f"{options.output_dir} is the training run itself, which would be lost: ship to another folder"
         )
+    poses = load_samples(Path(options.references) / "samples", "train") if options.references else None
     weights = halved(checkpoint.weights(checkpoint.load(source)))
     args = read_json(source.parent / "args.json") | {"save_dir": options.output_dir, "resume_checkpoint": ""}
     with atomic_folder(options.output_dir, options.overwrite, LATER) as made:
@@ -76,6 +82,8 @@ def main(argv: list[str]) -> None:
         for path in (source.parent / name for name in ("Mean.npy", "Std.npy")):
             if path.is_file():
                 (made / path.name).write_bytes(path.read_bytes())
+        if poses is not None:
+            write_statistics(made / BESIDE, statistics_of(poses))
         if (source.parent / "progress.jsonl").is_file():
             draw_curve(source.parent / "progress.jsonl", made / "training_curve.png")
     size = sum(path.stat().st_size for path in Path(options.output_dir).iterdir()) / 2**20

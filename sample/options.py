@@ -265,31 +265,20 @@ class PosesOptions(PosePriorOptions):
 
     task: str = option(
         "generate",
-        "generate: plausible poses from random ones, or from those of a file; project: clips made plausible, as far as "
-        "needed; interpolate: from pose to pose of a file by way of plausible ones; denoise: clips without noise; "
-        "complete: joints that are missing filled in; fit_image: a body fitted to the keypoints of a picture; "
-        "score: how far frames are from plausible; perturb: noise on every joint, and what it does to that",
+        "generate: plausible poses, from draws of what poses are like, or from those of a file; project: clips made "
+        "plausible, as far as needed; interpolate: from pose to pose of a file by way of plausible ones; denoise: "
+        "clips without noise; complete: missing joints filled in; fit_image: a body fitted to the keypoints of a "
+        "picture; score: how far frames are from plausible; perturb: noise on every joint, and what it does to that",
         POSE_TASKS,
     )
     output_dir: str = option("", "the folder to write (default: poses_<task> beside the input, else the checkpoint)")
     num_samples: int = option(10, "generate: how many poses; complete: how many answers for each clip", min=1)
-    prior: str = option(
-        "ndf",
-        "generate: ndf: random poses are brought to --max_dist; diffusion: they are sampled from --diffusion_path",
-        ("ndf", "diffusion"),
-        advanced=True,
-    )
-    diffusion_path: str = option(
-        "",
-        "checkpoint, or a folder, of train.train_posendf --prior diffusion; --model_path tells the distances",
-        advanced=True,
-    )
     max_dist: float = option(0.001, "distance at which a pose is plausible enough, and left alone", min=0)
     max_steps: int = option(1000, "most steps towards that; a step that is taken back counts", min=0)
     rule: str = option(
         "geodesic",
         "how poses move; published: its steps, one more than --max_steps, all poses until the last is done, and the "
-        "random poses that it starts from",
+        "random poses that it starts from, however much is known of poses",
         ("geodesic", "published"),
     )
     keep_steps: bool = option(False, "also write the poses of every step, projection_steps/<number>.npz")
@@ -313,8 +302,8 @@ class PosesOptions(PosePriorOptions):
         many=True,
     )  # fmt: skip
     references: str = option(
-        "", "complete: folder of prepare.poses, or poses, whose statistics missing joints begin from (default: "
-        "pose_statistics.npz beside the checkpoint)", advanced=True,
+        "", "generate, complete: folder of prepare.poses, or poses, whose statistics poses and missing joints begin "
+        "from (default: pose_statistics.npz beside the checkpoint)", advanced=True,
     )  # fmt: skip
     threshold: float = option(0.01, "score: distance from which a frame counts as implausible", min=0)
     keypoints: str = option(

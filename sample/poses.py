@@ -29,19 +29,6 @@ RARE = (
 )  # fmt: skip
 
 
-def refuse_prior(options: PosesOptions, source: BodyOptions) -> None:
-    """Raise UsageError for what does not go with the diffusion prior, or goes with that alone."""
-    diffusion = options.prior == "diffusion"
-    if diffusion and options.task != "generate":
-        raise UsageError(f"--prior diffusion generates poses; --task {options.task} asks Pose-NDF")
-    if diffusion and source.input_path:
-        raise UsageError("--prior diffusion begins with noise, not with the poses of a file")
-    if diffusion and options.keep_steps:
-        raise UsageError("--keep_steps: those of a projection; --prior diffusion has none")
-    if diffusion != bool(options.diffusion_path):
-        raise UsageError("--prior diffusion and --diffusion_path, its checkpoint, go together")
-
-
 def output_folder(options: PosesOptions, source: BodyOptions, seed: int) -> Path:
     """Where the results go. Raises UsageError where that may not be written."""
     if options.output_dir:
@@ -93,7 +80,8 @@ def made_by(
         return completing.completed(network, statistics, options, source, seed, found)
     found = read_poses(source, options.order, print) if source.input_path else []
     if options.task == "generate":
-        return [tasks.generated(network, options, source, seed, found)]
+        statistics = completing.statistics_for(options.references, checkpoint)
+        return [tasks.generated(network, options, source, seed, found, statistics)]
     if options.task == "project":
         return tasks.made_plausible(network, options, source, found, print)
     if options.task == "perturb":
@@ -111,7 +99,6 @@ def main(argv: list[str]) -> None:
         raise UsageError(f"--task {options.task} takes {wanted}: name it with --input_path")
     if source.body == "capsules":
         raise UsageError("--body capsules: poses are those of SMPL's joints; choose smpl, free or an SMPL file")
-    refuse_prior(options, source)
     folder = output_folder(options, source, run.seed)
 
     import torch

@@ -128,11 +128,6 @@ class ComparisonOptions:
 class PoseLossOptions:
     """What a pose prior is trained on, and the weights of its terms."""
 
-    prior: str = option(
-        "ndf",
-        "ndf: how far poses are from plausible ones (Pose-NDF); diffusion: a denoiser, out of which poses are sampled",
-        ("ndf", "diffusion"),
-    )
     poses: str = option("dataset/poses", "the folder of poses that prepare.poses made", shipped=True)
     data_dir: str = option("", "published: training pairs, <dataset>/*.npz, in place of --poses", advanced=True)
     amass_dir: str = option("", "published: sampled poses, <dataset>/*.npz, that go with them", advanced=True)

@@ -58,8 +58,6 @@ def subject_of(line: PoseNDFLine) -> Subject:
     from train.tasks.poses import PoseTask
 
     loss = line.loss
-    if loss.prior == "diffusion":
-        return denoiser_of(line)
     pairs, samples = folders_of(loss.poses, loss.data_dir, loss.amass_dir)
     dataset = load(pairs, samples, "train", loss.single)
     told = dataset.pairs.distances.shape[1]
@@ -71,24 +69,6 @@ def subject_of(line: PoseNDFLine) -> Subject:
     return Subject(dataset, task, partial(PoseNDF, line.network), about, "Pose-NDF", next_command)
 
 
-def denoiser_of(line: PoseNDFLine) -> Subject:
-    """The diffusion prior, and its task: to denoise motions of one frame."""
-    from data_loaders.poses.dataset import PoseFrames, folders_of, load_samples
-    from diffusion.process import build_process
-    from model.poses.diffusion import SCHEDULE, STEPS, PoseDenoiser
-    from train.tasks.diffusion import DiffusionTask
-
-    loss = line.loss
-    _, samples = folders_of(loss.poses, loss.data_dir, loss.amass_dir)
-    poses = load_samples(samples, "train", loss.single)
-    dataset = PoseFrames(PoseDenoiser(poses).to_model(poses))
-    process = build_process(SCHEDULE, STEPS)
-    task = DiffusionTask(dataset, process, line.training.train_batch_size, line.run.seed, hide=0.0)
-    next_command = "sample.poses --task generate --prior diffusion --diffusion_path"
-    about = f"{len(poses)} poses of {samples}"
-    return Subject(dataset, task, partial(PoseDenoiser, poses), about, "a diffusion prior of poses", next_command)
-
-
 def callbacks_of(line: PoseNDFLine, device: "torch.device") -> list[MakeCallback]:
     """Held-out poses, where there are any, are measured at each milestone."""
     from data_loaders.poses.dataset import files_of, folders_of, load
@@ -96,8 +76,6 @@ def callbacks_of(line: PoseNDFLine, device: "torch.device") -> list[MakeCallback
     from train.common.loop import note
 
     loss = line.loss
-    if loss.prior == "diffusion":
-        return []
     pairs, samples = folders_of(loss.poses, loss.data_dir, loss.amass_dir)
     if not files_of(pairs, "val") or not files_of(samples, "val"):
         note(f"{pairs} has no part `val`: nothing is measured on held-out poses")

@@ -22,6 +22,7 @@ from body.fit.solver import Problem, State
 from body.fit.start import length_ratios, placed_by, start_pose, start_rest
 from body.fit.windows import solve_clip, stored
 from body.models import BodyModel
+from model.poses.denoising import noise_of
 from utils.geometry.body import BodyMotion, resized
 from utils.geometry.contacts import feet_contacts
 from utils.geometry.joint_maps import Fittable
@@ -49,6 +50,8 @@ _LEVEL = 2.0
 _HOLD = 5.0  # to recorded rotations: a hundredth of what a bone of 20 cm asks that points elsewhere
 _HOLD_TWIST = 50.0  # about bones, whose ends do not show it
 _PLAUSIBLE = 2000.0  # for each unit of a learned prior's distance: 12 / radian^2 for the turn of one joint
+_NOISY = 0.01  # metres of noise at which that weight is half of what it is for joints that are missing
+_GAP = 60  # frames that a joint is missing at most to be filled in from before and after, which tell more than a prior
 _BETA = 0.2
 _RESIZE = 0.1 * _JOINT
 _SMALLEST = 0.3  # metres from end to end: what is smaller is no person, or in other units
@@ -229,6 +232,7 @@ def _problem(
 
     Recorded rotations stand for all that is known of poses.
     """
+    plausible = _PLAUSIBLE * _uncertain(wanted.targets, wanted.trust)[span]
     wanted = wanted.part(span)
     trust, standing, frames = wanted.trust, wanted.standing, len(wanted.trust)
     weights = _JOINT * trust**2
@@ -265,8 +269,22 @@ def _problem(
         _SMPL24.parents,
         prior,
         network=network,
-        plausible=_PLAUSIBLE,
+        plausible=plausible,
     )
+
+
+def _uncertain(targets: Tensor, trust: Tensor) -> Tensor:
+    """From 0 to 1 [T], how much frames leave to what is known of poses: where joints are missing for long, or noisy."""
+    missing = trust == 0
+    long = torch.zeros_like(missing)
+    for joint in missing.any(0).nonzero()[:, 0].tolist():
+        known = torch.nn.functional.pad((~missing[:, joint]).nonzero()[:, 0], (1, 1), value=-1)
+        known[-1] = len(missing)
+        for before, after in zip(known[:-1].tolist(), known[1:].tolist(), strict=True):
+            long[before + 1 : after, joint] = after - before > _GAP or before < 0 or after == len(missing)
+    seen = ~missing.any(0)
+    noise = noise_of(targets[:, seen]) if len(targets) > 4 and seen.any() else _NOISY
+    return torch.where(long.any(1), 1.0, noise**2 / (noise**2 + _NOISY**2)).to(targets)
 
 
 def _smoothness(trust: Tensor, prior: PosePrior) -> Tensor:

@@ -39,7 +39,7 @@ class Problem:
     `usual` [T, K, 3]), `range` (beyond the range) and `smooth` (to the next frame) [T, K, 3], [K, 3] and [T - 1, K, 3];
     `hold` [T, K, 3] of the turn from `turned`, world rotations [T, K, 3, 3], about the joint's own axes. Shape:
     `offsets` [K, 3] plus `directions` [K, 3, S] times its numbers, which `precision` [S] holds at 0. `plausible`
-    multiplies the distance that the learned prior `network` gives to the pose of each frame.
+    [T] multiplies the distance that the learned prior `network` gives to the pose of each frame.
     """
 
     targets: Tensor
@@ -59,7 +59,7 @@ class Problem:
     prior: PosePrior
     soles: tuple[int, int] = (7, 8)
     network: nn.Module | None = None
-    plausible: float = 0.0
+    plausible: Tensor | None = None
 
     @property
     def moving(self) -> list[int]:
@@ -171,8 +171,8 @@ def cost_of(problem: Problem, state: State, errors: Errors, counted: slice = sli
         + (problem.hold[:, moving] * _sines(errors.off) ** 2)[counted].sum()
         + (problem.precision * state.shape**2).sum()
     )
-    if errors.far is not None:
-        cost = cost + problem.plausible * errors.far[counted].sum()
+    if errors.far is not None and problem.plausible is not None:
+        cost = cost + (problem.plausible * errors.far)[counted].sum()
     return float(cost)
 
 
@@ -370,9 +370,10 @@ def _add_pose(problem: Problem, errors: Errors, blocks: Tensor, neighbours: Tens
     asked[1:] += smooth * errors.change
     gradient[:, 3:] += (slopes.mT @ asked[..., None]).flatten(1)
     _joint_blocks(blocks).add_(slopes.mT @ (weight[..., None] * slopes))
-    if errors.fall is not None:
-        gradient[:, 3:] += problem.plausible / 2 * errors.fall.flatten(1)
-        blocks.diagonal(dim1=1, dim2=2)[:, 6:].add_(problem.plausible / 2 * BEND)
+    if errors.fall is not None and problem.plausible is not None:
+        half = problem.plausible[:, None] / 2
+        gradient[:, 3:] += half * errors.fall.flatten(1)
+        blocks.diagonal(dim1=1, dim2=2)[:, 6:].add_(half * BEND)
     _joint_blocks(neighbours).sub_(slopes[:-1].mT @ (smooth[..., None] * slopes[1:]))
 
 

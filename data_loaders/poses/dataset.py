@@ -1,9 +1,8 @@
 """What a pose prior is trained on: training pairs, and poses of the manifold, of one part of a folder."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,23 +22,6 @@ class PosePairs:
 
     def __len__(self) -> int:
         return len(self.pairs.poses)
-
-
-@dataclass(frozen=True)
-class PoseFrames:
-    """Real poses as motions of one frame [M, 1, F], for what denoises motion."""
-
-    frames: Tensor
-    weights: None = None
-    captions: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.frames)
-
-    def batch(self, indices: np.ndarray, rng_of: Callable[[int], Any]) -> dict[str, Tensor]:
-        """Some of them, and that all their numbers are seen."""
-        motion = self.frames[torch.from_numpy(indices)]
-        return {"motion": motion, "mask": torch.ones_like(motion)}
 
 
 def folders_of(poses: str, data_dir: str, amass_dir: str) -> tuple[Path, Path]:

@@ -3,15 +3,19 @@
 A run of frames that lack the same joints is filled from the normal distribution of these joints given the others
 (`statistics`). Where a joint is known before or after the run, what it was off expectation there is carried over it, so
 that it leaves from, and comes back to, where it was. Different answers differ by one draw a run, which fades towards
-such ends. Then only missing joints move, down the distance (`projection`).
+such ends. Then only missing joints move, down the distance (`projection`): where statistics are known, no further than
+to that of the expected pose, for joints that are known may themselves keep a pose from being plausible, and limbs that
+are to make up for them go astray.
 """
 
 import torch
 from torch import Tensor, nn
 
 from model.poses.projection import Projection, project, unit_quaternions
-from model.poses.statistics import PoseStatistics
+from model.poses.statistics import PoseStatistics, no_statistics
 from utils.run.errors import DataError
+
+_AS_NEAR = 1.001  # times the distance of the expected pose
 
 
 class _Held(nn.Module):
@@ -62,7 +66,7 @@ def expected_poses(statistics: PoseStatistics, poses: Tensor, known: Tensor, dra
 
 def complete(
     network: nn.Module,
-    statistics: PoseStatistics,
+    statistics: PoseStatistics | None,
     poses: Tensor,
     known: Tensor,
     max_dist: float,
@@ -71,20 +75,24 @@ def complete(
 ) -> Projection:
     """Poses [T, 21, 4] with their missing joints as plausible as `max_dist`; the known are what they were, to the bit.
 
-    `known` bool [T, 21]; `draw` is that of `expected_poses`. Raises DataError for what are no rotations, and where a
-    frame has no known joint; NumericError where the network says NaN.
+    Without statistics missing joints begin about the T. `known` bool [T, 21]; `draw` as in `expected_poses`. Raises
+    DataError for what are no rotations, and where a frame has no known joint; NumericError where the network says NaN.
     """
-    start = unit_quaternions(expected_poses(statistics, poses, known, draw))
+    start = unit_quaternions(expected_poses(statistics or no_statistics(), poses, known, draw))
     patterns, which = known.unique(dim=0, return_inverse=True)
     moved, device = start.clone(), next(network.parameters()).device
     with torch.no_grad():
         before = network(start.to(device)).to(start)
+        goal = torch.full_like(before, max_dist)
+        if statistics is not None:
+            likeliest = start if draw is None else unit_quaternions(expected_poses(statistics, poses, known))
+            goal = torch.maximum(goal, _AS_NEAR * network(likeliest.to(device)).to(start))
     distances, steps, asked = before.clone(), torch.zeros(len(poses), dtype=torch.long), len(poses)
     for number, pattern in enumerate(patterns):
         rows = (which == number).nonzero()[:, 0]
         if pattern.all():
             continue
-        found = project(_Held(network, ~pattern.to(device)), start[rows].to(device), max_dist, max_steps)
+        found = project(_Held(network, ~pattern.to(device)), start[rows].to(device), goal[rows].to(device), max_steps)
         moved[rows], distances[rows] = found.poses.to(start), found.distances.to(start)
         steps[rows], asked = found.steps.to(steps), asked + found.asked
     moved = torch.where(known[..., None], poses, moved)

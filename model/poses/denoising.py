@@ -42,7 +42,7 @@ from utils.run.errors import NumericError
 TURNING = 30.0  # radians / s^2: twice b, where rotations are not given
 LEAST, SLOW = 0.3, 3.0  # metres and radians / s^2: a and twice b at least
 WIDTHS = (0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)  # frames, of the filters that are compared
-NEAR = 0.15  # radians that a joint may be off the nearest pose that the prior knows: m of the sum
+NEAR = 0.25  # radians that a joint may be off the nearest pose that the prior knows: m of the sum
 _PARENTS = SKELETONS["smpl22"].parents
 _JOINTS = len(_PARENTS)
 _GAIN = 70**0.5  # of white noise in fourth differences: the root of 1 + 16 + 36 + 16 + 1

@@ -69,13 +69,14 @@ def unit_quaternions(poses: Tensor) -> Tensor:
 def project(
     network: nn.Module,
     poses: Tensor,
-    max_dist: float = MAX_DIST,
+    max_dist: float | Tensor = MAX_DIST,
     max_steps: int | None = None,
     rule: str = "geodesic",
     keep: bool = False,
 ) -> Projection:
     """Bring poses [N, 21, 4] to distances below `max_dist` in at most `max_steps` steps, and leave `poses` as they are.
 
+    Of the rule `geodesic` each may have a distance of its own, [N].
     `keep` keeps the poses of every step. `max_steps` is 1000 unless told; a step that is taken back counts, and the
     published rule takes one more. Raises DataError for what are no rotations, NumericError where the network says NaN.
     """

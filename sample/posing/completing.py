@@ -12,10 +12,10 @@ from body.posing.bodies import posed
 from body.posing.sources import KEYS, Poses, body_of, of_archive
 from model.poses.completing import complete
 from model.poses.pose_ndf import JOINTS
-from model.poses.statistics import PoseStatistics, no_statistics, statistics_of
+from model.poses.statistics import BESIDE, PoseStatistics, read_statistics, statistics_of
 from sample.options import PosesOptions
 from sample.posing.tasks import CLIP_FPS, Outcome
-from utils.run.arrays import array_names, load_archive
+from utils.run.arrays import array_names
 from utils.run.errors import DataError, MissingFileError, UsageError
 from utils.run.progress import Callback, ignored
 from utils.run.randomness import torch_generator
@@ -50,8 +50,8 @@ def statistics_for(where: str, checkpoint: Path) -> PoseStatistics | None:
     Raises MissingFileError and DataError.
     """
     if not where:
-        beside = checkpoint.parent / "pose_statistics.npz"
-        return _read(beside) if beside.is_file() else None
+        beside = checkpoint.parent / BESIDE
+        return read_statistics(beside) if beside.is_file() else None
     path = Path(where)
     files = sorted(path.glob("samples/train/*.npz")) if path.is_dir() else [path]
     if not files:
@@ -63,14 +63,6 @@ def statistics_for(where: str, checkpoint: Path) -> PoseStatistics | None:
             raise DataError(f"{file} holds no poses under {' or '.join(KEYS)}")
         poses.append(of_archive(file, key, "wxyz").poses)
     return statistics_of(torch.cat(poses))
-
-
-def _read(path: Path) -> PoseStatistics:
-    content = load_archive(path)
-    shapes = {"rotations": (21, 4), "mean": (63,), "covariance": (63, 63)}
-    if any(name not in content or content[name].shape != shape for name, shape in shapes.items()):
-        raise DataError(f"{path} holds no statistics of poses: rotations [21, 4], mean [63] and covariance [63, 63]")
-    return PoseStatistics(*(torch.from_numpy(content[name]).double() for name in shapes))
 
 
 def completed(
@@ -93,9 +85,7 @@ def completed(
             raise UsageError(f"{each.name} lacks nothing: name joints with --missing, or mark them as NaN in the file")
         for answer in range(options.num_samples):
             draw = torch.randn(63, generator=torch_generator(seed, "answer", answer)).double() if answer else None
-            moved = complete(
-                network, statistics or no_statistics(), each.poses, known, options.max_dist, options.max_steps, draw
-            )
+            moved = complete(network, statistics, each.poses, known, options.max_dist, options.max_steps, draw)
             name = f"{each.name}_{answer}" if options.num_samples > 1 else each.name
             shown = replace(each, poses=moved.poses)
             base = body_of(shown, body, options.pose_fps or CLIP_FPS)

@@ -86,7 +86,7 @@ def denoised(
     for number, take in enumerate(takes):
         noisy = take.noisy
         placed = noisy.clip is not None and noisy.body is not None
-        first, given, lift = (_of_joints if placed else _of_rotations)(noisy, options, body, say)
+        first, given, lift = (joints_given if placed else rotations_given)(noisy, options, body, say)
         found = denoise(network, given, options.max_steps)
         after = found.rotations[:, 1:].float()
         rotations = first.rotations.copy()
@@ -99,7 +99,8 @@ def denoised(
         unit = f"{100 * given.metres:.1f} cm" if placed else f"{np.rad2deg(given.radians):.1f} degrees"
         say(f"{noisy.name}: noise of about {unit}, {len(found.history) - 1} steps")
         if take.true is not None:
-            say(f"{noisy.name}: {compared(take, given, lift, found.rotations, found.root)}")
+            degrees = float(joint_degrees(after, take.true.poses).mean())
+            say(f"{noisy.name}: {_told(compared(take, given, lift, found.rotations, found.root), degrees)}")
         far, near = distances_of(network, noisy.poses), distances_of(network, after)
         first = replace(first, name=noisy.name)
         made.append(Outcome(noisy.name, noisy.poses, after, far, near, motion, source=noisy, first=first))
@@ -107,7 +108,7 @@ def denoised(
     return made
 
 
-def _of_joints(
+def joints_given(
     noisy: Poses, options: PosesOptions, body: BodyOptions, say: Say
 ) -> tuple[BodyMotion, Given, np.ndarray]:
     """A clip known by its joints: a body fitted to it smoothed, what is given, and how the fit moved it [T, 22, 3]."""
@@ -126,7 +127,7 @@ def _of_joints(
     return first, given, lift
 
 
-def _of_rotations(
+def rotations_given(
     noisy: Poses, options: PosesOptions, body: BodyOptions, say: Say
 ) -> tuple[BodyMotion, Given, np.ndarray]:
     """A clip known by its rotations, on a body whose root goes where the file says, or stays."""
@@ -154,10 +155,21 @@ def _root_of(noisy: Poses, first: BodyMotion) -> tuple[Tensor, Tensor]:
     return axis_angle_to_quaternion(turned), path
 
 
-def compared(take: Take, given: Given, lift: np.ndarray, rotations: Tensor, root: Tensor) -> str:
-    """A sentence: mean distance of joints to the truth and jitter, of the result, what was given, and filtered."""
+@dataclass(frozen=True)
+class Compared:
+    """Mean distance of joints to the truth, millimetres, and jitter: of a result, what was given, filtered, the truth.
+
+    `width`, frames, is that of the Gaussian filter which comes nearest to the truth.
+    """
+
+    errors: dict[str, float]
+    jitters: dict[str, float]
+    width: float
+
+
+def compared(take: Take, given: Given, lift: np.ndarray, rotations: Tensor, root: Tensor) -> Compared:
+    """How near rotations [T, 22, 4] and a root's path [T, 3] come to the truth."""
     assert take.true is not None
-    found = _joints(given, rotations, root)
     if given.positions is not None and take.true.clip is not None:
         true = to_smpl(take.true.clip).motion.positions + lift
         noisy = given.positions.numpy()
@@ -166,16 +178,20 @@ def compared(take: Take, given: Given, lift: np.ndarray, rotations: Tensor, root
         true_turns = torch.cat([given.rotations[:, :1], take.true.poses.double()], 1)
         true, noisy = (_joints(given, turns, given.root) for turns in (true_turns, given.rotations))
         filtered = [_joints(given, _filtered(given.rotations, width), given.root) for width in WIDTHS]
-    errors = [_error(each, true) for each in filtered]
-    best = int(np.argmin(errors))
-    parts = []
-    for name, each in (("after", found), ("as given", noisy), ("Gaussian filter", filtered[best]), ("truth", true)):
-        jitter = derivative(each, given.fps, 3) / 10
-        off = f"{_error(each, true):.1f} mm, " if each is not true else ""
-        parts.append(f"{name}: {off}jitter {jitter:.1f}")
-    degrees = float(joint_degrees(rotations[:, 1:].float(), take.true.poses).mean())
+    best = int(np.argmin([_error(each, true) for each in filtered]))
+    found = _joints(given, rotations, root)
+    each = {"after": found, "as given": noisy, "Gaussian filter": filtered[best], "truth": true}
+    errors = {name: _error(joints, true) for name, joints in each.items()}
+    jitters = {name: float(derivative(joints, given.fps, 3)) / 10 for name, joints in each.items()}
+    return Compared(errors, jitters, WIDTHS[best])
+
+
+def _told(compared: Compared, degrees: float) -> str:
+    """The comparison in a sentence; `degrees` is how far joints are turned from the truth."""
+    off = {name: f"{error:.1f} mm, " for name, error in compared.errors.items() if name != "truth"}
+    parts = [f"{name}: {off.get(name, '')}jitter {jitter:.1f}" for name, jitter in compared.jitters.items()]
     return (
-        f"joints off the truth, {'; '.join(parts)} (filter of {WIDTHS[best]:g} frames; {degrees:.1f} degrees a joint)"
+        f"joints off the truth, {'; '.join(parts)} (filter of {compared.width:g} frames; {degrees:.1f} degrees a joint)"
     )
 
 

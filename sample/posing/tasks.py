@@ -14,11 +14,10 @@ from body.posing.bodies import posed, standing_bodies
 from body.posing.sources import Poses, body_of
 from data_loaders.poses.distances import geodesic
 from data_loaders.poses.noise import perturbed
-from model.poses.diffusion import load_pose_denoiser
 from model.poses.interpolation import PosePath, interpolate, interpolate_published
 from model.poses.projection import Projection, project
+from model.poses.statistics import PoseStatistics
 from sample.options import PosesOptions
-from sample.posing.diffusion import sampled
 from sample.posing.scores import Perturbed
 from utils.geometry.body import BodyMotion
 from utils.run.errors import DataError, UsageError
@@ -51,20 +50,20 @@ class Outcome:
 
 
 def generated(
-    network: nn.Module, options: PosesOptions, body: BodyOptions, seed: int, found: Sequence[Poses] = ()
+    network: nn.Module,
+    options: PosesOptions,
+    body: BodyOptions,
+    seed: int,
+    found: Sequence[Poses] = (),
+    statistics: PoseStatistics | None = None,
 ) -> Outcome:
-    """Poses from random ones, number i drawn from (seed, i), or from poses of files, drawn among them.
+    """Poses made plausible: number i drawn from (seed, i) as statistics tell, among those of files, or at random.
 
-    With `--prior diffusion` they are sampled, and stay as they are.
+    The published rule begins with random poses whatever is known.
     """
-    if options.prior == "diffusion":
-        poses = sampled(
-            load_pose_denoiser(options.diffusion_path, next(network.parameters()).device), options.num_samples, seed
-        )
-        told = distances_of(network, poses)
-        motion = standing_bodies(poses, "poses", options.pose_fps or GALLERY_FPS, body.body)
-        return Outcome("poses", poses, poses, told, told, motion)
     start = random_poses(options.num_samples, seed, options.rule)
+    if statistics is not None and options.rule != "published":
+        start = drawn_poses(statistics, options.num_samples, seed)
     if found:
         known = torch.cat([each.poses for each in found])
         rows = [_drawn(len(known), seed, number) for number in range(options.num_samples)]
@@ -85,6 +84,13 @@ def random_poses(count: int, seed: int, rule: str = "geodesic") -> Tensor:
     poses = [draw(21, 4, generator=torch_generator(seed, "pose", number)) for number in range(count)]
     poses = normalize(torch.stack(poses), dim=-1)
     return torch.where(poses[..., :1] < 0, -poses, poses)
+
+
+def drawn_poses(statistics: PoseStatistics, count: int, seed: int) -> Tensor:
+    """Poses [N, 21, 4] drawn from statistics of real ones."""
+    draws = [torch_generator(seed, "drawn pose", number) for number in range(count)]
+    chances = torch.tensor([float(torch.rand((), generator=draw)) for draw in draws])
+    return statistics.drawn(chances, torch.stack([torch.randn(63, generator=draw) for draw in draws]))
 
 
 def made_plausible(

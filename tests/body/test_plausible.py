@@ -90,7 +90,7 @@ def test_steps_know_the_prior(free: BodyModel, monkeypatch: pytest.MonkeyPatch):
     fit(person_of(posed(free.shaped(), frames=3)), free, resize=True, network=network)
     ((problem, state),) = caught
     errors = body_solver.errors_of(problem, state)
-    assert problem.plausible * float(errors.far.mean()) > 1  # pyright: ignore[reportOptionalMemberAccess]
+    assert float((problem.plausible * errors.far).mean()) > 1  # pyright: ignore[reportOptionalOperand, reportOperatorIssue]
     gradient = body_solver.normal_equations(problem, state, errors)[4]
     along = torch.randn(gradient.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     still = torch.zeros(len(problem.precision), dtype=torch.float64)

@@ -8,7 +8,7 @@ import torch
 
 from model.poses.completing import complete, expected_poses, runs_of_missing
 from model.poses.pose_ndf import canonical
-from model.poses.statistics import no_statistics, statistics_of
+from model.poses.statistics import no_statistics, read_statistics, statistics_of, write_statistics
 from tests.model.test_pose_ndf import tiny
 from utils.geometry.rotations import axis_angle_to_quaternion, quaternion_to_axis_angle
 from utils.run.errors import DataError
@@ -44,15 +44,15 @@ def test_what_others_tell_is_found():
     broken = poses.clone()
     broken[:, ARM] = torch.tensor([1.0, 0, 0, 0])
     found = expected_poses(statistics, broken, without_arm(5))
-    assert degrees(found[:, ARM], poses[:, ARM]) < 3
+    assert degrees(found[:, ARM], poses[:, ARM]) < 12 < 40 < degrees(broken[:, ARM], poses[:, ARM])
     assert torch.equal(found[:, :15], poses[:, :15])
 
 
 def test_statistics_of_turns():
     poses = following(3000)
-    statistics = statistics_of(poses)
+    statistics = statistics_of(poses, 1)
     turns = quaternion_to_axis_angle(poses).flatten(1).double()
-    torch.testing.assert_close(statistics.covariance, turns.T @ turns / 3000, atol=5e-3, rtol=0)
+    torch.testing.assert_close(statistics.covariances[0], turns.T @ turns / 3000, atol=5e-3, rtol=0)
     torch.testing.assert_close(statistics.poses(statistics.turns(poses)).float(), poses, atol=1e-6, rtol=0)
 
 
@@ -73,7 +73,7 @@ def test_the_known_stays_to_the_bit_and_distances_fall(network):
     poses, known = following(6, 5), without_arm(6, 1, 5)
     known[3, 3] = False
     before = poses.clone()
-    moved = complete(network, no_statistics(), poses, known, 0.0, 20, torch.randn(63).double())
+    moved = complete(network, None, poses, known, 0.0, 20, torch.randn(63).double())
     assert torch.equal(poses, before), "what is handed in is left alone"
     assert torch.equal(moved.poses[known], poses[known])
     assert not torch.equal(moved.poses[~known], poses[~known])
@@ -82,6 +82,53 @@ def test_the_known_stays_to_the_bit_and_distances_fall(network):
     torch.testing.assert_close(moved.poses.norm(dim=-1), torch.ones(6, 21))
     with torch.no_grad():
         torch.testing.assert_close(network(moved.poses), moved.distances)
+
+
+def test_a_limb_does_not_make_up_for_what_is_known(network):
+    """The likeliest answer is the expected pose, however far that is; others come as near."""
+    statistics, poses, known = statistics_of(following(500)), following(4, 5), without_arm(4)
+    likeliest = complete(network, statistics, poses, known, 0.0, 50)
+    expected = expected_poses(statistics, poses, known)
+    torch.testing.assert_close(likeliest.poses, expected)
+    other = complete(
+        network, statistics, poses, known, 0.0, 50, 3 * torch.randn(63, generator=torch.manual_seed(0)).double()
+    )
+    assert (other.distances <= other.history[0]).all() and not torch.equal(other.poses, expected)
+
+
+def test_statistics_come_back_from_a_file(tmp_path):
+    written, poses = statistics_of(following(1000)), following(5, 1)
+    write_statistics(tmp_path / "statistics.npz", written)
+    read, known = read_statistics(tmp_path / "statistics.npz"), without_arm(5)
+    assert len(read.weights) == 5
+    assert degrees(expected_poses(read, poses, known), expected_poses(written, poses, known)) < 0.5
+    np.savez(tmp_path / "other.npz", mean=np.zeros(63))
+    with pytest.raises(DataError, match="no statistics"):
+        read_statistics(tmp_path / "other.npz")
+
+
+def test_groups_tell_more_than_one_normal_distribution():
+    """An arm that is up where the head is turned either way, and down else, is no linear matter."""
+    poses = following(4000)
+    turned = 0.8 * torch.sign(torch.randn(4000, generator=torch.Generator().manual_seed(3)))
+    turned[::2] = 0
+    for joint, angle in ((14, turned), (15, turned.abs())):
+        poses[:, joint] = axis_angle_to_quaternion(torch.stack([torch.zeros(4000), angle, torch.zeros(4000)], 1))
+    known = torch.ones(4000, 21, dtype=torch.bool)
+    known[:, 15] = False
+    found = [expected_poses(statistics_of(poses, groups), poses, known) for groups in (1, 20)]
+    off = [float((1 - (each * poses).sum(-1).abs()).mean()) for each in found]
+    assert off[1] < 0.5 * off[0]
+
+
+def test_drawn_poses_are_like_those_of_the_statistics():
+    statistics = statistics_of(following(2000))
+    draws = torch.Generator().manual_seed(0)
+    drawn = statistics.drawn(torch.rand(500, generator=draws), torch.randn(500, 63, generator=draws))
+    torch.testing.assert_close(drawn.norm(dim=-1), torch.ones(500, 21))
+    turns = quaternion_to_axis_angle(drawn)
+    assert 0.15 < float(turns.std()) < 0.3, "nearer to the mean than real ones are"
+    assert float((turns[:, ARM] + turns[:, [joint + 1 for joint in ARM]]).abs().mean()) < 0.05
 
 
 def test_answers_differ(network):
@@ -102,7 +149,7 @@ def test_what_is_refused(network):
     known = torch.ones(3, 21, dtype=torch.bool)
     known[1] = False
     with pytest.raises(DataError, match="frame 1 has no joint"):
-        complete(network, no_statistics(), following(3), known, 0.1, 5)
+        complete(network, None, following(3), known, 0.1, 5)
     with pytest.raises(DataError, match="two or more"):
         statistics_of(following(1))
-    assert np.isfinite(no_statistics().covariance.numpy()).all()
+    assert np.isfinite(no_statistics().covariances.numpy()).all()

@@ -9,10 +9,12 @@ import pytest
 import torch
 
 from data_loaders.options import DataOptions
+from data_loaders.poses.folder import write_samples
 from diffusion.options import DiffusionOptions
 from eval.mas.evaluators import load_evaluator
 from model.evaluators import motion_vae
 from model.options import EvaluatorOptions
+from model.poses import statistics
 from prepare import ship
 from sample.common.plain import sample_plain
 from sample.common.request import make_request
@@ -20,6 +22,7 @@ from sample.common.session import open_session
 from sample.options import SamplingLine, SamplingOptions, parse_sampling_line
 from tests.people import SPEC, TINY, tiny_dit
 from train.options import TrainingOptions
+from utils.geometry.rotations import axis_angle_to_quaternion
 from utils.run import checkpoint
 from utils.run.errors import MissingFileError, NumericError, UsageError
 from utils.run.folders import RECORD
@@ -49,6 +52,16 @@ def shipped(trained: Path, *arguments: str) -> Path:
     out = trained.parent / "shipped"
     ship.main(["--model_path", str(trained), "--output_dir", str(out), *arguments])
     return out
+
+
+def test_statistics_of_poses_go_with_a_pose_prior(trained, tmp_path):
+    turns = torch.randn(300, 21, 3, generator=torch.Generator().manual_seed(0))
+    poses = axis_angle_to_quaternion(0.2 * turns)
+    write_samples(tmp_path / "poses" / "samples" / "train" / "a.npz", poses, poses[:, 0])
+    out = shipped(trained, "--references", str(tmp_path / "poses"))
+    found = statistics.read_statistics(out / statistics.BESIDE)
+    assert float((found.rotations[:, 0] - 1).abs().max()) < 0.01, "the mean is the T"
+    assert float(found.covariances.diagonal(dim1=1, dim2=2).sqrt().mean()) == pytest.approx(0.2, rel=0.1)
 
 
 def test_averaged_weights_in_half_precision_and_nothing_else(trained, capsys):
