@@ -30,7 +30,8 @@ def build_denoiser(
         goals = GoalEncoder(*encoder) if options.multi_target_cond else None
         if options.word_layers and text_width and options.text_encoder_type not in WORDS:
             raise UsageError(f"--word_layers: {options.text_encoder_type} gives no words; choose {' or '.join(WORDS)}")
-        tokens = {name: getattr(options, name) for name in ("frames_per_token", "smooth_width", "word_layers", "text_limit")}
+        taken = ("frames_per_token", "smooth_width", "word_layers", "text_limit")
+        tokens = {name: getattr(options, name) for name in taken}
         tokens |= {"context": options.context_len, "plan_width": PLAN_WIDTH if options.plan else 0}
         return DiT(features, **size, **tokens, goals=goals)
     from model.denoisers.sequence import SequenceDenoiser
