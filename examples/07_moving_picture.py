@@ -16,7 +16,10 @@ from sample.predictor import Predictor
 from utils.formats.video import write_video
 from visualize.meshes.video import draw_body
 
-PROMPTS = ("a person walks and turns left", "a person waves the right hand", "a person dances", "a person runs")
+PROMPTS = (
+    "a person walks in a clockwise circle", "a person kicks with the left leg", "a person raises the right arm, then bows",
+    "a person walks backwards",
+)  # fmt: skip
 
 
 def main(path: str = "runs/examples/sentences.gif", pixels: str = "200", frames: str = "80", steps: str = "50") -> None:

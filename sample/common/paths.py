@@ -15,15 +15,16 @@ from data_loaders.representations import hml
 
 GOING = ("walk", "run", "crawl")  # phases with a path
 FREE = 0.2  # share of the steps, the last ones, that are the denoiser's own
+EVEN = 1.5  # seconds of a phase whose mean is held: a circle turns all the way round, not in one place
 SOFT = 5  # frames over which one phase's correction becomes the next one's
 
 
 def held_path(
     plan: Tensor, fps: float, layout: hml.Layout, mean: Tensor, std: Tensor, free: int
 ) -> Callable[[Tensor, int], Tensor]:
-    """What puts the mean velocity and turn of each phase of plans [B, T, P] right in estimates of x_0 [B, T, F].
+    """What puts the mean velocity and turn of each part of a phase of plans [B, T, P] right in estimates [B, T, F].
 
-    Estimates are normalised by `mean` and `std` [F]; those of steps below `free` stay as they are.
+    They are those of x_0, normalised by `mean` and `std` [F]; those of steps below `free` stay as they are.
     """
     places = hml.blocks(layout)
     columns = torch.tensor(
@@ -31,7 +32,7 @@ def held_path(
     )
     middle, scale = mean[columns], std[columns]
     wanted, told = root_steps(plan, fps)
-    runs = _runs(plan)
+    runs = _runs(plan, round(EVEN * fps))
 
     def project(x0: Tensor, t: int) -> Tensor:
         if t < free:
@@ -56,11 +57,13 @@ def root_steps(plan: Tensor, fps: float) -> tuple[Tensor, Tensor]:
     return steps, torch.stack((turns, goes, goes), -1)
 
 
-def _runs(plan: Tensor) -> Tensor:
-    """The number [B, T] of the phase of the body that each frame is in."""
+def _runs(plan: Tensor, longest: int) -> Tensor:
+    """The number [B, T] of the phase of the body, or of the part of it of `longest` frames, that each frame is in."""
     what = torch.cat((plan[..., KIND], plan[..., WAY], plan[..., [SPEED, TURN]]), -1)
-    changes = (what[:, 1:] != what[:, :-1]).any(-1)
-    return torch.nn.functional.pad(changes.cumsum(1), (1, 0))
+    changes = torch.nn.functional.pad((what[:, 1:] != what[:, :-1]).any(-1), (1, 0), value=True)
+    place = torch.arange(plan.shape[1]).expand_as(changes)
+    since = place - torch.where(changes, place, 0).cummax(1).values
+    return (changes | (since % longest == 0)).cumsum(1) - 1
 
 
 def _mean_of(values: Tensor, runs: Tensor) -> Tensor:
