@@ -17,19 +17,24 @@ from utils.formats.video import write_video
 from visualize.meshes.video import draw_body
 
 PROMPTS = (
-    "a person walks in a clockwise circle", "a person kicks with the left leg", "a person raises the right arm, then bows",
+    "a person walks in a clockwise circle",
+    "a person kicks with the left leg",
+    "a person raises the right arm, then bows",
     "a person walks backwards",
-)  # fmt: skip
+)
 
 
-def main(path: str = "runs/examples/sentences.gif", pixels: str = "200", frames: str = "80", steps: str = "50") -> None:
-    """Sample a motion of each sentence, put its first frames on the body and draw every second one."""
+def main(
+    path: str = "runs/examples/sentences.gif", pixels: str = "200", frames: str = "100", steps: str = "50"
+) -> None:
+    """Sample a motion of each sentence, put its first frames on the body and draw every second one; a short one stays as it ends."""
     model, drawn = Predictor("save/mocap_text", sampling_steps=int(steps)), []
     for prompt in PROMPTS:
-        (motion,) = model.motions(prompt, num_repetitions=1, seed=3)
+        (motion,) = model.motions(prompt, num_repetitions=1, seed=5)
         clip = replace(motion, positions=motion.positions[: int(frames)], rotations=None)
         body, _ = make_body(clip, BodyOptions(), load_body())
-        drawn.append(draw_body(body, prompt, int(pixels), frames=range(0, int(frames), 2)))
+        shown = [min(frame, len(clip.positions) - 1) for frame in range(0, int(frames), 2)]
+        drawn.append(draw_body(body, prompt, int(pixels), frames=shown))
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     write_video(path, (np.concatenate(row, axis=1) for row in zip(*drawn, strict=True)), fps=10)
     print(path)
