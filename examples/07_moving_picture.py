@@ -16,18 +16,12 @@ from sample.predictor import Predictor
 from utils.formats.video import write_video
 from visualize.meshes.video import draw_body
 
-PROMPTS = (
-    "a person walks in a clockwise circle",
-    "a person kicks with the left leg",
-    "a person raises the right arm, then bows",
-    "a person walks backwards",
-)
+PROMPTS = ("a person walks in a clockwise circle", "a person kicks with the left leg",
+           "a person raises the right arm, then bows", "a person walks backwards")  # fmt: skip
 
 
-def main(
-    path: str = "runs/examples/sentences.gif", pixels: str = "200", frames: str = "100", steps: str = "50"
-) -> None:
-    """Sample a motion of each sentence, put its first frames on the body and draw every second one; a short one stays as it ends."""
+def main(path: str = "runs/examples/sentences.gif", pixels: str = "200", frames: str = "96", steps: str = "50") -> None:
+    """Sample a motion of each sentence, put it on the body and draw every second of its first frames, or its last."""
     model, drawn = Predictor("save/mocap_text", sampling_steps=int(steps)), []
     for prompt in PROMPTS:
         (motion,) = model.motions(prompt, num_repetitions=1, seed=5)
