@@ -43,8 +43,8 @@ class ModelOptions:
     )
     text_limit: float = option(
         0.0,
-        "dit: the longest that the vector of a sentence may be; one far from those of the training grows many times "
-        "as long as any of theirs, and what is made is no motion; 0: any",
+        "dit: the longest that the vector of a sentence may be; one far from those of the training may grow much "
+        "longer than any of theirs, and what is made is no motion; 0: any",
         min=0,
         advanced=True,
     )

@@ -63,7 +63,8 @@ BACKWARDS = np.deg2rad(5)  # beyond this a knee or an elbow is bent backwards
 class _Wanted:
     """What is wanted of each frame: joints and trust in them [T, 22], which stand, how level soles should be [T, 2].
 
-    `twists` [T, 4] are those of `_UPPER`, `recorded` [T, 24, 3, 3] world rotations where there are some.
+    `twists` [T, 4] are those of `_UPPER`, `recorded` [T, 24, 3, 3] world rotations where there are some, `plausible`
+    [T] the weight of the learned prior, where there is one.
     """
 
     targets: Tensor
@@ -72,6 +73,7 @@ class _Wanted:
     level: Tensor
     twists: Tensor
     recorded: Tensor | None
+    plausible: Tensor | None
 
     def part(self, span: slice) -> "_Wanted":
         """Some neighbouring frames."""
@@ -82,6 +84,7 @@ class _Wanted:
             self.level[span],
             self.twists[span],
             None if self.recorded is None else self.recorded[span],
+            None if self.plausible is None else self.plausible[span],
         )
 
 
@@ -125,9 +128,10 @@ def fit(
     recorded = None if recorded is None else along_bones(recorded, targets, began)
     posed = start_pose(targets, seen, began).to(kept) if recorded is None else over_spans(_local, recorded)
     prior = pose_prior(offsets_of(rest))
-    wanted = _Wanted(targets, trust, standing, _level(targets, trust), _twists(posed, prior), recorded)
-    state = State(posed, _start_root(targets, trust, began), start)
     learned = network if recorded is None else None
+    plausible = None if learned is None else _PLAUSIBLE * _uncertain(targets, trust)
+    wanted = _Wanted(targets, trust, standing, _level(targets, trust), _twists(posed, prior), recorded, plausible)
+    state = State(posed, _start_root(targets, trust, began), start)
     problem = partial(_problem, wanted, offsets_of(rest), directions, precision, prior, learned)
     state, iterations = solve_clip(problem, state)
     offsets = offsets_of(rest) + directions @ state.shape
@@ -232,7 +236,6 @@ def _problem(
 
     Recorded rotations stand for all that is known of poses.
     """
-    plausible = _PLAUSIBLE * _uncertain(wanted.targets, wanted.trust)[span]
     wanted = wanted.part(span)
     trust, standing, frames = wanted.trust, wanted.standing, len(wanted.trust)
     weights = _JOINT * trust**2
@@ -269,7 +272,7 @@ def _problem(
         _SMPL24.parents,
         prior,
         network=network,
-        plausible=plausible,
+        plausible=wanted.plausible,
     )
 
 

@@ -31,9 +31,9 @@ def corrected(steps: Sequence[Told], phases: Sequence[Phase]) -> tuple[Phase, ..
     Who runs in the plan where walking is told walks, and the other way round, where nothing else is left to do it.
     """
     plan = list(phases)
-    kinds = [next(iter(step.kinds)) for step in steps]
-    for step, kind in zip(steps, kinds, strict=True):
-        if kinds.count(kind) > 1:
+    for step in steps:
+        kind = step.main
+        if sum(other.main == kind for other in steps) > 1:
             continue
         if kind in PATHS and not any(phase.kind == kind for phase in plan):
             plan = [replace(phase, kind=kind) if phase.kind in PATHS else phase for phase in plan]
@@ -108,10 +108,9 @@ def _lasting(plan: Plan, place: int, seconds: float, count: int) -> Plan:
         return [*others, longer]
     after = [each for each in others if each.kind in BODY and each.start >= phase.end - 1e-6]
     kept = [each for each in others if each not in after]
-    moved = [
-        replace(each, start=end if number == 0 else each.start)
-        for number, each in enumerate(each for each in after if each.end > end)
-    ]
-    if not moved and end < last:
-        moved = [Phase("stand", end, last, lasts=True)]
-    return [*kept, longer, *moved]
+    following = [each for each in after if each.end > end]
+    if following:
+        following[0] = replace(following[0], start=end)
+    elif end < last:
+        following = [Phase("stand", end, last, lasts=True)]
+    return [*kept, longer, *following]

@@ -43,6 +43,11 @@ class Told:
     pace: str = ""
     later: bool = False
 
+    @property
+    def main(self) -> str:
+        """The kind that is meant, the first of those that will do."""
+        return next(iter(self.kinds))
+
 
 _VERB = re.compile("|".join(rf"\b(?P<v{row}>{pattern})\b" for row, (pattern, _) in enumerate(lexicon.VERBS)))
 _JOINT = re.compile(lexicon.JOINTS)
@@ -91,7 +96,7 @@ def _is_later(joint: str, before: Told, step: Told) -> bool:
     """Whether a step comes after the one before it."""
     if joint not in _WEAK:
         return True
-    first = {next(iter(each.kinds)) for each in (before, step)}
+    first = {each.main for each in (before, step)}
     at_once = bool(first - {*BODY}) or ("turn" in first and bool(first & {*PATHS}))
     return joint in _IN_TURN and not at_once
 
@@ -202,18 +207,10 @@ def _nothing_else(steps: Sequence[Told], phases: Sequence[Phase]) -> float:
         kinds.add("turn")
     body = [phase for phase in phases if phase.kind in BODY]
     # Who sits down sits afterwards, not before.
+    kinds -= {_POSTURES[step.main] for step in steps if step.main in _POSTURES}
     since = {_POSTURES[phase.kind]: phase.start for phase in reversed(body) if phase.kind in _POSTURES}
-    seated = {kind for kind in _POSTURES.values() if kind in kinds and not _goes_into(kind, steps)}
-    told = [
-        p for p in body
-        if p.start >= since.get(p.kind, math.inf) or p.kind in (seated if p.kind in _POSTURES.values() else kinds)
-    ]  # fmt: skip
+    told = [phase for phase in body if phase.kind in kinds or phase.start >= since.get(phase.kind, math.inf)]
     return sum(p.seconds for p in told) / max(sum(p.seconds for p in body), 1e-9)
-
-
-def _goes_into(posture: str, steps: Sequence[Told]) -> bool:
-    """Whether a sentence tells that somebody goes into a posture."""
-    return any(_POSTURES.get(next(iter(step.kinds))) == posture for step in steps)
 
 
 def _worth(step: Told, phase: Phase, phases: Sequence[Phase], steps: Sequence[Told]) -> float:
@@ -233,7 +230,7 @@ def _worth(step: Told, phase: Phase, phases: Sequence[Phase], steps: Sequence[To
         off = abs(sum(each.count for each in seen if each.kind == phase.kind) - step.count)
         facts.append(1.0 if off == 0 else COUNT_OFF if off == 1 else 0.0)
     if step.pace and phase.kind in (*PACES, *TAKEN):
-        facts.append(_paced(step.pace, phase, next(iter(step.kinds)) == "turn"))
+        facts.append(_paced(step.pace, phase, step.main == "turn"))
     lasts = 1.0 if step.count or phase.kind not in LASTING else min(1.0, phase.seconds / LASTING[phase.kind])
     return step.kinds[phase.kind] * lasts * (1 + sum(facts)) / (1 + len(facts))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from data_loaders.captioner.phases import Phase
-from sample.common.plans import as_condition
+from sample.common.plans import SentencePlanner, as_condition
 from sample.common.session import Session
 
 LONGEST = 8.0  # seconds of a plan: sentences that hold for longer are planned anew
@@ -15,14 +15,21 @@ UNKNOWN = 6.0  # seconds of a plan where nobody knows how long its sentence hold
 
 
 @dataclass
+class Planned:
+    """The plan of a sentence, how many frames it has, and how many of them windows have shown."""
+
+    text: str
+    phases: Sequence[Phase]
+    frames: int
+    shown: int = 0
+
+
+@dataclass
 class WindowPlans:
     """Plans of the sentences of several motions, of which a window is told at a time."""
 
     session: Session
-    texts: list[str] = field(default_factory=list)
-    plans: list[Sequence[Phase]] = field(default_factory=list)
-    shown: list[int] = field(default_factory=list)  # frames of each plan that windows before have shown
-    planned: list[int] = field(default_factory=list)  # frames of each plan
+    now: list[Planned] = field(default_factory=list)
     made: int = 0  # plans so far, so that each draws for itself
 
     def condition(self, texts: Sequence[str], left: Sequence[int], frames: int, kept: int) -> dict[str, Tensor]:
@@ -30,30 +37,26 @@ class WindowPlans:
 
         `left` is for how many frames from here on each sentence holds, 0 where that is not known.
         """
-        session = self.session
-        condition = session.text_condition(texts)
-        if not session.planner:
+        condition, fps = self.session.text_condition(texts), self.session.spec.fps
+        if not self.session.planner:
             return condition
-        self._plan(texts, left, frames)
-        fps = session.spec.fps
-        condition["plan"] = as_condition(self.plans, [frames] * len(texts), fps, [at / fps for at in self.shown])
-        self.shown = [at + kept for at in self.shown]
-        return condition
+        self._plan(self.session.planner, texts, left, frames)
+        phases, starts = [plan.phases for plan in self.now], [plan.shown / fps for plan in self.now]
+        for plan in self.now:
+            plan.shown += kept
+        return condition | {"plan": as_condition(phases, [frames] * len(texts), fps, starts)}
 
-    def _plan(self, texts: Sequence[str], left: Sequence[int], window: int) -> None:
+    def _plan(self, planner: SentencePlanner, texts: Sequence[str], left: Sequence[int], window: int) -> None:
         """Plan sentences that are new, or whose plan is used up."""
-        if not self.texts:
-            self.texts, self.plans = [""] * len(texts), [()] * len(texts)
-            self.shown, self.planned = [0] * len(texts), [0] * len(texts)
-        fresh = [i for i, text in enumerate(texts) if text != self.texts[i] or self.shown[i] >= self.planned[i]]
-        if not fresh or self.session.planner is None:
+        self.now = self.now or [Planned("", (), 0) for _ in texts]
+        fresh = [i for i, plan in enumerate(self.now) if texts[i] != plan.text or plan.shown >= plan.frames]
+        if not fresh:
             return
         fps, seed = self.session.spec.fps, self.session.run.seed
         lengths = [_length(left[i], window, fps) for i in fresh]
-        seconds = [length / fps for length in lengths]
-        plans = self.session.planner([texts[i] for i in fresh], seconds, seed, self.made)
-        for i, plan, length in zip(fresh, plans, lengths, strict=True):
-            self.texts[i], self.plans[i], self.shown[i], self.planned[i] = texts[i], plan, 0, length
+        found = planner([texts[i] for i in fresh], [length / fps for length in lengths], seed, self.made)
+        for i, phases, length in zip(fresh, found, lengths, strict=True):
+            self.now[i] = Planned(texts[i], phases, length)
         self.made += len(texts)
 
 

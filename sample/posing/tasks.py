@@ -61,13 +61,14 @@ def generated(
 
     The published rule begins with random poses whatever is known.
     """
-    start = random_poses(options.num_samples, seed, options.rule)
-    if statistics is not None and options.rule != "published":
-        start = drawn_poses(statistics, options.num_samples, seed)
     if found:
         known = torch.cat([each.poses for each in found])
         rows = [_drawn(len(known), seed, number) for number in range(options.num_samples)]
         start = known[rows]
+    elif statistics is not None and options.rule != "published":
+        start = drawn_poses(statistics, options.num_samples, seed)
+    else:
+        start = random_poses(options.num_samples, seed, options.rule)
     moved = projected(network, start, options)
     motion = standing_bodies(moved.poses, "poses", options.pose_fps or GALLERY_FPS, body.body)
     return Outcome(
